@@ -1,0 +1,229 @@
+"""What a dataset is: its attributes, events, labels and limits, declared once in YAML."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from conf.errors import ConfigError
+
+DATASETS_DIR = Path(__file__).parent / "datasets"
+
+EVENT_TYPES = frozenset(
+    {
+        "impression",
+        "click",
+        "view",
+        "favourite",
+        "cart",
+        "purchase",
+        "return",
+        "rating",
+        "dislike",
+    }
+)
+"""Event types that every dataset may use without declaring them."""
+
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+_DATASET_NAME = re.compile(r"^[a-z][a-z0-9_-]{0,39}$")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Attribute(_Frozen):
+    """One declared attribute of users or of items.
+
+    `categorical` is one value, `multi` a list of values, `numeric` a number cut at `bins`.
+    All three are label-encoded: 0 = unknown to the model, 1 = missing, real values from 2.
+    """
+
+    name: str
+    kind: Literal["categorical", "multi", "numeric"]
+    bins: tuple[float, ...] = ()
+    """Ascending cut points of a `numeric` attribute: n cuts give n + 1 bins, left-closed."""
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_an_identifier(cls, name: str) -> str:
+        if not _NAME.match(name):
+            raise ValueError(f"{name!r} is not a lower-case identifier (a-z, 0-9, _)")
+        return name
+
+    @model_validator(mode="after")
+    def _bins_belong_to_numeric(self) -> Self:
+        if (self.kind == "numeric") != bool(self.bins):
+            raise ValueError(f"attribute {self.name!r}: `bins` is required for, and only for, kind: numeric")
+        if list(self.bins) != sorted(set(self.bins)):
+            raise ValueError(f"attribute {self.name!r}: bins {self.bins} must be strictly ascending")
+        return self
+
+
+class Labels(_Frozen):
+    """How labels arise."""
+
+    kind: Literal["impressions", "threshold", "sampled"]
+    """`impressions`: an impression is 1 when a positive event of the same user and item follows
+    within the attribution window, else 0. `threshold`: an event with a value is 1 when
+    value >= `threshold`, else 0. `sampled`: every positive event is 1; negatives are drawn from
+    the items known at that moment."""
+    attribution_window_minutes: PositiveInt = 60
+    threshold: float | None = None
+
+    @model_validator(mode="after")
+    def _threshold_is_given_where_needed(self) -> Self:
+        if (self.kind == "threshold") != (self.threshold is not None):
+            raise ValueError("labels.threshold is required for, and only for, labels.kind: threshold")
+        return self
+
+
+class Cleaning(_Frozen):
+    """Limits of the cleaning rules."""
+
+    lateness_days: Annotated[int, Field(ge=0, le=30)] = 2
+    """An event may arrive this many days after the day it happened on; later ones are rejected."""
+    future_tolerance_minutes: Annotated[int, Field(ge=0)] = 10
+    """An event may lie this far after the end of its arrival day (clocks differ)."""
+    bot_events_per_day: PositiveInt = 2000
+    """A user with more events than this on one arrival day is a bot: all its events are rejected."""
+
+
+class RecommendRules(_Frozen):
+    """What the published lists must respect."""
+
+    exclude_taken: bool = True
+    """Whether items that the user already took (a positive event) are left out."""
+    category_attribute: str | None = None
+    """Item attribute for the per-category cap; none = no cap."""
+    category_cap: PositiveInt = 10
+    """At most this many items of one category in a list."""
+
+
+class DatasetConfig(_Frozen):
+    """One dataset, as declared in `conf/datasets/<name>.yaml`."""
+
+    name: str
+    time_zone: str = "UTC"
+    """IANA zone in which days begin and hours are counted."""
+    user_attributes: tuple[Attribute, ...] = ()
+    item_attributes: tuple[Attribute, ...] = ()
+    context: tuple[str, ...] = ()
+    """Categorical context fields of an event (device, place, ...)."""
+    further_event_types: tuple[str, ...] = ()
+    positive: dict[str, PositiveFloat]
+    """Event types that are positive, with their weight."""
+    labels: Labels
+    cleaning: Cleaning = Cleaning()
+    recommend: RecommendRules = RecommendRules()
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """Every event type that cleaning lets pass."""
+        return EVENT_TYPES | frozenset(self.further_event_types)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which this dataset's days begin."""
+        return ZoneInfo(self.time_zone)
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_safe(cls, name: str) -> str:
+        if not _DATASET_NAME.match(name):
+            raise ValueError(f"{name!r} is not a dataset name (a-z, 0-9, - and _)")
+        return name
+
+    @field_validator("time_zone")
+    @classmethod
+    def _time_zone_exists(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"{zone!r} is not an IANA time zone")
+        return zone
+
+    @field_validator("context")
+    @classmethod
+    def _context_names_are_identifiers(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
+        for field in fields:
+            if not _NAME.match(field):
+                raise ValueError(f"context field {field!r} is not a lower-case identifier")
+        return fields
+
+    @model_validator(mode="after")
+    def _names_are_unique_and_known(self) -> Self:
+        for what, names in (
+            ("user_attributes", [a.name for a in self.user_attributes]),
+            ("item_attributes", [a.name for a in self.item_attributes]),
+            ("context", list(self.context)),
+        ):
+            if len(names) != len(set(names)):
+                raise ValueError(f"{what}: names must be unique, found {names}")
+        unknown = set(self.positive) - self.event_types
+        if unknown:
+            raise ValueError(f"positive: {sorted(unknown)} are not declared event types")
+        category = self.recommend.category_attribute
+        if category and category not in {a.name for a in self.item_attributes}:
+            raise ValueError(f"recommend.category_attribute: {category!r} is not an item attribute")
+        return self
+
+
+def validation_message(source: str, error: ValidationError) -> str:
+    """One line per wrong key of a YAML file, each with its dotted key."""
+    lines = [f"{source} is not valid:"]
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
+        lines.append(f"  {key}: {problem['msg']} (found {problem.get('input')!r})")
+    return "\n".join(lines)
+
+
+def read_yaml(path: Path) -> dict[str, object]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold a mapping, found {type(content).__name__}.")
+    return content
+
+
+def load_dataset(name: str, directory: Path = DATASETS_DIR) -> DatasetConfig:
+    """The dataset declared in `<directory>/<name>.yaml`.
+
+    Raises:
+        ConfigError: there is no such file, or a key in it is wrong.
+    """
+    known = sorted(path.stem for path in directory.glob("*.yaml"))
+    if name not in known:
+        raise ConfigError(
+            f"Dataset {name!r} is not declared: expected one of {known} in {directory}. "
+            f"Declare it in {directory / (name + '.yaml')} (copy {directory / 'simulated.yaml'})."
+        )
+    path = directory / f"{name}.yaml"
+    try:
+        dataset = DatasetConfig.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise ConfigError(validation_message(str(path), error)) from error
+    if dataset.name != name:
+        raise ConfigError(f"{path}: key `name` is {dataset.name!r}, expected {name!r}.")
+    return dataset

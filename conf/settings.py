@@ -1,0 +1,204 @@
+"""How the day runs: typed settings from YAML and the environment, read in one place.
+
+Values come from `conf/base.yaml`, then the profile's file (`local` or `cluster`), then the
+environment: `DAYFOLD__TRAINING__BATCH_SIZE=4096` sets `training.batch_size`. The command line's
+flags are put into the environment (`overrides_to_environment`), so that a child process, a
+scheduler's task and the command itself read the same values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from conf.dataset import read_yaml, validation_message
+from conf.errors import ConfigError
+
+CONF_DIR = Path(__file__).parent
+_PREFIX = "DAYFOLD__"
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+ScorerName = Literal["two_tower", "mlp"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SparkSettings(_Frozen):
+    """Where Spark runs."""
+
+    master: str = "local[2]"
+    driver_memory: str = "2g"
+    shuffle_partitions: PositiveInt = 2
+
+
+class FeatureSettings(_Frozen):
+    """Sizes of the state that is folded forward."""
+
+    sequence_length: PositiveInt = 50
+    """Last positive items kept per user."""
+
+
+class TrainingSettings(_Frozen):
+    """How a candidate is trained."""
+
+    scorers: tuple[ScorerName, ...] = ("two_tower", "mlp")
+    """Scorers trained on a day that retrains; the first must be able to recall."""
+    seed: int = 7
+    batch_size: PositiveInt = 1024
+    embedding_dim: PositiveInt = 16
+    hidden: tuple[PositiveInt, ...] = (128, 64)
+    dropout: Share = 0.1
+    learning_rate: PositiveFloat = 2e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-5
+    max_epochs: PositiveInt = 2
+    """Passes over the training days of a warm start."""
+    bootstrap_epochs: PositiveInt = 4
+    """Passes over the history when there is no parent."""
+    validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1
+    """Last share of the training rows by time, held out for early stopping."""
+    replay_days: PositiveInt = 28
+    """Days before the new ones from which replay rows are drawn."""
+    replay_rows: Annotated[int, Field(ge=0)] = 30_000
+    """Most replay rows added to the new days' rows."""
+    negatives: PositiveInt = 32
+    """Negatives drawn per positive where the log has no impressions."""
+    unknown_masking: Share = 0.02
+    """Share of ids that training reads as unknown (0), so that row 0 is trained."""
+
+
+class DriftSettings(_Frozen):
+    """When the day is called changed (DESIGN: score drift, label drift)."""
+
+    reference_days: PositiveInt = 56
+    min_reference_days: PositiveInt = 14
+    min_weekday_class_days: PositiveInt = 6
+    min_labelled_rows: PositiveInt = 1000
+    pool_days: PositiveInt = 7
+    """Days pooled, at most, to reach `min_labelled_rows`."""
+    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.004
+    """Joint level of all tests of one day."""
+    fallback_every_days: PositiveInt = 7
+    """Retrain this often while the data do not suffice for a decision."""
+    max_gap_days: PositiveInt = 28
+    """A longer gap since the champion's last training day forces a retrain."""
+
+
+class GateSettings(_Frozen):
+    """What a candidate must show to become champion."""
+
+    margin: PositiveFloat = 0.01
+    """Non-inferiority margin, as a share of the champion's loss."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    resamples: PositiveInt = 1000
+    """Bootstrap resamples, clustered by user."""
+    max_calibration_error: PositiveFloat = 0.15
+    """Guardrail: |log(observed/expected)| of the candidate may be at most this."""
+    max_list_churn: Share = 1.0
+    """Guardrail: share of the lists' items that may change with the promotion."""
+
+
+class RecommendSettings(_Frozen):
+    """Sizes of the published lists."""
+
+    recall_k: Annotated[PositiveInt, Field(le=10_000)] = 100
+    top_n: Annotated[PositiveInt, Field(le=1_000)] = 10
+    active_days: PositiveInt = 28
+    """Lists are made for users with an event in this many last days."""
+    popularity_half_life_days: Literal[1, 7, 30] = 1
+    """Half-life of the decayed popularity that tops lists up and serves cold users."""
+
+
+class MlflowSettings(_Frozen):
+    """Where runs and models are kept."""
+
+    tracking_uri: str = "sqlite:///{home}/mlflow.db"
+    artifact_root: str = "{home}/artifacts"
+    model_name: str = "dayfold-{dataset}"
+
+
+class Settings(_Frozen):
+    """Everything a step needs to know besides its day."""
+
+    profile: Literal["local", "cluster"] = "local"
+    home: str = ".dayfold"
+    """Folder of everything that Dayfold keeps on this machine (databases, logs, key)."""
+    dataset: str = "simulated"
+    raw: str = "{home}/raw/{dataset}"
+    lake: str = "{home}/lake/{dataset}"
+    online_store: str = "{home}/online/{dataset}.db"
+    key_file: str = "{home}/pseudonym.key"
+    """File (mode 600) with the HMAC key of the user ids; DAYFOLD_KEY overrules it."""
+    launcher: Literal["inline", "subprocess"] = "subprocess"
+    spark: SparkSettings = SparkSettings()
+    features: FeatureSettings = FeatureSettings()
+    training: TrainingSettings = TrainingSettings()
+    drift: DriftSettings = DriftSettings()
+    gate: GateSettings = GateSettings()
+    recommend: RecommendSettings = RecommendSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+
+    def path(self, template: str) -> Path:
+        """`template` with {home} and {dataset} filled in, as an absolute path."""
+        return Path(template.format(home=self.home, dataset=self.dataset)).absolute()
+
+    def uri(self, template: str) -> str:
+        """`template` with {home} (absolute) and {dataset} filled in, for URIs."""
+        return template.format(home=Path(self.home).absolute(), dataset=self.dataset)
+
+
+def _merge(base: dict[str, object], over: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    nested: dict[str, object] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(_PREFIX):
+            continue
+        *parents, leaf = variable[len(_PREFIX) :].lower().split("__")
+        level = nested
+        for parent in parents:
+            level = level.setdefault(parent, {})  # type: ignore[assignment]
+        level[leaf] = value.split(",") if leaf in {"scorers", "hidden"} else value
+    return nested
+
+
+def overrides_to_environment(**flags: object) -> None:
+    """Put command-line flags that were given (not None) into this process's environment.
+
+    `overrides_to_environment(dataset="x", training__seed=3)` sets DAYFOLD__DATASET and
+    DAYFOLD__TRAINING__SEED.
+    """
+    for name, value in flags.items():
+        if value is not None:
+            os.environ[_PREFIX + name.upper()] = str(value)
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process.
+
+    Raises:
+        ConfigError: a YAML key or an environment variable is wrong; the message names it.
+    """
+    environment = os.environ if environment is None else environment
+    overrides = _from_environment(environment)
+    values = read_yaml(CONF_DIR / "base.yaml")
+    profile = str(overrides.get("profile", values.get("profile", "local")))
+    if profile not in {"local", "cluster"}:
+        raise ConfigError(f"DAYFOLD__PROFILE is {profile!r}, expected local or cluster.")
+    values = _merge(_merge(values, read_yaml(CONF_DIR / f"{profile}.yaml")), overrides)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        source = f"The settings (conf/base.yaml, conf/{profile}.yaml, {_PREFIX}* variables)"
+        raise ConfigError(validation_message(source, error)) from error

@@ -1,0 +1,5 @@
+"""`python -m dayfold`."""
+
+from dayfold.cli import main
+
+main()

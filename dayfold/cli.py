@@ -1,0 +1,254 @@
+"""The command line `dayfold`. Imports engines only inside the command that needs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from conf.errors import DayfoldError
+from conf.settings import overrides_to_environment
+from dayfold.import_commands import importing
+from dayfold.launch import EXIT_REFUSED
+
+app = typer.Typer(
+    name="dayfold",
+    help="Fold each day's logs into a recommender: Airflow, Spark, Lightning, MLflow.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+day = typer.Typer(help="Close a day by hand.", no_args_is_help=True)
+app.add_typer(day, name="day")
+app.add_typer(importing, name="import")
+
+Dataset = Annotated[str | None, typer.Option(help="Name of a file in conf/datasets/.")]
+Raw = Annotated[Path | None, typer.Option(help="Raw zone [.dayfold/raw/<dataset>].")]
+LakeRoot = Annotated[Path | None, typer.Option("--lake", help="Lake [.dayfold/lake/<dataset>].")]
+Day = Annotated[str, typer.Option("--ds", help="Processing day, YYYY-MM-DD.")]
+First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]
+Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")]
+
+console = Console(highlight=False)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one message and exit code 2."""
+    try:
+        app()
+    except DayfoldError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
+        sys.exit(EXIT_REFUSED)
+
+
+@app.command()
+def demo(
+    fresh: Annotated[bool, typer.Option(help="Delete the demo's earlier days first.")] = False,
+) -> None:
+    """Simulate a shop, build its history, run nine days with a planted drift, show what came out."""
+    from dayfold.demo import run_demo
+
+    overrides_to_environment(dataset="simulated", launcher="inline")
+    run_demo(fresh=fresh)
+
+
+@app.command()
+def simulate(
+    first: First,
+    last: Last,
+    raw: Annotated[Path, typer.Option(help="Raw zone to write.")],
+    users: Annotated[int, typer.Option(help="Users at the end of the first day.")] = 2000,
+    items: Annotated[int, typer.Option(help="Items at the end of the first day.")] = 600,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+    drift: Annotated[
+        list[str] | None,
+        typer.Option(help="Planted drift DAY:KIND:SIZE, KIND one of ctr, taste, covariate."),
+    ] = None,
+) -> None:
+    """Write simulated days, dirt included, into a raw zone."""
+    from dayfold.simulation import simulate_days
+
+    console.print(simulate_days(raw, first, last, users, items, seed, drift or []))
+
+
+@app.command()
+def run(
+    first: First,
+    last: Last,
+    dataset: Dataset = None,
+    raw: Raw = None,
+    lake: LakeRoot = None,
+    history_from: Annotated[
+        str | None, typer.Option(help="Build the days from here to --from in bulk first.")
+    ] = None,
+    launcher: Annotated[
+        str, typer.Option(help="inline: steps in this process; subprocess: a command for each.")
+    ] = "inline",
+    force: Annotated[bool, typer.Option("--force", help="Run closed days again.")] = False,
+) -> None:
+    """Run the DAG for days, one after the other, in this process."""
+    from dayfold.progress import progress_to_terminal
+    from dayfold.run import build_history, require_java, run_days
+    from dayfold.workplace import open_workplace
+    from feature_store.days import parse_day, shift
+
+    parse_day(first, "--from")
+    parse_day(last, "--to")
+    overrides_to_environment(dataset=dataset, raw=raw, lake=lake, launcher=launcher)
+    workplace = open_workplace()
+    require_java()
+    workplace.raw_zone()
+    with progress_to_terminal(workplace.home / "logs", "run") as progress:
+        progress.note(f"Full log: {progress.log_file}")
+        if history_from:
+            build_history(workplace, parse_day(history_from, "--history-from"), shift(first, -1), progress)
+        run_days(workplace, first, last, force=force, progress=progress)
+        progress.note("Next: dayfold status; dayfold report; dayfold ui")
+
+
+@app.command()
+def step(
+    name: Annotated[str, typer.Argument(help="Step name, see README.")],
+    ds: Day,
+    scorer: Annotated[str | None, typer.Option(help="For the steps train and evaluate.")] = None,
+    dataset: Dataset = None,
+    raw: Raw = None,
+    lake: LakeRoot = None,
+    as_json: Annotated[bool, typer.Option("--json", help="End with the step's facts as JSON.")] = False,
+) -> None:
+    """Run one step of one day."""
+    from dayfold.day import step_named
+    from dayfold.run import require_java
+    from dayfold.step import run_step
+    from dayfold.workplace import open_workplace
+    from feature_store.days import parse_day
+
+    overrides_to_environment(dataset=dataset, raw=raw, lake=lake)
+    if step_named(name).engine == "spark":
+        require_java()
+    result = run_step(open_workplace(), name, [parse_day(ds, "--ds")], scorer)
+    line = json.dumps({**result.facts, "summary": result.summary}) if as_json else result.summary
+    console.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def status(
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    last: Annotated[int, typer.Option(help="Show this many last days.")] = 14,
+) -> None:
+    """Show what each day read, decided, trained, promoted and cost."""
+    from dayfold.status import collect_status, status_table
+    from dayfold.workplace import open_workplace
+
+    overrides_to_environment(dataset=dataset, lake=lake)
+    days = collect_status(open_workplace().lake(), last)
+    if as_json:
+        console.print(json.dumps({"days": days}), markup=False, soft_wrap=True)
+    elif not days:
+        console.print("No day is there yet. Next: make demo, or dayfold run --help")
+    else:
+        console.print(status_table(days))
+
+
+@day.command()
+def waive(
+    ds: Annotated[str, typer.Argument(help="Processing day, YYYY-MM-DD.")],
+    reason: Annotated[str, typer.Option(help="Why the day is passed over; kept in the ledger.")],
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
+) -> None:
+    """Close a day that will not be run, so that later days may run."""
+    from conf.errors import OrderError
+    from dayfold.workplace import open_workplace
+    from feature_store.days import parse_day
+    from feature_store.ledger import close_day, closed_days
+
+    overrides_to_environment(dataset=dataset, lake=lake)
+    workplace = open_workplace()
+    opened = workplace.lake()
+    parse_day(ds)
+    if ds in (closed := closed_days(opened)) and closed[ds].state != "waived":
+        raise OrderError(f"{ds} is {closed[ds].state}: only an open day can be waived.")
+    close_day(opened, ds, "waived", reason, {"step": "day waive", "ds": ds}, {})
+    console.print(f"{ds} is waived: {reason}", markup=False)
+
+
+@app.command()
+def recommend(
+    user: Annotated[str, typer.Option(help="User id as in the raw log.")],
+    ds: Annotated[str | None, typer.Option("--ds", help="Day of the list [the last one].")] = None,
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
+) -> None:
+    """Show one user's published list, with titles and scores."""
+    from dayfold.lists import list_table, published_list
+    from dayfold.workplace import open_workplace
+    from feature_store.days import parse_day
+
+    overrides_to_environment(dataset=dataset, lake=lake)
+    found = published_list(open_workplace(), user, parse_day(ds, "--ds") if ds else None)
+    console.print(list_table(found))
+
+
+@app.command()
+def report(
+    out: Annotated[Path | None, typer.Option(help="File to write [.dayfold/report-<dataset>.html].")] = None,
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
+) -> None:
+    """Write an HTML report (metrics, drift, data quality, cost) that opens without network."""
+    from dayfold.report import write_report
+    from dayfold.workplace import open_workplace
+
+    overrides_to_environment(dataset=dataset, lake=lake)
+    workplace = open_workplace()
+    path = out or workplace.home / f"report-{workplace.dataset.name}.html"
+    write_report(workplace, path)
+    console.print(f"Wrote {path}", soft_wrap=True)
+
+
+@app.command()
+def ui(
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow.")] = 5000,
+    airflow_port: Annotated[int, typer.Option(help="Port of Airflow.")] = 8080,
+    dataset: Dataset = None,
+    raw: Raw = None,
+    lake: LakeRoot = None,
+) -> None:
+    """Start MLflow and Airflow on this machine (loopback) and print the links; Ctrl-C stops both."""
+    from dayfold.ui import serve
+    from dayfold.workplace import open_workplace
+
+    overrides_to_environment(dataset=dataset, raw=raw, lake=lake, launcher="subprocess")
+    serve(open_workplace(), mlflow_port, airflow_port)
+
+
+@app.command()
+def setup() -> None:
+    """Make the databases and the key under .dayfold/ (done by `make setup`; twice costs nothing)."""
+    from conf.pseudonym import make_key
+    from dayfold.airflow_home import prepare
+    from dayfold.workplace import open_workplace
+
+    workplace = open_workplace()
+    make_key(workplace.settings.path(workplace.settings.key_file))
+    prepare(workplace.home)
+    console.print(f"Ready: databases and key are under {workplace.home}", soft_wrap=True)
+
+
+@app.command()
+def key() -> None:
+    """Make the key that replaces user ids, if there is none."""
+    from conf.pseudonym import make_key
+    from dayfold.workplace import open_workplace
+
+    settings = open_workplace().settings
+    path = settings.path(settings.key_file)
+    make_key(path)
+    console.print(f"The key is in {path} (mode 600). Keep it: a new key changes every id.", soft_wrap=True)

@@ -1,0 +1,76 @@
+"""How a DAG's task starts a step: in this process (`inline`) or as a command (`subprocess`).
+
+Imports no engine: the inline launcher finds its code by name when the task runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
+
+INLINE = "dayfold.inline:run"
+EXIT_REFUSED = 2
+"""Exit code of `dayfold` for a user's mistake or a refused day: trying again does not help."""
+
+
+def launch(launcher: str, name: str, ds: str, scorer: str | None = None) -> dict[str, Any]:
+    """Run step `name` of `ds`; give its facts (`summary`, and for check_drift `train`).
+
+    Raises:
+        AirflowFailException: the step refused; Airflow does not try again.
+        RuntimeError: the step's process died; Airflow may try again.
+    """
+    from airflow.sdk.exceptions import AirflowFailException
+
+    try:
+        if launcher == "inline":
+            module, function = INLINE.split(":")
+            facts: dict[str, Any] = getattr(importlib.import_module(module), function)(name, ds, scorer)
+            return facts
+        return _run_command(step_command(name, ds, scorer))
+    except ConcurrentWrite:
+        raise
+    except DayfoldError as error:
+        raise AirflowFailException(str(error)) from error
+
+
+def step_command(name: str, ds: str, scorer: str | None) -> list[str]:
+    """The command line that runs one step and prints its facts as JSON on the last line."""
+    beside_python = Path(sys.executable).parent / "dayfold"
+    program = str(beside_python) if beside_python.exists() else shutil.which("dayfold")
+    if program is None:
+        raise ConfigError("`dayfold` is not on PATH. Next: install Dayfold where Airflow's tasks run.")
+    command = [program, "step", name, "--ds", ds, "--json"]
+    return [*command, "--scorer", scorer] if scorer else command
+
+
+def _run_command(command: list[str]) -> dict[str, Any]:
+    last_line = ""
+    with subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101
+            for line in process.stdout:
+                last_line = line.rstrip() or last_line
+                print(line, end="", flush=True)  # noqa: T201
+            code = process.wait()
+        finally:
+            # A killed task must not leave its step writing in the background.
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    if code == EXIT_REFUSED:
+        raise DayfoldError(last_line)
+    if code != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with exit code {code}: {last_line}")
+    facts: dict[str, Any] = json.loads(last_line)
+    return facts

@@ -1,0 +1,81 @@
+"""One user's published list, for people: titles, scores, where each entry came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table as RichTable
+
+from conf.errors import MissingPartition
+from conf.pseudonym import load_key, pseudonym
+from dayfold.workplace import Workplace
+from feature_store.lake import Lake
+from feature_store.tables import ITEMS, RECOMMENDATIONS
+
+EVERYBODY = "*"
+"""The user id of the list for users without one of their own."""
+
+
+@dataclass(frozen=True)
+class PublishedList:
+    """A list as published: `entries` are RECOMMENDATIONS rows with a `title`."""
+
+    user: str
+    ds: str
+    own: bool
+    entries: list[dict[str, Any]]
+
+
+def published_list(workplace: Workplace, user: str, ds: str | None = None) -> PublishedList:
+    """The list of `user` (an id of the raw log) on `ds`, by default on the last day with lists.
+
+    A user without an own list gets the list for everybody.
+
+    Raises:
+        MissingPartition: there are no lists (of that day).
+    """
+    lake = workplace.lake()
+    days = lake.days(RECOMMENDATIONS)
+    wanted = ds or (days[-1] if days else None)
+    if wanted is None or wanted not in days:
+        raise MissingPartition(
+            f"There are no lists {'of ' + wanted if wanted else 'yet'} in {lake.root}; days with lists: "
+            f"{days[-3:] or 'none'}. Next: dayfold status --dataset {workplace.dataset.name}"
+        )
+    key = load_key(workplace.settings.path(workplace.settings.key_file))
+    rows = lake.read(RECOMMENDATIONS, [wanted]).to_pylist()
+    mine = pseudonym(key, user)
+    entries = [row for row in rows if row["user_id"] == mine]
+    own = bool(entries)
+    if not own:
+        entries = [row for row in rows if row["user_id"] == EVERYBODY]
+    titles = _titles(lake, wanted)
+    for row in entries:
+        row["title"] = titles.get(row["item_id"]) or "(no title)"
+    return PublishedList(user, wanted, own, sorted(entries, key=lambda row: row["rank"]))
+
+
+def list_table(found: PublishedList) -> RichTable:
+    """The list as a table."""
+    whose = f"{found.user}" if found.own else f"{found.user} (not seen lately: the list for everybody)"
+    table = RichTable(title=f"List of {whose}, published {found.ds}", title_justify="left")
+    for heading in ("rank", "item", "title", "score", "source", "version"):
+        table.add_column(heading, justify="right" if heading in {"rank", "score"} else "left")
+    for row in found.entries:
+        score = "-" if row["score"] != row["score"] else f"{row['score']:.3f}"
+        table.add_row(
+            str(row["rank"]),
+            row["item_id"],
+            row["title"],
+            score,
+            row["source"],
+            f"v{row['model_version']}" if row["source"] == "model" else "-",
+        )
+    return table
+
+
+def _titles(lake: Lake, ds: str) -> dict[str, str]:
+    days = [day for day in lake.days(ITEMS) if day <= ds]
+    rows = lake.read(ITEMS, days, ["ds", "item_id", "title"]).to_pylist()
+    return {row["item_id"]: row["title"] for row in sorted(rows, key=lambda row: row["ds"])}

@@ -1,0 +1,157 @@
+"""Days one by one through the DAG, in this process; history in bulk before the first of them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+import time
+from datetime import UTC, date, datetime
+from typing import Any
+
+from conf.errors import ConfigError, DayfoldError, OrderError
+from dayfold import airflow_home
+from dayfold.day import STEPS
+from dayfold.progress import Progress
+from dayfold.step import finished_steps, run_step, task_name
+from dayfold.workplace import Workplace
+from feature_store.days import days_between, shift
+from feature_store.ledger import check_order, close_day, closed_days
+
+REFERENCE_DAYS = 21
+"""Last days of history that the bootstrap model scores unseen: the drift check's first reference."""
+MIN_BOOTSTRAP_DAYS = 7
+"""Days of history before them, on which the bootstrap model is trained."""
+
+
+def require_java() -> None:
+    """Pass if a Java that Spark can use is there.
+
+    Raises:
+        ConfigError: neither JAVA_HOME nor PATH has one.
+    """
+    if not os.environ.get("JAVA_HOME") and shutil.which("java") is None:
+        raise ConfigError(
+            "Java was not found, and Spark needs it: expected Java 17 on PATH or in JAVA_HOME. "
+            "Next: install it (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)."
+        )
+
+
+def run_days(workplace: Workplace, first: str, last: str, *, force: bool, progress: Progress) -> None:
+    """Run every day from `first` to `last` through the DAG; closed days only with `force`.
+
+    Raises:
+        DayfoldError: a day failed; the days after it were not started.
+    """
+    closed = closed_days(workplace.lake())
+    for ds in days_between(first, last):
+        if ds in closed and not force:
+            progress.note(f"{ds} is already {closed[ds].state}; --force runs it again")
+            continue
+        run_day(workplace, ds, progress)
+
+
+def run_day(workplace: Workplace, ds: str, progress: Progress) -> None:
+    """Run the DAG of one day in this process.
+
+    Raises:
+        DayfoldError: a task failed and the day was not published.
+    """
+    progress.heading(ds)
+    started = time.perf_counter()
+    dag = _load_dag(workplace)
+    from dayfold.listener import TaskLines, listening
+
+    def summary_of(task: str) -> str:
+        run = finished_steps(workplace.lake(), ds).get(task)
+        return str(run["summary"]) if run else ""
+
+    lines = TaskLines(progress, workplace.settings.training.scorers, summary_of)
+    logical_date = datetime.combine(date.fromisoformat(ds), datetime.min.time(), UTC)
+    with listening(lines):
+        dag_run = dag.test(logical_date=logical_date)
+    progress.close()
+    if dag_run.state != "success":
+        failed = "; ".join(f"{task}: {message}" for task, message in lines.failures.items())
+        raise DayfoldError(
+            f"{ds} was not published. {failed or 'A task failed.'} The full log: {progress.log_file}. "
+            f"Next: mend the cause, then `dayfold run --from {ds} --to {ds}`"
+        )
+    progress.note(f"  {ds} published in {time.perf_counter() - started:.1f} s")
+
+
+def build_history(workplace: Workplace, first: str, last: str, progress: Progress) -> None:
+    """Build the days from `first` to `last` in bulk and give the next day its champion.
+
+    The Spark steps run once over all days. A first model trained before the last three weeks
+    scores those weeks unseen, then a candidate trained on them goes through the gate of `last`.
+
+    Raises:
+        ConfigError: there are too few days.
+        OrderError: a day of the range is not complete in the raw zone.
+    """
+    days = list(days_between(first, last))
+    needed = MIN_BOOTSTRAP_DAYS + REFERENCE_DAYS + 1
+    if len(days) < needed:
+        raise ConfigError(
+            f"--history-from {first} leaves {len(days)} days of history up to {last}, expected at "
+            f"least {needed}. Next: an earlier --history-from or a later --from."
+        )
+    lake = workplace.lake()
+    closed = closed_days(lake)
+    if all(day in closed for day in days):
+        progress.note(f"History {first} to {last} is already there")
+        return
+    complete = set(workplace.raw_zone().complete_days())
+    missing = [day for day in days if day not in complete]
+    if missing:
+        raise OrderError(
+            f"History needs complete days: {missing[0]} ({len(missing)} in all) has no _SUCCESS in "
+            f"{workplace.raw_root / 'events'}. Next: complete it, or begin later."
+        )
+    check_order(lake, complete, first)
+    progress.heading(f"History {first} to {last}: {len(days)} days in bulk")
+    for step in STEPS:
+        if step.engine == "spark":
+            _timed(workplace, step.name, days, None, progress)
+    _bootstrap(workplace, days, progress)
+    for day in days:
+        close_day(lake, day, "history", "built in bulk", {**workplace.lineage(), "step": "history"})
+
+
+def _bootstrap(workplace: Workplace, days: list[str], progress: Progress) -> None:
+    cut, last = days[-1 - REFERENCE_DAYS], days[-1]
+    scorers = workplace.settings.training.scorers
+    progress.heading(f"First model: trained before {cut}, scores the days up to {last} unseen")
+    for name in ("score_day", "check_drift", "train", "evaluate", "promote"):
+        for scorer in scorers if name in {"train", "evaluate"} else (None,):
+            _timed(workplace, name, [cut], scorer, progress)
+    started = time.perf_counter()
+    progress.started("score_day")
+    for day in days_between(shift(cut, 1), last):
+        run_step(workplace, "score_day", [day])
+    progress.finished("score_day", time.perf_counter() - started, f"{REFERENCE_DAYS} days scored unseen")
+    progress.heading(f"First candidate: trained up to {shift(last, -1)}, tested on {last}")
+    for name in ("check_drift", "train", "evaluate", "promote", "recommend", "publish"):
+        for scorer in scorers if name in {"train", "evaluate"} else (None,):
+            _timed(workplace, name, [last], scorer, progress)
+
+
+def _timed(
+    workplace: Workplace, name: str, days: list[str], scorer: str | None, progress: Progress
+) -> None:
+    step = next(s for s in STEPS if s.name == name)
+    task = task_name(step, scorer)
+    progress.started(task)
+    started = time.perf_counter()
+    result = run_step(workplace, name, days, scorer)
+    progress.finished(task, time.perf_counter() - started, result.summary)
+
+
+def _load_dag(workplace: Workplace) -> Any:
+    airflow_home.prepare(workplace.home)
+    folder = str(airflow_home.DAGS_FOLDER)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return importlib.import_module("dayfold_daily").dag

@@ -1,0 +1,113 @@
+"""Running one step of one day: inputs checked, work done, cost and completion recorded."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from conf.errors import ConfigError, MissingPartition
+from dayfold.day import step_named, upstream_of
+from dayfold.workplace import Workplace
+from feature_store.step import Step, StepContext, StepResult, resolve
+
+if TYPE_CHECKING:
+    from feature_store.lake import Lake
+
+OPTIONAL_UPSTREAM = frozenset({"train", "evaluate"})
+"""Steps that a day may do without: it did not retrain, or a scorer failed."""
+
+
+def task_name(step: Step, scorer: str | None) -> str:
+    """The step's name as recorded: `clean_events`, `train.mlp`."""
+    return f"{step.name}.{scorer}" if scorer else step.name
+
+
+def run_step(
+    workplace: Workplace, name: str, days: Sequence[str], scorer: str | None = None
+) -> StepResult:
+    """Run the step `name` for `days` (one day, or consecutive days of history in bulk).
+
+    Raises:
+        ConfigError: there is no such step, or a scorer is missing or superfluous.
+        MissingPartition: a step that writes one of its inputs has not finished for the day.
+        DayfoldError: whatever the step itself refuses.
+    """
+    step = step_named(name)
+    if step.mapped != (scorer is not None):
+        enabled = ", ".join(workplace.settings.training.scorers)
+        raise ConfigError(
+            f"Step {name} {'needs --scorer, one of ' + enabled if step.mapped else 'takes no --scorer'}."
+        )
+    lake = workplace.lake()
+    if len(days) == 1:
+        _require_upstream(lake, step, days[0], scorer)
+    context = StepContext(tuple(days), lake, workplace.dataset, workplace.settings, scorer)
+    before = {table.key: lake.version(table) for table in step.writes}
+    started = time.perf_counter()
+    cpu_started = _cpu_seconds()
+    result = resolve(step.entry)(context)
+    versions = {table.key: lake.version(table) for table in step.writes}
+    written = {key: version for key, version in versions.items() if version != before[key]}
+    cost = {
+        "seconds": (time.perf_counter() - started) / len(days),
+        "cpu_seconds": (_cpu_seconds() - cpu_started) / len(days),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    for ds in days:
+        _record(lake, task_name(step, scorer), ds, result, written, cost)
+    return result
+
+
+def finished_steps(lake: Lake, ds: str) -> dict[str, dict[str, object]]:
+    """The recorded runs of `ds`, by task name."""
+    from feature_store.tables import STEP_RUNS
+
+    return {row["step"]: row for row in lake.read(STEP_RUNS, [ds]).to_pylist()}
+
+
+def _cpu_seconds() -> float:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _require_upstream(lake: Lake, step: Step, ds: str, scorer: str | None) -> None:
+    finished = finished_steps(lake, ds)
+    for earlier in upstream_of(step):
+        if earlier.name in OPTIONAL_UPSTREAM and not step.mapped:
+            continue
+        wanted = task_name(earlier, scorer if earlier.mapped else None)
+        if wanted not in finished:
+            flag = f" --scorer {scorer}" if earlier.mapped else ""
+            raise MissingPartition(
+                f"Step {step.name} of {ds} reads what {wanted} writes, and {wanted} has not finished "
+                f"for that day. Next: `dayfold step {earlier.name} --ds {ds}{flag}`"
+            )
+
+
+def _record(
+    lake: Lake,
+    task: str,
+    ds: str,
+    result: StepResult,
+    written: dict[str, int],
+    cost: dict[str, float],
+) -> None:
+    import pyarrow as pa
+
+    from feature_store.tables import STEP_RUNS
+
+    row = {
+        "ds": ds,
+        "step": task,
+        "finished_at": datetime.now(UTC),
+        "summary": result.summary,
+        "table_versions": json.dumps(written),
+        **cost,
+    }
+    rows = pa.Table.from_pylist([row], lake.schema(STEP_RUNS))
+    lake.replace(STEP_RUNS, {"ds": ds, "step": task}, rows, {"step": task, "ds": ds})

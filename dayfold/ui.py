@@ -1,0 +1,134 @@
+"""MLflow and Airflow on this machine, on loopback, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from rich.console import Console
+
+from conf.errors import DayfoldError
+from dayfold import airflow_home
+from dayfold.workplace import Workplace
+
+HOST = "127.0.0.1"
+START_TIMEOUT_SECONDS = 180
+
+
+def require_free_port(port: int, flag: str) -> None:
+    """Pass if `port` can be bound on loopback.
+
+    Raises:
+        DayfoldError: something listens there; the message names the flag for another port.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise DayfoldError(
+                f"Port {port} on {HOST} is in use. Next: `dayfold ui {flag} {port + 1}`, or stop what "
+                f"listens there."
+            ) from error
+
+
+def mlflow_command(workplace: Workplace, port: int) -> list[str]:
+    """The command that serves MLflow's pages."""
+    settings = workplace.settings
+    return [
+        sys.executable, "-m", "mlflow", "server",
+        "--backend-store-uri", settings.uri(settings.mlflow.tracking_uri),
+        "--default-artifact-root", settings.uri(settings.mlflow.artifact_root),
+        "--host", HOST, "--port", str(port), "--workers", "1",
+    ]  # fmt: skip
+
+
+def serve(workplace: Workplace, mlflow_port: int, airflow_port: int) -> None:
+    """Start both servers, print their links, wait for Ctrl-C or SIGTERM, stop both.
+
+    Raises:
+        DayfoldError: a port is in use, or a server does not come up.
+    """
+    require_free_port(mlflow_port, "--mlflow-port")
+    require_free_port(airflow_port, "--airflow-port")
+    airflow_home.prepare(workplace.home)
+    logs = workplace.home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    airflow_url = f"http://{HOST}:{airflow_port}"
+    environment = {
+        **os.environ,
+        "AIRFLOW__API__PORT": str(airflow_port),
+        "AIRFLOW__API__BASE_URL": airflow_url,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_url}/execution/",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"Starting MLflow and Airflow (logs in {logs}) ...")
+    started: list[subprocess.Popen[bytes]] = []
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        started.append(_start(mlflow_command(workplace, mlflow_port), logs / "ui-mlflow.log", environment))
+        started.append(
+            _start([sys.executable, "-m", "airflow", "standalone"], logs / "ui-airflow.log", environment)
+        )
+        _wait(f"http://{HOST}:{mlflow_port}/health", started[0], logs / "ui-mlflow.log")
+        _wait(f"{airflow_url}/api/v2/monitor/health", started[1], logs / "ui-airflow.log")
+        console.print(f"MLflow   http://{HOST}:{mlflow_port}/?workflowType=machine_learning")
+        console.print(f"Airflow  {airflow_url}/dags/dayfold_daily")
+        console.print("Ctrl-C stops both.")
+        while all(process.poll() is None for process in started):
+            time.sleep(1)
+        raise DayfoldError(f"A server ended by itself. Its log is in {logs}.")
+    except KeyboardInterrupt:
+        console.print("Stopping.")
+    finally:
+        for process in started:
+            _stop(process)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _start(command: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603
+            command, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise DayfoldError(f"A server ended while starting. Next: look at the end of {log}")
+        try:
+            with urlopen(url, timeout=5) as answer:  # noqa: S310
+                if answer.status == 200:  # noqa: PLR2004
+                    return
+        except (URLError, OSError):
+            time.sleep(1)
+    raise DayfoldError(f"{url} did not answer within {START_TIMEOUT_SECONDS} s. Next: look at {log}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the whole process group: Airflow's standalone leaves orphans otherwise."""
+    for sign, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue

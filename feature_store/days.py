@@ -1,0 +1,53 @@
+"""Days as text: `ds` is YYYY-MM-DD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from conf.errors import ConfigError
+
+
+def parse_day(text: str, what: str = "day") -> str:
+    """`text` if it is a day written YYYY-MM-DD.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"{what} is {text!r}, expected a day written YYYY-MM-DD.") from error
+    if day.isoformat() != text:
+        raise ConfigError(f"{what} is {text!r}, expected {day.isoformat()}.")
+    return text
+
+
+def shift(ds: str, days: int) -> str:
+    """The day `days` after (before, if negative) `ds`."""
+    return (date.fromisoformat(ds) + timedelta(days=days)).isoformat()
+
+
+def days_between(first: str, last: str) -> Iterator[str]:
+    """Each day from `first` to `last`, both included."""
+    day = first
+    while day <= last:
+        yield day
+        day = shift(day, 1)
+
+
+def gap(earlier: str, later: str) -> int:
+    """Days from `earlier` to `later`."""
+    return (date.fromisoformat(later) - date.fromisoformat(earlier)).days
+
+
+def ordinal(ds: str) -> int:
+    """Days since 1970-01-01."""
+    return (date.fromisoformat(ds) - date(1970, 1, 1)).days
+
+
+def end_of_day(ds: str, zone: ZoneInfo) -> datetime:
+    """The instant (UTC) at which `ds` ends in `zone`."""
+    midnight = datetime.combine(date.fromisoformat(ds) + timedelta(days=1), time(), tzinfo=zone)
+    return midnight.astimezone(UTC)

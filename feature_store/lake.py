@@ -1,0 +1,247 @@
+"""The lake: every table is a Delta table under one root. The only module that knows paths.
+
+A step replaces exactly its own partition of each table that it writes. A replacement is one
+Delta commit: a reader sees the old partition or the new one. Files of a killed commit are never
+named by the log; they are orphans until vacuum.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.transaction import AddAction
+
+from conf.dataset import DatasetConfig
+from conf.errors import ConcurrentWrite, ConfigError, MissingPartition
+from feature_store.checks import run_checks
+from feature_store.days import ordinal
+from feature_store.schema import arrow_schema, conform
+from feature_store.tables import BASE_EVERY_DAYS, Table
+
+Lineage = Mapping[str, str]
+
+
+class Lake:
+    """The tables of one dataset under `root`."""
+
+    def __init__(self, root: Path, dataset: DatasetConfig, lineage: Lineage | None = None) -> None:
+        """Open, or begin, the lake of `dataset` at `root`.
+
+        `lineage` is added to the metadata of every commit made through this object.
+
+        Raises:
+            ConfigError: the folder holds the lake of another dataset.
+        """
+        self.root = root
+        self.dataset = dataset
+        self._lineage = dict(lineage or {})
+        marker = root / "lake.json"
+        if not marker.exists():
+            root.mkdir(parents=True, exist_ok=True)
+            fresh = marker.with_suffix(f".{uuid.uuid4().hex}")
+            fresh.write_text(json.dumps({"dataset": dataset.name, "id": uuid.uuid4().hex}))
+            fresh.rename(marker)
+        about = json.loads(marker.read_text())
+        if about["dataset"] != dataset.name:
+            raise ConfigError(
+                f"{root} is the lake of dataset {about['dataset']!r}, not of {dataset.name!r}. "
+                f"Pass --dataset {about['dataset']} or another --lake."
+            )
+        self.id: str = about["id"]
+
+    # ---- where --------------------------------------------------------------------------------
+
+    def uri(self, table: Table) -> str:
+        """Folder of `table`: <root>/<layer>/<name>_v<version>."""
+        return str(self.root / table.layer / f"{table.name}_v{table.version}")
+
+    def schema(self, table: Table) -> pa.Schema:
+        """Arrow schema of `table`, partition columns included."""
+        return arrow_schema(table, self.dataset)
+
+    # ---- what is there ------------------------------------------------------------------------
+
+    def delta(self, table: Table, version: int | None = None) -> DeltaTable | None:
+        """The Delta table (at `version`), or None where nothing was written yet."""
+        try:
+            return DeltaTable(self.uri(table), version=version)
+        except TableNotFoundError:
+            return None
+
+    def version(self, table: Table) -> int:
+        """The current Delta version of `table`; -1 where nothing was written yet."""
+        delta = self.delta(table)
+        return -1 if delta is None else int(delta.version())
+
+    def days(self, table: Table) -> list[str]:
+        """Days of `table` with rows, ascending."""
+        delta = self.delta(table)
+        return [] if delta is None else sorted({p["ds"] for p in delta.partitions()})
+
+    def state_days(self, table: Table, ds: str) -> list[str]:
+        """The days whose rows, latest per entity, are the state as known at the end of `ds`.
+
+        From the last base day on (see `is_base_day`) where the table has bases, else all days.
+        """
+        days = [day for day in self.days(table) if day <= ds]
+        if not table.based or not days:
+            return days
+        block = ordinal(days[-1]) // BASE_EVERY_DAYS
+        return [day for day in days if ordinal(day) // BASE_EVERY_DAYS == block]
+
+    def is_base_day(self, table: Table, ds: str) -> bool:
+        """Whether `ds` is the first written day of its block, which holds every entity's state."""
+        block = ordinal(ds) // BASE_EVERY_DAYS
+        return not any(
+            day < ds and ordinal(day) // BASE_EVERY_DAYS == block for day in self.days(table)
+        )
+
+    # ---- read ---------------------------------------------------------------------------------
+
+    def file_uris(self, table: Table, days: Iterable[str], version: int | None = None) -> list[str]:
+        """Parquet files of `days` (for Spark, DuckDB); the path ends in ds=<day>/<file>."""
+        delta = self.delta(table, version)
+        wanted = sorted(set(days))
+        if delta is None or not wanted:
+            return []
+        return list(delta.file_uris(file_pruning_predicate=[("ds", "in", wanted)]))
+
+    def read(
+        self,
+        table: Table,
+        days: Iterable[str],
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> pa.Table:
+        """Rows of `days` with `columns` (default: all declared ones, in order)."""
+        schema = self.schema(table)
+        wanted = list(columns) if columns is not None else schema.names
+        files = self.file_uris(table, days, version)
+        if not files:
+            return pa.schema([schema.field(name) for name in wanted]).empty_table()
+        partitions = pads.partitioning(
+            pa.schema([schema.field(name) for name in table.partition]), flavor="hive"
+        )
+        dataset = pads.dataset(
+            files,
+            schema=schema,
+            format="parquet",
+            partitioning=partitions,
+            partition_base_dir=self.uri(table),
+        )
+        return dataset.to_table(columns=wanted)
+
+    def require(self, table: Table, ds: str, next_command: str) -> pa.Table:
+        """Rows of `ds`.
+
+        Raises:
+            MissingPartition: there are none.
+        """
+        rows = self.read(table, [ds])
+        if rows.num_rows == 0:
+            raise MissingPartition(f"{table.key} has no rows for {ds}. Next: {next_command}")
+        return rows
+
+    # ---- write --------------------------------------------------------------------------------
+
+    def replace(self, table: Table, partition: Mapping[str, str], rows: pa.Table, lineage: Lineage) -> int:
+        """Replace one partition by `rows` (which may be none); give the new Delta version.
+
+        `rows` may leave the partition's columns out.
+
+        Raises:
+            SchemaMismatch, CheckFailed: before anything is committed.
+            ConcurrentWrite: another process changed the same partition meanwhile.
+        """
+        for name, value in partition.items():
+            if name not in rows.column_names:
+                rows = rows.append_column(name, pa.array([value] * rows.num_rows, pa.string()))
+        rows = conform(rows, table, self.dataset)
+        run_checks(table, self.dataset, rows, _describe(partition))
+        files: list[Path] = []
+        if rows.num_rows:
+            folder = self._partition_dir(table, partition)
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"part-{uuid.uuid4().hex}.parquet"
+            pq.write_table(rows.drop_columns(list(table.partition)), path, compression="zstd")
+            files = [path]
+        return self._commit(table, partition, files, lineage)
+
+    def staging(self, table: Table) -> Path:
+        """A fresh folder, on the table's file system, for files that `commit_staged` takes over."""
+        return Path(self.uri(table)) / "_staging" / uuid.uuid4().hex
+
+    def commit_staged(self, table: Table, staging: Path, days: Iterable[str], lineage: Lineage) -> int:
+        """Replace the partitions of `days` by the files under `staging`/ds=<day>/.
+
+        Every file is checked before it is moved. A day without files becomes empty.
+
+        Raises:
+            SchemaMismatch, CheckFailed: before anything of that day is committed.
+            ConcurrentWrite: another process changed the same partition meanwhile.
+        """
+        version = -1
+        for ds in days:
+            partition = {"ds": ds}
+            staged = sorted((staging / f"ds={ds}").glob("*.parquet"))
+            tables = [pq.ParquetFile(path).read() for path in staged]
+            if tables:
+                rows = pa.concat_tables(tables).append_column(
+                    "ds", pa.array([ds] * sum(t.num_rows for t in tables), pa.string())
+                )
+                rows = conform(rows, table, self.dataset)
+                run_checks(table, self.dataset, rows, _describe(partition))
+            folder = self._partition_dir(table, partition)
+            folder.mkdir(parents=True, exist_ok=True)
+            files = [path.rename(folder / f"part-{uuid.uuid4().hex}.parquet") for path in staged]
+            version = self._commit(table, partition, files, lineage)
+        return version
+
+    def _partition_dir(self, table: Table, partition: Mapping[str, str]) -> Path:
+        return Path(self.uri(table)).joinpath(*(f"{name}={partition[name]}" for name in table.partition))
+
+    def _commit(self, table: Table, partition: Mapping[str, str], files: list[Path], lineage: Lineage) -> int:
+        root = Path(self.uri(table))
+        schema = self.schema(table)
+        delta = self.delta(table)
+        if delta is None:
+            delta = DeltaTable.create(str(root), schema=schema, partition_by=list(table.partition), mode="ignore")
+            delta = DeltaTable(str(root))
+        actions = [
+            AddAction(
+                path=str(path.relative_to(root)),
+                size=path.stat().st_size,
+                partition_values=dict(partition),
+                modification_time=int(path.stat().st_mtime * 1000),
+                data_change=True,
+                stats=json.dumps({"numRecords": pq.ParquetFile(path).metadata.num_rows}),
+            )
+            for path in files
+        ]
+        try:
+            delta.create_write_transaction(
+                actions,
+                mode="overwrite",
+                schema=schema,
+                partition_by=list(table.partition),
+                partition_filters=[(name, "=", partition[name]) for name in table.partition],
+                commit_properties=CommitProperties(custom_metadata={**self._lineage, **lineage}),
+            )
+        except CommitFailedError as error:
+            raise ConcurrentWrite(
+                f"{table.key}, {_describe(partition)}: another process wrote this partition at the "
+                f"same time, nothing was committed. Wait for it, then run the step again. ({error})"
+            ) from error
+        return self.version(table)
+
+
+def _describe(partition: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in partition.items())

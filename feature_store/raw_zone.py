@@ -1,0 +1,54 @@
+"""The raw zone as a reader sees it: which days are there, complete, and made of which files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from conf.errors import SourceError
+
+Stream = Literal["events", "profiles", "items"]
+STREAMS: tuple[Stream, ...] = ("events", "profiles", "items")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
+
+
+class RawZone:
+    """The folder `<raw>/<stream>/ds=<day>/part-*` with `_SUCCESS` when a day is complete."""
+
+    def __init__(self, root: Path) -> None:
+        """Look at `root`.
+
+        Raises:
+            SourceError: it has no `events` folder.
+        """
+        if not (root / "events").is_dir():
+            raise SourceError(
+                f"{root} is not a raw zone: expected the folder {root / 'events'}. "
+                f"Next: `dayfold simulate --raw {root} ...` or `dayfold import ... --raw {root}`"
+            )
+        self.root = root
+
+    def folder(self, stream: Stream, ds: str) -> Path:
+        """The folder of one stream's day."""
+        return self.root / stream / f"ds={ds}"
+
+    def complete_days(self) -> list[str]:
+        """Days whose events are complete, ascending."""
+        marks = (self.root / "events").glob("ds=*/_SUCCESS")
+        return sorted(mark.parent.name.removeprefix("ds=") for mark in marks)
+
+    def is_complete(self, ds: str) -> bool:
+        """Whether the events of `ds` are complete."""
+        return (self.folder("events", ds) / "_SUCCESS").exists()
+
+    def files(self, stream: Stream, ds: str) -> list[Path]:
+        """The data files of one stream's day, sorted.
+
+        Raises:
+            SourceError: a `part-*` file has a suffix that is not read.
+        """
+        files = sorted(self.folder(stream, ds).glob("part-*"))
+        for file in files:
+            if not file.name.endswith(SUFFIXES):
+                raise SourceError(f"{file}: expected one of the suffixes {', '.join(SUFFIXES)}.")
+        return files

@@ -1,0 +1,70 @@
+"""The Spark side of the day: its steps, declared in the order in which they run."""
+
+from __future__ import annotations
+
+from feature_store.step import Step
+from feature_store.tables import (
+    ENCODED_ITEMS,
+    EVENTS,
+    EXAMPLES,
+    INTAKE,
+    ITEM_STATS,
+    ITEMS,
+    LEDGER,
+    PROFILES,
+    QUARANTINE,
+    USER_SEQUENCES,
+    USER_STATS,
+    USERS,
+    VOCABULARIES,
+)
+
+OPEN_DAY = Step(
+    name="open_day",
+    reads=(),
+    before=(LEDGER,),
+    writes=(),
+    engine="python",
+    entry="pipelines.open_day:run",
+    reads_raw=True,
+    doc="refuses a day that is not complete or whose predecessors are open",
+)
+CLEAN_EVENTS = Step(
+    name="clean_events",
+    reads=(),
+    before=(EVENTS,),
+    writes=(EVENTS, PROFILES, ITEMS, QUARANTINE, INTAKE),
+    engine="spark",
+    entry="pipelines.clean_events:run",
+    reads_raw=True,
+    doc="pseudonymises, deduplicates, routes late events, quarantines bad rows with a reason",
+)
+ENCODE_PROFILES = Step(
+    name="encode_profiles",
+    reads=(EVENTS, PROFILES, ITEMS),
+    before=(VOCABULARIES,),
+    writes=(VOCABULARIES, USERS, ENCODED_ITEMS),
+    engine="spark",
+    entry="pipelines.encode_profiles:run",
+    doc="appends new values to the vocabularies, label-encodes users and items",
+)
+BUILD_FEATURES = Step(
+    name="build_features",
+    reads=(EVENTS, VOCABULARIES),
+    before=(USER_STATS, ITEM_STATS, USER_SEQUENCES, VOCABULARIES),
+    writes=(USER_STATS, ITEM_STATS, USER_SEQUENCES),
+    engine="spark",
+    entry="pipelines.build_features:run",
+    doc="folds the day into decayed counts and last-item sequences",
+)
+BUILD_EXAMPLES = Step(
+    name="build_examples",
+    reads=(EVENTS, VOCABULARIES),
+    before=(EVENTS, VOCABULARIES),
+    writes=(EXAMPLES,),
+    engine="spark",
+    entry="pipelines.build_examples:run",
+    doc="labels the events whose attribution window closed",
+)
+
+STEPS: tuple[Step, ...] = (OPEN_DAY, CLEAN_EVENTS, ENCODE_PROFILES, BUILD_FEATURES, BUILD_EXAMPLES)

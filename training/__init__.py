@@ -1,0 +1,1 @@
+"""The torch steps: scorers, fit, evaluate, drift, gate, registry, recommend, publish."""

@@ -1,0 +1,107 @@
+"""The training side of the day: its steps, declared in the order in which they run."""
+
+from __future__ import annotations
+
+from feature_store.step import Step
+from feature_store.tables import (
+    CANDIDATE_SCORES,
+    CANDIDATES,
+    DAILY_METRICS,
+    DRIFT,
+    ENCODED_ITEMS,
+    EVALUATIONS,
+    EVENTS,
+    EXAMPLES,
+    GATES,
+    INTAKE,
+    ITEM_STATS,
+    ITEMS,
+    LEDGER,
+    PROMOTIONS,
+    RECOMMENDATIONS,
+    SCORE_MAPS,
+    SCORES,
+    SKETCHES,
+    USER_SEQUENCES,
+    USER_STATS,
+    USERS,
+    VOCABULARIES,
+)
+
+_STATE = (USER_STATS, ITEM_STATS, USER_SEQUENCES)
+
+SCORE_DAY = Step(
+    name="score_day",
+    reads=(EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS, EVENTS),
+    before=(*_STATE, PROMOTIONS, RECOMMENDATIONS),
+    writes=(SCORES, SKETCHES, DAILY_METRICS),
+    engine="torch",
+    entry="training.score_day:run",
+    doc="the champion scores the day before anything trains on it; yesterday's lists are measured",
+)
+CHECK_DRIFT = Step(
+    name="check_drift",
+    reads=(SKETCHES, SCORES),
+    before=(SKETCHES, SCORES, SCORE_MAPS, PROMOTIONS, CANDIDATES, LEDGER),
+    writes=(DRIFT,),
+    engine="python",
+    entry="training.check_drift:run",
+    doc="compares the day's scores and clicks with history: skip, watch, retrain, not_enough_data",
+)
+TRAIN = Step(
+    name="train",
+    reads=(DRIFT,),
+    before=(EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE, PROMOTIONS),
+    writes=(CANDIDATES,),
+    engine="torch",
+    entry="training.fit:run",
+    mapped=True,
+    doc="warm-starts a scorer from its parent on the days before, plus replay",
+)
+EVALUATE = Step(
+    name="evaluate",
+    reads=(CANDIDATES, EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS),
+    before=(*_STATE, PROMOTIONS),
+    writes=(CANDIDATE_SCORES, EVALUATIONS),
+    engine="torch",
+    entry="training.evaluate:run",
+    mapped=True,
+    doc="tests the candidate on the day against its head and the champion, on the same rows",
+)
+PROMOTE = Step(
+    name="promote",
+    reads=(DRIFT, CANDIDATES, CANDIDATE_SCORES, EVALUATIONS, SCORES),
+    before=(PROMOTIONS,),
+    writes=(GATES, PROMOTIONS, SCORE_MAPS),
+    engine="python",
+    entry="training.promote:run",
+    doc="gates each candidate, registers those that pass, moves the champion",
+)
+RECOMMEND = Step(
+    name="recommend",
+    reads=(PROMOTIONS, VOCABULARIES, USERS, ENCODED_ITEMS, ITEMS, *_STATE),
+    before=(ITEMS, VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE),
+    writes=(RECOMMENDATIONS,),
+    engine="torch",
+    entry="training.recommend:run",
+    doc="recalls, ranks, filters and prunes a list for each active user",
+)
+PUBLISH = Step(
+    name="publish",
+    reads=(RECOMMENDATIONS, PROMOTIONS, DRIFT, DAILY_METRICS, INTAKE),
+    before=(),
+    writes=(LEDGER,),
+    engine="python",
+    entry="training.publish:run",
+    doc="fills the online store and closes the day in the ledger",
+)
+
+STEPS: tuple[Step, ...] = (
+    SCORE_DAY,
+    CHECK_DRIFT,
+    TRAIN,
+    EVALUATE,
+    PROMOTE,
+    RECOMMEND,
+    PUBLISH,
+)
