@@ -68,9 +68,13 @@ class Attribute(_Frozen):
     @model_validator(mode="after")
     def _bins_belong_to_numeric(self) -> Self:
         if (self.kind == "numeric") != bool(self.bins):
-            raise ValueError(f"attribute {self.name!r}: `bins` is required for, and only for, kind: numeric")
+            raise ValueError(
+                f"attribute {self.name!r}: `bins` is required for, and only for, kind: numeric"
+            )
         if list(self.bins) != sorted(set(self.bins)):
-            raise ValueError(f"attribute {self.name!r}: bins {self.bins} must be strictly ascending")
+            raise ValueError(
+                f"attribute {self.name!r}: bins {self.bins} must be strictly ascending"
+            )
         return self
 
 
@@ -88,7 +92,9 @@ class Labels(_Frozen):
     @model_validator(mode="after")
     def _threshold_is_given_where_needed(self) -> Self:
         if (self.kind == "threshold") != (self.threshold is not None):
-            raise ValueError("labels.threshold is required for, and only for, labels.kind: threshold")
+            raise ValueError(
+                "labels.threshold is required for, and only for, labels.kind: threshold"
+            )
         return self
 
 
@@ -100,7 +106,7 @@ class Cleaning(_Frozen):
     future_tolerance_minutes: Annotated[int, Field(ge=0)] = 10
     """An event may lie this far after the end of its arrival day (clocks differ)."""
     bot_events_per_day: PositiveInt = 2000
-    """A user with more events than this on one arrival day is a bot: all its events are rejected."""
+    """A user with more events than this on an arrival day is a bot: all its events are rejected."""
 
 
 class RecommendRules(_Frozen):

@@ -41,7 +41,9 @@ def main() -> None:
     try:
         app()
     except DayfoldError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            str(error), style="red", markup=False
+        )
         sys.exit(EXIT_REFUSED)
 
 
@@ -49,7 +51,7 @@ def main() -> None:
 def demo(
     fresh: Annotated[bool, typer.Option(help="Delete the demo's earlier days first.")] = False,
 ) -> None:
-    """Simulate a shop, build its history, run nine days with a planted drift, show what came out."""
+    """Simulate a shop, build its history, run ten days past a planted drift, show the outcome."""
     from dayfold.demo import run_demo
 
     overrides_to_environment(dataset="simulated", launcher="inline")
@@ -105,7 +107,9 @@ def run(
     with progress_to_terminal(workplace.home / "logs", "run") as progress:
         progress.note(f"Full log: {progress.log_file}")
         if history_from:
-            build_history(workplace, parse_day(history_from, "--history-from"), shift(first, -1), progress)
+            build_history(
+                workplace, parse_day(history_from, "--history-from"), shift(first, -1), progress
+            )
         run_days(workplace, first, last, force=force, progress=progress)
         progress.note("Next: dayfold status; dayfold report; dayfold ui")
 
@@ -118,7 +122,9 @@ def step(
     dataset: Dataset = None,
     raw: Raw = None,
     lake: LakeRoot = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with the step's facts as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="End with the step's facts as JSON.")
+    ] = False,
 ) -> None:
     """Run one step of one day."""
     from dayfold.day import step_named
@@ -198,7 +204,9 @@ def recommend(
 
 @app.command()
 def report(
-    out: Annotated[Path | None, typer.Option(help="File to write [.dayfold/report-<dataset>.html].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write [.dayfold/report-<dataset>.html].")
+    ] = None,
     dataset: Dataset = None,
     lake: LakeRoot = None,
 ) -> None:
@@ -221,7 +229,7 @@ def ui(
     raw: Raw = None,
     lake: LakeRoot = None,
 ) -> None:
-    """Start MLflow and Airflow on this machine (loopback) and print the links; Ctrl-C stops both."""
+    """Start MLflow and Airflow on loopback and print the links; Ctrl-C stops both."""
     from dayfold.ui import serve
     from dayfold.workplace import open_workplace
 
@@ -231,7 +239,7 @@ def ui(
 
 @app.command()
 def setup() -> None:
-    """Make the databases and the key under .dayfold/ (done by `make setup`; twice costs nothing)."""
+    """Make the databases and the key under .dayfold/ (`make setup` does it)."""
     from conf.pseudonym import make_key
     from dayfold.airflow_home import prepare
     from dayfold.workplace import open_workplace
@@ -251,4 +259,6 @@ def key() -> None:
     settings = open_workplace().settings
     path = settings.path(settings.key_file)
     make_key(path)
-    console.print(f"The key is in {path} (mode 600). Keep it: a new key changes every id.", soft_wrap=True)
+    console.print(
+        f"The key is in {path} (mode 600). Keep it: a new key changes every id.", soft_wrap=True
+    )

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-importing = typer.Typer(help="Write a public dataset, or your own log, into a raw zone.", no_args_is_help=True)
+importing = typer.Typer(
+    help="Write a public dataset, or your own log, into a raw zone.", no_args_is_help=True
+)
 
 Source = Annotated[Path, typer.Option(help="Folder with the dataset's files.")]
 Raw = Annotated[Path, typer.Option(help="Raw zone to write.")]

@@ -1,5 +1,6 @@
-"""The inline launcher's other end: runs a step in the calling process. Resolved by name, so that
-the DAG file and `dayfold.launch` import no engine.
+"""The inline launcher's other end: runs a step in the calling process.
+
+It is resolved by name, so that the DAG file and `dayfold.launch` import no engine.
 """
 
 from __future__ import annotations

@@ -34,7 +34,9 @@ def launch(launcher: str, name: str, ds: str, scorer: str | None = None) -> dict
     try:
         if launcher == "inline":
             module, function = INLINE.split(":")
-            facts: dict[str, Any] = getattr(importlib.import_module(module), function)(name, ds, scorer)
+            facts: dict[str, Any] = getattr(importlib.import_module(module), function)(
+                name, ds, scorer
+            )
             return facts
         return _run_command(step_command(name, ds, scorer))
     except ConcurrentWrite:
@@ -48,7 +50,9 @@ def step_command(name: str, ds: str, scorer: str | None) -> list[str]:
     beside_python = Path(sys.executable).parent / "dayfold"
     program = str(beside_python) if beside_python.exists() else shutil.which("dayfold")
     if program is None:
-        raise ConfigError("`dayfold` is not on PATH. Next: install Dayfold where Airflow's tasks run.")
+        raise ConfigError(
+            "`dayfold` is not on PATH. Next: install Dayfold where Airflow's tasks run."
+        )
     command = [program, "step", name, "--ds", ds, "--json"]
     return [*command, "--scorer", scorer] if scorer else command
 

@@ -54,7 +54,7 @@ class TaskLines:
 def listening(lines: TaskLines) -> Iterator[None]:
     """While inside, Airflow reports its task instances to `lines`."""
     manager = get_listener_manager()
-    manager.add_listener(lines)
+    manager.add_listener(lines)  # type: ignore[no-untyped-call]
     try:
         yield
     finally:

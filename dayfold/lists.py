@@ -40,8 +40,9 @@ def published_list(workplace: Workplace, user: str, ds: str | None = None) -> Pu
     wanted = ds or (days[-1] if days else None)
     if wanted is None or wanted not in days:
         raise MissingPartition(
-            f"There are no lists {'of ' + wanted if wanted else 'yet'} in {lake.root}; days with lists: "
-            f"{days[-3:] or 'none'}. Next: dayfold status --dataset {workplace.dataset.name}"
+            f"There are no lists {'of ' + wanted if wanted else 'yet'} in {lake.root}; "
+            f"days with lists: {days[-3:] or 'none'}. "
+            f"Next: dayfold status --dataset {workplace.dataset.name}"
         )
     key = load_key(workplace.settings.path(workplace.settings.key_file))
     rows = lake.read(RECOMMENDATIONS, [wanted]).to_pylist()
@@ -58,7 +59,9 @@ def published_list(workplace: Workplace, user: str, ds: str | None = None) -> Pu
 
 def list_table(found: PublishedList) -> RichTable:
     """The list as a table."""
-    whose = f"{found.user}" if found.own else f"{found.user} (not seen lately: the list for everybody)"
+    whose = (
+        f"{found.user}" if found.own else f"{found.user} (not seen lately: the list for everybody)"
+    )
     table = RichTable(title=f"List of {whose}, published {found.ds}", title_justify="left")
     for heading in ("rank", "item", "title", "score", "source", "version"):
         table.add_column(heading, justify="right" if heading in {"rank", "score"} else "left")

@@ -1,4 +1,4 @@
-"""What a person sees of a long run: one line per task on the terminal, everything else in a file."""
+"""What a person sees of a long run: a line per task on the terminal, the rest in a file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ class Progress:
 
     def _line(self, mark: str, task: str, seconds: str, text: str) -> None:
         self._clear()
-        self.console.print(f"  {mark} {task:<20} {seconds}  {escape(text)}", highlight=False, soft_wrap=True)
+        self.console.print(
+            f"  {mark} {task:<20} {seconds}  {escape(text)}", highlight=False, soft_wrap=True
+        )
 
     def _clear(self) -> None:
         if self._status is not None:

@@ -20,7 +20,7 @@ from feature_store.days import days_between, shift
 from feature_store.ledger import check_order, close_day, closed_days
 
 REFERENCE_DAYS = 21
-"""Last days of history that the bootstrap model scores unseen: the drift check's first reference."""
+"""Last days of history, scored unseen by the first model: the drift check's first reference."""
 MIN_BOOTSTRAP_DAYS = 7
 """Days of history before them, on which the bootstrap model is trained."""
 
@@ -38,7 +38,9 @@ def require_java() -> None:
         )
 
 
-def run_days(workplace: Workplace, first: str, last: str, *, force: bool, progress: Progress) -> None:
+def run_days(
+    workplace: Workplace, first: str, last: str, *, force: bool, progress: Progress
+) -> None:
     """Run every day from `first` to `last` through the DAG; closed days only with `force`.
 
     Raises:
@@ -75,8 +77,8 @@ def run_day(workplace: Workplace, ds: str, progress: Progress) -> None:
     if dag_run.state != "success":
         failed = "; ".join(f"{task}: {message}" for task, message in lines.failures.items())
         raise DayfoldError(
-            f"{ds} was not published. {failed or 'A task failed.'} The full log: {progress.log_file}. "
-            f"Next: mend the cause, then `dayfold run --from {ds} --to {ds}`"
+            f"{ds} was not published. {failed or 'A task failed.'} The full log: "
+            f"{progress.log_file}. Next: mend the cause, then `dayfold run --from {ds} --to {ds}`"
         )
     progress.note(f"  {ds} published in {time.perf_counter() - started:.1f} s")
 
@@ -131,7 +133,9 @@ def _bootstrap(workplace: Workplace, days: list[str], progress: Progress) -> Non
     progress.started("score_day")
     for day in days_between(shift(cut, 1), last):
         run_step(workplace, "score_day", [day])
-    progress.finished("score_day", time.perf_counter() - started, f"{REFERENCE_DAYS} days scored unseen")
+    progress.finished(
+        "score_day", time.perf_counter() - started, f"{REFERENCE_DAYS} days scored unseen"
+    )
     progress.heading(f"First candidate: trained up to {shift(last, -1)}, tested on {last}")
     for name in ("check_drift", "train", "evaluate", "promote", "recommend", "publish"):
         for scorer in scorers if name in {"train", "evaluate"} else (None,):

@@ -68,7 +68,8 @@ def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) 
             "metrics": champion_metrics,
         },
         "candidates": [
-            {k: r[k] for k in ("scorer", "outcome", "reason", "version")} for r in rows[GATES.key][ds]
+            {k: r[k] for k in ("scorer", "outcome", "reason", "version")}
+            for r in rows[GATES.key][ds]
         ],
         "promoted_version": promotion["champion_version"]
         if promotion and promotion["promoted"]
@@ -87,7 +88,11 @@ def status_table(days: list[dict[str, Any]]) -> RichTable:
     """The table that `dayfold status` shows."""
     table = RichTable(title="Days", title_justify="left")
     for heading in ("day", "state", "in", "clean", "rejected", "decision"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading in {"in", "clean", "rejected"} else "left")
+        table.add_column(
+            heading,
+            no_wrap=True,
+            justify="right" if heading in {"in", "clean", "rejected"} else "left",
+        )
     for heading in ("trained", "champion", "its metric", "lists recall@10", "s"):
         table.add_column(heading, justify="right" if heading in {"its metric", "s"} else "left")
     for day in days:
@@ -104,7 +109,11 @@ def _cells(day: dict[str, Any]) -> list[str]:
     shown = next((f"{name} {metrics[name]:.4f}" for name in _SHOWN_METRICS if name in metrics), "-")
     recall = day["lists"].get("lists.recall_at_10")
     popular = day["lists"].get("popularity_7d.recall_at_10")
-    lists = "-" if recall is None else f"{recall:.3f}" + (f" (popular {popular:.3f})" if popular is not None else "")
+    lists = (
+        "-"
+        if recall is None
+        else f"{recall:.3f}" + (f" (popular {popular:.3f})" if popular is not None else "")
+    )
     decision = day["decision"] or "-"
     style = {"retrain": "yellow", "watch": "cyan"}.get(decision, "")
     return [

@@ -39,9 +39,8 @@ def run_step(
     step = step_named(name)
     if step.mapped != (scorer is not None):
         enabled = ", ".join(workplace.settings.training.scorers)
-        raise ConfigError(
-            f"Step {name} {'needs --scorer, one of ' + enabled if step.mapped else 'takes no --scorer'}."
-        )
+        rule = f"needs --scorer, one of {enabled}" if step.mapped else "takes no --scorer"
+        raise ConfigError(f"Step {name} {rule}.")
     lake = workplace.lake()
     if len(days) == 1:
         _require_upstream(lake, step, days[0], scorer)
@@ -84,8 +83,8 @@ def _require_upstream(lake: Lake, step: Step, ds: str, scorer: str | None) -> No
         if wanted not in finished:
             flag = f" --scorer {scorer}" if earlier.mapped else ""
             raise MissingPartition(
-                f"Step {step.name} of {ds} reads what {wanted} writes, and {wanted} has not finished "
-                f"for that day. Next: `dayfold step {earlier.name} --ds {ds}{flag}`"
+                f"Step {step.name} of {ds} reads what {wanted} writes, and {wanted} has not "
+                f"finished for that day. Next: `dayfold step {earlier.name} --ds {ds}{flag}`"
             )
 
 

@@ -34,8 +34,8 @@ def require_free_port(port: int, flag: str) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             raise DayfoldError(
-                f"Port {port} on {HOST} is in use. Next: `dayfold ui {flag} {port + 1}`, or stop what "
-                f"listens there."
+                f"Port {port} on {HOST} is in use. Next: `dayfold ui {flag} {port + 1}`, or stop "
+                f"what listens there."
             ) from error
 
 
@@ -77,9 +77,15 @@ def serve(workplace: Workplace, mlflow_port: int, airflow_port: int) -> None:
     started: list[subprocess.Popen[bytes]] = []
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        started.append(_start(mlflow_command(workplace, mlflow_port), logs / "ui-mlflow.log", environment))
         started.append(
-            _start([sys.executable, "-m", "airflow", "standalone"], logs / "ui-airflow.log", environment)
+            _start(mlflow_command(workplace, mlflow_port), logs / "ui-mlflow.log", environment)
+        )
+        started.append(
+            _start(
+                [sys.executable, "-m", "airflow", "standalone"],
+                logs / "ui-airflow.log",
+                environment,
+            )
         )
         _wait(f"http://{HOST}:{mlflow_port}/health", started[0], logs / "ui-mlflow.log")
         _wait(f"{airflow_url}/api/v2/monitor/health", started[1], logs / "ui-airflow.log")
@@ -118,7 +124,9 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
                     return
         except (URLError, OSError):
             time.sleep(1)
-    raise DayfoldError(f"{url} did not answer within {START_TIMEOUT_SECONDS} s. Next: look at {log}")
+    raise DayfoldError(
+        f"{url} did not answer within {START_TIMEOUT_SECONDS} s. Next: look at {log}"
+    )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -53,7 +53,10 @@ class Workplace:
 
     def config_hash(self) -> str:
         """16 hex digits that change with any setting or declaration that a step can see."""
-        text = self.settings.model_dump_json(exclude={"launcher", "home"}) + self.dataset.model_dump_json()
+        text = (
+            self.settings.model_dump_json(exclude={"launcher", "home"})
+            + self.dataset.model_dump_json()
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

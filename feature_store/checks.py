@@ -13,7 +13,9 @@ from feature_store.tables import Check, Table, columns_of
 def checked_columns(table: Table, dataset: DatasetConfig) -> list[str]:
     """The columns that `run_checks` looks at."""
     required = [c.name for c in columns_of(table, dataset) if not c.nullable]
-    return list(dict.fromkeys([*required, *(name for check in table.checks for name in check.columns)]))
+    return list(
+        dict.fromkeys([*required, *(name for check in table.checks for name in check.columns)])
+    )
 
 
 def run_checks(table: Table, dataset: DatasetConfig, rows: pa.Table, partition: str) -> None:
@@ -34,7 +36,11 @@ def run_checks(table: Table, dataset: DatasetConfig, rows: pa.Table, partition: 
 
 def _offenders(check: Check, rows: pa.Table) -> pa.Table:
     if check.rule == "unique":
-        counts = rows.select(list(check.columns)).group_by(list(check.columns)).aggregate([([], "count_all")])
+        counts = (
+            rows.select(list(check.columns))
+            .group_by(list(check.columns))
+            .aggregate([([], "count_all")])
+        )
         return counts.filter(pc.greater(counts.column("count_all"), 1))
     column = rows.column(check.columns[0])
     inside = pc.and_(pc.greater_equal(column, check.low), pc.less_equal(column, check.high))
@@ -49,6 +55,6 @@ def _rule(check: Check) -> str:
 
 def _message(table: Table, partition: str, rule: str, bad: pa.Table) -> str:
     return (
-        f"{table.key}, {partition}: expected that {rule}; {bad.num_rows} rows break it, for example "
-        f"{bad.slice(0, 3).to_pylist()}. Nothing was committed."
+        f"{table.key}, {partition}: expected that {rule}; {bad.num_rows} rows break it, "
+        f"for example {bad.slice(0, 3).to_pylist()}. Nothing was committed."
     )

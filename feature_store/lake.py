@@ -152,7 +152,9 @@ class Lake:
 
     # ---- write --------------------------------------------------------------------------------
 
-    def replace(self, table: Table, partition: Mapping[str, str], rows: pa.Table, lineage: Lineage) -> int:
+    def replace(
+        self, table: Table, partition: Mapping[str, str], rows: pa.Table, lineage: Lineage
+    ) -> int:
         """Replace one partition by `rows` (which may be none); give the new Delta version.
 
         `rows` may leave the partition's columns out.
@@ -179,7 +181,9 @@ class Lake:
         """A fresh folder, on the table's file system, for files that `commit_staged` takes over."""
         return Path(self.uri(table)) / "_staging" / uuid.uuid4().hex
 
-    def commit_staged(self, table: Table, staging: Path, days: Iterable[str], lineage: Lineage) -> int:
+    def commit_staged(
+        self, table: Table, staging: Path, days: Iterable[str], lineage: Lineage
+    ) -> int:
         """Replace the partitions of `days` by the files under `staging`/ds=<day>/.
 
         Every file is checked before it is moved. A day without files becomes empty.
@@ -206,14 +210,20 @@ class Lake:
         return version
 
     def _partition_dir(self, table: Table, partition: Mapping[str, str]) -> Path:
-        return Path(self.uri(table)).joinpath(*(f"{name}={partition[name]}" for name in table.partition))
+        return Path(self.uri(table)).joinpath(
+            *(f"{name}={partition[name]}" for name in table.partition)
+        )
 
-    def _commit(self, table: Table, partition: Mapping[str, str], files: list[Path], lineage: Lineage) -> int:
+    def _commit(
+        self, table: Table, partition: Mapping[str, str], files: list[Path], lineage: Lineage
+    ) -> int:
         root = Path(self.uri(table))
         schema = self.schema(table)
         delta = self.delta(table)
         if delta is None:
-            delta = DeltaTable.create(str(root), schema=schema, partition_by=list(table.partition), mode="ignore")
+            delta = DeltaTable.create(
+                str(root), schema=schema, partition_by=list(table.partition), mode="ignore"
+            )
             delta = DeltaTable(str(root))
         actions = [
             AddAction(

@@ -31,7 +31,9 @@ def closed_days(lake: Lake) -> dict[str, ClosedDay]:
     """Every closed day, by ds."""
     rows = lake.read(LEDGER, lake.days(LEDGER)).to_pylist()
     return {
-        row["ds"]: ClosedDay(row["ds"], row["state"], row["reason"], json.loads(row["table_versions"]))
+        row["ds"]: ClosedDay(
+            row["ds"], row["state"], row["reason"], json.loads(row["table_versions"])
+        )
         for row in rows
     }
 

@@ -24,9 +24,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
 
 def arrow_schema(table: Table, dataset: DatasetConfig) -> pa.Schema:
     """The Arrow schema of `table` for `dataset`, partition columns included."""
-    return pa.schema(
-        [pa.field(c.name, ARROW_TYPES[c.type]) for c in columns_of(table, dataset)]
-    )
+    return pa.schema([pa.field(c.name, ARROW_TYPES[c.type]) for c in columns_of(table, dataset)])
 
 
 def conform(rows: pa.Table, table: Table, dataset: DatasetConfig) -> pa.Table:

@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a step is given. `days` is one day, or consecutive days when history is built in bulk."""
+    """What a step is given; `days` is one day, or consecutive days of history in bulk."""
 
     days: tuple[str, ...]
     lake: Lake
@@ -64,5 +64,7 @@ class StepResult:
 def resolve(entry: str) -> Callable[[StepContext], StepResult]:
     """The function that `entry` names."""
     module, function = entry.split(":")
-    resolved: Callable[[StepContext], StepResult] = getattr(importlib.import_module(module), function)
+    resolved: Callable[[StepContext], StepResult] = getattr(
+        importlib.import_module(module), function
+    )
     return resolved

@@ -37,7 +37,7 @@ FIRST_VALUE_ID = 2
 HALF_LIVES_DAYS = (1, 7, 30)
 """Half-lives of the decayed sums."""
 STATISTICS = ("impression", "click", "favourite", "purchase", "positive", "valued", "value")
-"""What is summed per user and item: events by type, positive weight, events with a value, values."""
+"""Summed per user and item: events by type, positive weight, events with a value, values."""
 
 
 BASE_EVERY_DAYS = 28
@@ -199,7 +199,11 @@ VOCABULARIES = Table(
     grain="one value of one field, on its day of birth (ds)",
     columns=(
         DS,
-        Column("field", "string", "user_id, item_id, user.<attribute>, item.<attribute>, context.<field>"),
+        Column(
+            "field",
+            "string",
+            "user_id, item_id, user.<attribute>, item.<attribute>, context.<field>",
+        ),
         Column("value", "string", "the raw value"),
         Column("id", "int32", "from 2; never changes, never given again"),
     ),
@@ -278,7 +282,7 @@ ITEM_STATS = Table(
 USER_SEQUENCES = Table(
     layer="features",
     name="user_sequences",
-    grain="one user with a positive event that day (all on a base day): last items at the end of ds",
+    grain="one user with a positive event that day (all on a base day): last items at its end",
     columns=(
         DS,
         Column("user_index", "int32", "vocabulary id of user_id"),
@@ -335,7 +339,9 @@ SCORES = Table(
         Column("model_version", "int32", "registered version that scored it"),
         Column("logit", "double", "log-odds (impressions, threshold) or score (sampled)"),
         Column("label", "double", "final label"),
-        _nullable("percentile_rank", "double", "of a positive within the catalogue; 1 = top (sampled)"),
+        _nullable(
+            "percentile_rank", "double", "of a positive within the catalogue; 1 = top (sampled)"
+        ),
     ),
     checks=(unique("example_id"),),
 )
@@ -350,7 +356,9 @@ CANDIDATE_SCORES = Table(
         Column("user_index", "int32", "vocabulary id of user_id"),
         Column("item_index", "int32", "vocabulary id of item_id"),
         Column("logit", "double", "log-odds or score of the candidate"),
-        Column("head_logit", "double", "of the scorer's own head (its warm-start parent), same row"),
+        Column(
+            "head_logit", "double", "of the scorer's own head (its warm-start parent), same row"
+        ),
         Column("label", "double", "final label"),
         _nullable("percentile_rank", "double", "candidate's, of a positive (sampled)"),
         _nullable("head_percentile_rank", "double", "head's, of a positive (sampled)"),
@@ -583,8 +591,16 @@ def _expanded(expand: Expansion | None, dataset: DatasetConfig) -> tuple[Column,
     )
 
 
-_RAW_TYPES: dict[str, Type] = {"categorical": "string", "multi": "list<string>", "numeric": "double"}
-_ENCODED_TYPES: dict[str, Type] = {"categorical": "int32", "multi": "list<int32>", "numeric": "int32"}
+_RAW_TYPES: dict[str, Type] = {
+    "categorical": "string",
+    "multi": "list<string>",
+    "numeric": "double",
+}
+_ENCODED_TYPES: dict[str, Type] = {
+    "categorical": "int32",
+    "multi": "list<int32>",
+    "numeric": "int32",
+}
 _ENCODED_DOCS = {
     "categorical": "vocabulary id",
     "multi": "vocabulary ids: a multi-hot vector as a list of indices",

@@ -1,0 +1,123 @@
+"""The demo: a simulated shop, its history in bulk, then day by day past a planted drift."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+from rich.table import Table as RichTable
+
+from conf.pseudonym import make_key
+from dayfold.lists import PublishedList, list_table, published_list
+from dayfold.progress import Progress, progress_to_terminal
+from dayfold.report import write_report
+from dayfold.run import build_history, require_java, run_days
+from dayfold.simulation import simulate_days
+from dayfold.status import collect_status, status_table
+from dayfold.workplace import Workplace, open_workplace
+from feature_store.days import days_between
+
+HISTORY_FROM, HISTORY_TO = "2026-01-01", "2026-02-08"
+FIRST, LAST = "2026-02-09", "2026-02-18"
+PLANTED = ("2026-02-13:taste:0.8",)
+"""What the simulator changes, and when: from that day on users like other categories."""
+USERS, ITEMS, SEED = 1500, 500, 7
+USER = "u000007"
+"""The user whose list is shown before and after."""
+
+
+def run_demo(*, fresh: bool) -> None:
+    """Run the demo and show what came out; days that are already there are kept.
+
+    Raises:
+        DayfoldError: a day failed.
+    """
+    workplace = open_workplace()
+    require_java()
+    if fresh:
+        _delete(workplace)
+    make_key(workplace.settings.path(workplace.settings.key_file))
+    started = time.perf_counter()
+    with progress_to_terminal(workplace.home / "logs", "demo") as progress:
+        progress.note(f"Full log: {progress.log_file}")
+        _simulate(workplace, progress)
+        build_history(workplace, HISTORY_FROM, HISTORY_TO, progress)
+        run_days(workplace, FIRST, LAST, force=False, progress=progress)
+        report = workplace.home / f"report-{workplace.dataset.name}.html"
+        write_report(workplace, report)
+        _show(workplace, progress, str(report))
+        progress.note(f"The demo took {time.perf_counter() - started:.0f} s.")
+
+
+def _simulate(workplace: Workplace, progress: Progress) -> None:
+    progress.heading(f"Simulate {HISTORY_FROM} to {LAST}: {USERS:,} users, {ITEMS} items")
+    if (workplace.raw_root / "events" / f"ds={LAST}" / "_SUCCESS").exists():
+        progress.note("  already there")
+        return
+    progress.started("simulate")
+    started = time.perf_counter()
+    summary = simulate_days(
+        workplace.raw_root, HISTORY_FROM, LAST, USERS, ITEMS, SEED, list(PLANTED)
+    )
+    progress.finished("simulate", time.perf_counter() - started, summary)
+
+
+def _delete(workplace: Workplace) -> None:
+    from training.registry import Registry
+
+    lake = workplace.settings.path(workplace.settings.lake)
+    if lake.exists():
+        Registry(workplace.settings, workplace.lake().id).delete_dataset()
+    for folder in (
+        lake,
+        workplace.raw_root,
+        workplace.home / "candidates" / workplace.dataset.name,
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
+    workplace.settings.path(workplace.settings.online_store).unlink(missing_ok=True)
+
+
+def _show(workplace: Workplace, progress: Progress, report: str) -> None:
+    console = progress.console
+    days = collect_status(workplace.lake(), 14)
+    progress.note("")
+    console.print(status_table(days))
+    console.print(_drift_table(days))
+    before, after = _lists(workplace)
+    console.print(list_table(before))
+    console.print(list_table(after))
+    champion = next(day["champion"] for day in reversed(days) if day["champion"])
+    settings = workplace.settings
+    model = settings.mlflow.model_name.format(dataset=workplace.dataset.name)
+    for line in (
+        f"Champion: version {champion['version']} ({champion['scorer']}), models:/{model}@champion",
+        f"          in MLflow at {settings.uri(settings.mlflow.tracking_uri)}",
+        f"Report:   {report} (opens without network)",
+        "Next:     dayfold ui                       MLflow and Airflow pages on this machine",
+        f"          dayfold recommend --user {USER}  one user's list",
+        "          dayfold status --json            the same table for programs",
+        "          docs/raw-zone.md                 bring your own log",
+        "          (dayfold is .venv/bin/dayfold)",
+    ):
+        progress.note(line)
+
+
+def _drift_table(days: list[dict[str, Any]]) -> RichTable:
+    planted = {text.split(":")[0]: text for text in PLANTED}
+    table = RichTable(title="Drift: planted and found", title_justify="left")
+    for heading in ("day", "planted", "decision", "reason"):
+        table.add_column(heading)
+    for day in (d for d in days if FIRST <= d["ds"] <= LAST):
+        found = day["decision"] or "-"
+        if day["ds"] in planted or found in {"retrain", "watch"}:
+            _, kind, size = planted.get(day["ds"], "::").split(":")
+            table.add_row(day["ds"], f"{kind} {size}".strip() or "-", found, day["reason"] or "")
+    return table
+
+
+def _lists(workplace: Workplace) -> tuple[PublishedList, PublishedList]:
+    promoted = [d["ds"] for d in collect_status(workplace.lake(), 14) if d["promoted_version"]]
+    last = max((ds for ds in promoted if ds >= FIRST), default=LAST)
+    before = max(ds for ds in days_between(HISTORY_TO, LAST) if ds < last)
+    return published_list(workplace, USER, before), published_list(workplace, USER, last)

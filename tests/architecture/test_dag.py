@@ -1,0 +1,97 @@
+"""The DAG: it loads no engine, its edges are the declared ones, it keeps the house's policy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dayfold.day import STEPS, edges
+
+ROOT = Path(__file__).parents[2]
+ENGINES = ("pyspark", "torch", "pytorch_lightning", "mlflow", "pandas", "pyarrow", "deltalake")
+
+DESCRIBE = """
+import json, sys, time
+import airflow.sdk, airflow.providers.standard.operators.python
+before = set(sys.modules)
+sys.path.insert(0, "dags")
+started = time.process_time()
+import dayfold_daily
+seconds = time.process_time() - started
+dag = dayfold_daily.dag
+print(json.dumps({
+    "seconds": seconds,
+    "loaded": sorted(m for m in set(sys.modules) - before if "." not in m),
+    "upstream": {t.task_id: sorted(t.upstream_task_ids) for t in dag.tasks},
+    "mapped": sorted(t.task_id for t in dag.tasks if t.get_closest_mapped_task_group()),
+    "owners": sorted({t.owner for t in dag.tasks}),
+    "retries": sorted({t.retries for t in dag.tasks}),
+    "tags": sorted(dag.tags),
+    "doc": dag.doc_md,
+    "max_active_runs": dag.max_active_runs,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    home = tmp_path_factory.mktemp("airflow")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", DESCRIBE],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "AIRFLOW_HOME": str(home), "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.airflow
+def test_parsing_the_dag_loads_no_engine(described: dict[str, object]) -> None:
+    assert not set(ENGINES) & set(described["loaded"])  # type: ignore[call-overload]
+
+
+@pytest.mark.airflow
+def test_the_dags_edges_are_those_of_the_tables(described: dict[str, object]) -> None:
+    mapped = {step.name for step in STEPS if step.mapped}
+    upstream: dict[str, list[str]] = described["upstream"]  # type: ignore[assignment]
+    branch = "branch_on_drift"
+    actual = {
+        (earlier.removeprefix("candidate."), later.removeprefix("candidate."))
+        for later, all_earlier in upstream.items()
+        for earlier in all_earlier
+        if branch not in {earlier, later}
+    }
+    # A task group's inner order stands for what its later steps read: only its first step has
+    # edges from outside, only its last one edges to the outside.
+    inner = {(a, b) for a, b in edges() if a not in mapped and b == "evaluate"}
+    outer = {(a, b) for a, b in edges() if a == "train" and b not in mapped}
+    lifted = {(a, "train") for a, _ in inner} | {("evaluate", b) for _, b in outer}
+    assert actual == (edges() - inner - outer) | lifted
+
+
+@pytest.mark.airflow
+def test_the_branch_stands_between_the_decision_and_the_candidates(
+    described: dict[str, object],
+) -> None:
+    upstream: dict[str, list[str]] = described["upstream"]  # type: ignore[assignment]
+    assert upstream["branch_on_drift"] == ["check_drift"]
+    assert "branch_on_drift" in upstream["candidate.train"]
+    assert "branch_on_drift" in upstream["promote"]
+    assert described["mapped"] == ["candidate.evaluate", "candidate.train"]
+
+
+@pytest.mark.airflow
+def test_the_dag_keeps_the_policy(described: dict[str, object]) -> None:
+    assert described["owners"] == ["data-engineering"]
+    assert min(described["retries"]) >= 1  # type: ignore[call-overload]
+    assert "tier:1" in described["tags"]  # type: ignore[operator]
+    assert described["doc"]
+    assert described["max_active_runs"] == 1

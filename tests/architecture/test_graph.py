@@ -1,0 +1,55 @@
+"""The day's graph: tables, steps and README agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dayfold.day import STEPS, edges, writer_of
+from dayfold.step_table import step_table
+from feature_store.tables import LEDGER, STEP_RUNS, TABLES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_table_has_one_writer() -> None:
+    for table in TABLES:
+        writers = [step.name for step in STEPS if table in step.writes]
+        assert len(writers) == (0 if table is STEP_RUNS else 1), (table.key, writers)
+    assert writer_of(LEDGER) is STEPS[-1]
+
+
+def test_a_step_reads_only_what_an_earlier_step_wrote() -> None:
+    written: set[str] = set()
+    for step in STEPS:
+        missing = {table.key for table in step.reads} - written
+        assert not missing, f"{step.name} reads {missing}, which no earlier step writes"
+        written |= {table.key for table in step.writes}
+
+
+def test_what_a_step_reads_of_earlier_days_exists() -> None:
+    for step in STEPS:
+        assert set(step.before) <= set(TABLES)
+
+
+def test_every_table_has_a_grain_a_check_and_documented_columns() -> None:
+    for table in TABLES:
+        assert table.grain
+        assert table.checks, table.key
+        assert all(column.doc for column in table.columns), table.key
+        names = [column.name for column in table.columns]
+        assert len(names) == len(set(names)), table.key
+        assert set(table.partition) <= set(names), table.key
+
+
+def test_the_graph_has_no_cycle_and_reaches_publish_from_every_step() -> None:
+    order = [step.name for step in STEPS]
+    assert all(order.index(earlier) < order.index(later) for earlier, later in edges())
+    reached = {"publish"}
+    for name in reversed(order):
+        if any(earlier == name and later in reached for earlier, later in edges()):
+            reached.add(name)
+    assert reached == set(order)
+
+
+def test_the_table_of_steps_in_the_readme_is_the_declared_one() -> None:
+    assert step_table() in (ROOT / "README.md").read_text()

@@ -1,0 +1,93 @@
+"""Settings and dataset declarations: every file loads, every wrong key is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conf.dataset import DATASETS_DIR, load_dataset
+from conf.errors import ConfigError
+from conf.pseudonym import load_key, make_key, pseudonym
+from conf.settings import CONF_DIR, load_settings
+
+
+@pytest.mark.parametrize("path", sorted(CONF_DIR.rglob("*.yaml")), ids=lambda path: path.name)
+def test_every_yaml_file_in_conf_loads(path: Path) -> None:
+    if path.parent == DATASETS_DIR:
+        assert load_dataset(path.stem).name == path.stem
+    else:
+        profile = path.stem if path.stem != "base" else "local"
+        assert load_settings({"DAYFOLD__PROFILE": profile}).profile == profile
+
+
+def test_an_environment_variable_overrules_the_files() -> None:
+    settings = load_settings({"DAYFOLD__TRAINING__BATCH_SIZE": "77", "DAYFOLD__DATASET": "x-y"})
+    assert settings.training.batch_size == 77
+    assert settings.path(settings.lake).parts[-2:] == ("lake", "x-y")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "named"),
+    [
+        ("DAYFOLD__RECOMMEND__TOPN", "5", "recommend.topn"),
+        ("DAYFOLD__RECOMMEND__TOP_N", "-5", "recommend.top_n"),
+        ("DAYFOLD__LAUNCHER", "magic", "launcher"),
+        ("DAYFOLD__PROFILE", "moon", "DAYFOLD__PROFILE"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_its_key(variable: str, value: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        load_settings({variable: value})
+
+
+def test_an_undeclared_dataset_is_answered_with_those_that_are_declared() -> None:
+    with pytest.raises(ConfigError, match=r"movietweetings.*simulated"):
+        load_dataset("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"colour": 1}, "colour"),
+        ({"time_zone": "Mars/Base"}, "time_zone"),
+        ({"labels": {"kind": "threshold"}}, "labels.threshold"),
+        ({"positive": {"applause": 1.0}}, "applause"),
+        ({"context": ["Drop Table"]}, "Drop Table"),
+        ({"user_attributes": [{"name": "age", "kind": "numeric"}]}, "bins"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_by_its_key(
+    tmp_path: Path, change: dict[str, object], named: str
+) -> None:
+    declared = yaml.safe_load((DATASETS_DIR / "simulated.yaml").read_text())
+    (tmp_path / "simulated.yaml").write_text(yaml.safe_dump({**declared, **change}))
+    with pytest.raises(ConfigError, match=named):
+        load_dataset("simulated", tmp_path)
+
+
+def test_a_pseudonym_is_the_hmac_of_rfc_4231(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # RFC 4231, test case 2: key "Jefe", data "what do ya want for nothing?"
+    expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    assert pseudonym(b"Jefe", "what do ya want for nothing?") == expected[:32]
+    monkeypatch.delenv("DAYFOLD_KEY", raising=False)
+    path = tmp_path / "key"
+    make_key(path)
+    first = load_key(path)
+    make_key(path)
+    assert load_key(path) == first
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_others_may_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DAYFOLD_KEY", raising=False)
+    path = tmp_path / "key"
+    make_key(path)
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load_key(path)
+    with pytest.raises(ConfigError, match="dayfold key"):
+        load_key(tmp_path / "none")

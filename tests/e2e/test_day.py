@@ -1,0 +1,182 @@
+"""Three simulated days end to end: what the lake, the registry and the command line say after."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from feature_store.days import days_between, shift
+from feature_store.tables import (
+    EVENTS,
+    EXAMPLES,
+    LEDGER,
+    PROMOTIONS,
+    QUARANTINE,
+    RECOMMENDATIONS,
+    STEP_RUNS,
+    TABLES,
+    VOCABULARIES,
+    Table,
+)
+from tests.e2e.conftest import FIRST, HISTORY_FROM, LAST, Shop
+
+pytestmark = [pytest.mark.spark, pytest.mark.airflow]
+DAYS = list(days_between(FIRST, LAST))
+
+
+def test_every_day_is_closed_and_its_raw_rows_are_accounted_for(shop: Shop) -> None:
+    days = shop.days()
+    assert [days[ds]["state"] for ds in DAYS] == ["published"] * 3
+    assert set(days) == set(days_between(HISTORY_FROM, LAST))
+    for ds, day in days.items():
+        raw = (shop.raw / "events" / f"ds={ds}").glob("part-*")
+        lines = sum(len(_lines(path)) for path in raw)
+        assert day["rows_in"] == lines == day["clean"] + sum(day["quarantined"].values()), ds
+    quarantined = shop.lake.read(QUARANTINE, DAYS).to_pylist()
+    events = [row for row in quarantined if row["stream"] == "events"]
+    assert len(events) == sum(sum(days[ds]["quarantined"].values()) for ds in DAYS)
+
+
+def test_a_champion_serves_and_the_first_one_came_from_history(shop: Shop) -> None:
+    days = shop.days()
+    assert days[shift(FIRST, -1)]["champion"]["version"] >= 1
+    for ds in DAYS:
+        assert days[ds]["champion"] is not None
+        assert days[ds]["decision"] in {"skip", "watch", "retrain", "not_enough_data"}
+        assert days[ds]["reason"]
+
+
+def test_a_planted_fall_of_the_click_rate_is_found_and_trained_on(shop: Shop) -> None:
+    days = shop.days()
+    after = [ds for ds in DAYS if ds >= "2026-02-01"]
+    assert any(days[ds]["decision"] == "retrain" for ds in after)
+    assert any(days[ds]["trained"] for ds in after)
+
+
+def test_every_active_user_has_a_list_without_repeats(shop: Shop) -> None:
+    lists = shop.lake.read(RECOMMENDATIONS, [LAST])
+    query = """
+        select user_id, count(*) n, count(distinct item_id) items, min("rank") low, max("rank") high
+        from lists group by user_id
+    """
+    found = duckdb.sql(query).fetchall()
+    assert len(lists) > 0
+    assert len(found) > 100
+    assert all(n == items == high and low == 1 for _, n, items, low, high in found)
+    assert any(user == "*" for user, *_ in found)
+
+
+def test_no_raw_user_id_is_stored_anywhere(shop: Shop) -> None:
+    for path in (shop.home / "lake").rglob("*.parquet"):
+        for column in pa.parquet.read_table(path).columns:
+            if pa.types.is_string(column.type):
+                assert not any(v and v.startswith("u0") for v in column.to_pylist()), path
+
+
+def test_an_id_is_born_once(shop: Shop) -> None:
+    words = shop.lake.read(VOCABULARIES, shop.lake.days(VOCABULARIES))
+    assert len(words) == duckdb.sql("select count(distinct (field, value)) from words").fetchone()[0]  # type: ignore[index]
+    assert len(words) == duckdb.sql("select count(distinct (field, id)) from words").fetchone()[0]  # type: ignore[index]
+
+
+def test_labels_are_those_of_an_independent_query(shop: Shop) -> None:
+    lake = shop.lake
+    events = lake.read(EVENTS, lake.days(EVENTS))
+    examples = lake.read(EXAMPLES, [LAST], ["example_id", "label"])
+    query = """
+        with late as (select * from events where ds <= $last),
+        shown as (select * from late where event_type = 'impression'),
+        wanted as (select * from late where event_type in ('click', 'favourite', 'purchase'))
+        select e.example_id, max(e.label), count(w.event_id) > 0 as clicked
+        from examples e join shown s on s.event_id = e.example_id
+        left join wanted w on w.user_id = s.user_id and w.item_id = s.item_id
+            and (w.request_id = s.request_id or w.request_id is null or s.request_id is null)
+            and w.event_timestamp between s.event_timestamp and s.event_timestamp + interval 60 minutes
+        group by 1
+    """
+    found = duckdb.execute(query, {"last": LAST}).fetchall()
+    assert len(found) == len(examples) > 500
+    assert all((label == 1) == clicked for _, label, clicked in found)
+
+
+COMPARED = [table for table in TABLES if table not in (STEP_RUNS, LEDGER)]
+
+
+def test_running_a_finished_day_again_changes_no_row_and_registers_nothing(shop: Shop) -> None:
+    for ds in (FIRST, LAST):
+        before = {table.key: _rows(shop, table, ds) for table in COMPARED}
+        champion = shop.lake.read(PROMOTIONS, [LAST]).to_pylist()
+        versions = _registered(shop)
+        again = shop.run("run", "--from", ds, "--to", ds, "--force")
+        assert "ok" in again.stdout
+        for table in COMPARED:
+            _assert_same_rows(table, before[table.key], _rows(shop, table, ds))
+        assert shop.lake.read(PROMOTIONS, [LAST]).to_pylist() == champion
+        assert _registered(shop) == versions
+
+
+def test_a_closed_day_is_not_run_again_without_being_asked(shop: Shop) -> None:
+    version = shop.lake.version(STEP_RUNS)
+    said = shop.run("run", "--from", FIRST, "--to", FIRST).stdout
+    assert "--force" in said
+    assert shop.lake.version(STEP_RUNS) == version
+
+
+def test_a_list_is_shown_with_titles(shop: Shop) -> None:
+    shown = shop.run("recommend", "--user", "u000001").stdout
+    assert "List of u000001" in shown
+    assert "(no title)" not in shown
+
+
+def test_the_report_opens_without_network(shop: Shop) -> None:
+    out = shop.home / "report.html"
+    shop.run("report", "--out", str(out))
+    page = out.read_text()
+    assert page.count("data:image/png;base64,") >= 4
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def _lines(path: Any) -> list[bytes]:
+    import gzip
+
+    lines = gzip.decompress(path.read_bytes()).split(b"\n")
+    return lines[:-1] if lines[-1] == b"" else lines
+
+
+def _rows(shop: Shop, table: Table, ds: str) -> list[dict[str, Any]]:
+    rows = shop.lake.read(table, [ds]).to_pylist()
+    return sorted(rows, key=lambda row: json.dumps(row, default=str, sort_keys=True))
+
+
+def _assert_same_rows(
+    table: Table, before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> None:
+    assert len(before) == len(after), table.key
+    floats = [c.name for c in table.columns if c.type == "double"]
+    exact = [{k: v for k, v in row.items() if k not in floats} for row in before]
+    keyed = {json.dumps(e, default=str, sort_keys=True): row for e, row in zip(exact, before, strict=True)}
+    for row in after:
+        key = json.dumps({k: v for k, v in row.items() if k not in floats}, default=str, sort_keys=True)
+        assert key in keyed, (table.key, row)
+        old = [keyed[key][name] for name in floats]
+        new = [row[name] for name in floats]
+        np.testing.assert_allclose(
+            np.array(new, float), np.array(old, float), rtol=1e-9, atol=1e-9, err_msg=table.key
+        )
+
+
+def _registered(shop: Shop) -> list[tuple[Any, ...]]:
+    import sqlite3
+
+    with sqlite3.connect(shop.home / "mlflow.db") as database:
+        versions = database.execute("select name, version from model_versions order by 2").fetchall()
+        aliases = database.execute(
+            "select alias, version from registered_model_aliases order by 1"
+        ).fetchall()
+    return [*versions, *aliases]
