@@ -1,4 +1,4 @@
-"""No test touches the checkout's own .dayfold/: each process of the tests gets a home of its own."""
+"""No test touches the checkout's own .dayfold/: each test run has a home of its own."""
 
 from __future__ import annotations
 

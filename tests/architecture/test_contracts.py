@@ -34,7 +34,9 @@ def test_the_import_contracts_are_kept() -> None:
 )
 def test_a_broken_contract_is_noticed(tmp_path: Path, file: str, line: str) -> None:
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / file).open("a") as broken:
         broken.write(f"\n{line}")

@@ -67,7 +67,9 @@ def test_a_wrong_declaration_is_refused_by_its_key(
         load_dataset("simulated", tmp_path)
 
 
-def test_a_pseudonym_is_the_hmac_of_rfc_4231(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_pseudonym_is_the_hmac_of_rfc_4231(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     # RFC 4231, test case 2: key "Jefe", data "what do ya want for nothing?"
     expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     assert pseudonym(b"Jefe", "what do ya want for nothing?") == expected[:32]

@@ -23,7 +23,8 @@ def dayfold(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_loads_no_engine() -> None:
     code = (
-        "import sys, dayfold.cli; engines = {'pyspark', 'torch', 'mlflow', 'pandas', 'pyarrow', 'airflow'};"
+        "import sys, dayfold.cli; "
+        "engines = {'pyspark', 'torch', 'mlflow', 'pandas', 'pyarrow', 'airflow'}; "
         "print(sorted(engines & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -32,7 +33,19 @@ def test_help_loads_no_engine() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "run", "step", "status", "day", "recommend", "ui", "simulate", "import", "report", "setup"],
+    [
+        "demo",
+        "run",
+        "step",
+        "status",
+        "day",
+        "recommend",
+        "ui",
+        "simulate",
+        "import",
+        "report",
+        "setup",
+    ],
 )
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
     done = dayfold(tmp_path, command, "--help")
@@ -51,7 +64,20 @@ def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
         (("step", "recommend", "--ds", "2026-01-01"), "has not finished"),
         (("recommend", "--user", "u1"), "no lists"),
         (("report",), "make demo"),
-        (("simulate", "--raw", "x", "--from", "2026-01-01", "--to", "2026-01-02", "--drift", "x"), "DAY:KIND"),
+        (
+            (
+                "simulate",
+                "--raw",
+                "x",
+                "--from",
+                "2026-01-01",
+                "--to",
+                "2026-01-02",
+                "--drift",
+                "x",
+            ),
+            "DAY:KIND",
+        ),
     ],
 )
 def test_a_users_mistake_ends_in_a_message_not_in_a_traceback(

@@ -80,14 +80,19 @@ def test_no_raw_user_id_is_stored_anywhere(shop: Shop) -> None:
 
 def test_an_id_is_born_once(shop: Shop) -> None:
     words = shop.lake.read(VOCABULARIES, shop.lake.days(VOCABULARIES))
-    assert len(words) == duckdb.sql("select count(distinct (field, value)) from words").fetchone()[0]  # type: ignore[index]
-    assert len(words) == duckdb.sql("select count(distinct (field, id)) from words").fetchone()[0]  # type: ignore[index]
+    assert (
+        len(words) == duckdb.sql("select count(distinct (field, value)) from words").fetchone()[0]
+    )  # type: ignore[index]
+    query = "select count(distinct (field, value)), count(distinct (field, id)) from words"
+    assert duckdb.sql(query).fetchall() == [(len(words), len(words))]
 
 
 def test_labels_are_those_of_an_independent_query(shop: Shop) -> None:
     lake = shop.lake
-    events = lake.read(EVENTS, lake.days(EVENTS))
-    examples = lake.read(EXAMPLES, [LAST], ["example_id", "label"])
+    relations = {
+        "events": lake.read(EVENTS, lake.days(EVENTS)),
+        "examples": lake.read(EXAMPLES, [LAST], ["example_id", "label"]),
+    }
     query = """
         with late as (select * from events where ds <= $last),
         shown as (select * from late where event_type = 'impression'),
@@ -99,8 +104,11 @@ def test_labels_are_those_of_an_independent_query(shop: Shop) -> None:
             and w.event_timestamp between s.event_timestamp and s.event_timestamp + interval 60 minutes
         group by 1
     """
-    found = duckdb.execute(query, {"last": LAST}).fetchall()
-    assert len(found) == len(examples) > 500
+    database = duckdb.connect()
+    for name, rows in relations.items():
+        database.register(name, rows)
+    found = database.execute(query, {"last": LAST}).fetchall()
+    assert len(found) == len(relations["examples"]) > 500
     assert all((label == 1) == clicked for _, label, clicked in found)
 
 
@@ -160,9 +168,14 @@ def _assert_same_rows(
     assert len(before) == len(after), table.key
     floats = [c.name for c in table.columns if c.type == "double"]
     exact = [{k: v for k, v in row.items() if k not in floats} for row in before]
-    keyed = {json.dumps(e, default=str, sort_keys=True): row for e, row in zip(exact, before, strict=True)}
+    keyed = {
+        json.dumps(e, default=str, sort_keys=True): row
+        for e, row in zip(exact, before, strict=True)
+    }
     for row in after:
-        key = json.dumps({k: v for k, v in row.items() if k not in floats}, default=str, sort_keys=True)
+        key = json.dumps(
+            {k: v for k, v in row.items() if k not in floats}, default=str, sort_keys=True
+        )
         assert key in keyed, (table.key, row)
         old = [keyed[key][name] for name in floats]
         new = [row[name] for name in floats]
@@ -175,7 +188,9 @@ def _registered(shop: Shop) -> list[tuple[Any, ...]]:
     import sqlite3
 
     with sqlite3.connect(shop.home / "mlflow.db") as database:
-        versions = database.execute("select name, version from model_versions order by 2").fetchall()
+        versions = database.execute(
+            "select name, version from model_versions order by 2"
+        ).fetchall()
         aliases = database.execute(
             "select alias, version from registered_model_aliases order by 1"
         ).fetchall()

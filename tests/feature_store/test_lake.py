@@ -84,7 +84,9 @@ def test_a_commit_says_which_step_and_code_made_it(lake: Lake) -> None:
 def test_a_failed_check_names_table_day_rule_and_rows_and_commits_nothing(lake: Lake) -> None:
     lake.replace(INTAKE, {"ds": "2026-01-01"}, intake(("read", 1)), LINEAGE)
     version = lake.version(INTAKE)
-    with pytest.raises(CheckFailed, match=r"clean.intake, ds=2026-01-01.*\(stream, outcome\).*'read'"):
+    with pytest.raises(
+        CheckFailed, match=r"clean.intake, ds=2026-01-01.*\(stream, outcome\).*'read'"
+    ):
         lake.replace(INTAKE, {"ds": "2026-01-01"}, intake(("read", 1), ("read", 2)), LINEAGE)
     with pytest.raises(CheckFailed, match=r"0 <= rows"):
         lake.replace(INTAKE, {"ds": "2026-01-01"}, intake(("read", -1)), LINEAGE)
@@ -116,8 +118,9 @@ def test_staged_files_are_committed_per_day_and_missing_days_become_empty(lake: 
 def test_other_engines_read_the_files_of_a_day(lake: Lake) -> None:
     lake.replace(INTAKE, {"ds": "2026-01-01"}, intake(("read", 4), ("clean", 3)), LINEAGE)
     files = lake.file_uris(INTAKE, ["2026-01-01"])
-    query = "select sum(rows) from read_parquet($files, hive_partitioning = true) where ds = '2026-01-01'"
-    assert duckdb.execute(query, {"files": files}).fetchone() == (7,)
+    query = "select ds, sum(rows) from read_parquet($files, hive_partitioning = true) group by ds"
+    found = duckdb.execute(query, {"files": files}).fetchall()
+    assert [(str(ds), n) for ds, n in found] == [("2026-01-01", 7)]
 
 
 def test_a_state_is_read_from_its_last_base_on(lake: Lake) -> None:
@@ -177,4 +180,6 @@ def test_a_killed_writer_leaves_the_old_partition_and_may_run_again(lake: Lake, 
 
 
 def test_the_lakes_marker_is_written_once(lake: Lake) -> None:
-    assert Lake(lake.root, lake.dataset).id == json.loads((lake.root / "lake.json").read_text())["id"]
+    assert (
+        Lake(lake.root, lake.dataset).id == json.loads((lake.root / "lake.json").read_text())["id"]
+    )

@@ -43,7 +43,7 @@ def test_days_without_data_do_not_stand_in_the_way(lake: Lake) -> None:
 def test_a_day_is_written_in_one_way_only() -> None:
     assert parse_day("2026-02-28") == "2026-02-28"
     for wrong in ("2026-2-28", "20260228", "2026-02-30", "yesterday"):
-        with pytest.raises(ConfigError, match="YYYY-MM-DD|expected"):
+        with pytest.raises(ConfigError, match=r"YYYY-MM-DD|expected"):
             parse_day(wrong, "--ds")
 
 

@@ -1,0 +1,102 @@
+"""Replay of a public log day by day: recall@10 of the published lists beside popularity.
+
+    python -m benchmarks.replay movietweetings --source DIR
+    python -m benchmarks.replay online-retail --source DIR
+    python -m benchmarks.replay movielens-100k --source DIR
+
+Runs `dayfold import` and `dayfold run` as a user would, then averages `reports.daily_metrics`:
+micro = all hits over all pairs of the window, days = the mean of the days' values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.result import write_result
+from conf.dataset import load_dataset
+from dayfold.status import collect_status
+from feature_store.days import days_between
+from feature_store.lake import Lake
+from feature_store.tables import DAILY_METRICS
+
+
+@dataclass(frozen=True)
+class Window:
+    """The days of a replay."""
+
+    history_from: str
+    first: str
+    last: str
+
+
+WINDOWS = {
+    "movietweetings": Window("2013-02-28", "2013-08-02", "2013-08-31"),
+    "online-retail": Window("2011-09-01", "2011-11-01", "2011-11-30"),
+    "movielens-100k": Window("1997-09-20", "1998-03-24", "1998-04-22"),
+}
+
+
+def replay(name: str, source: Path, home: Path) -> Path:
+    """Import and run the window of dataset `name`; write and give the result file."""
+    window = WINDOWS[name]
+    raw = home / "raw" / name
+    environment = {**os.environ, "DAYFOLD__HOME": str(home)}
+    started = time.perf_counter()
+    for command in (
+        ["import", name, "--source", str(source), "--raw", str(raw),
+         "--from", window.history_from, "--to", window.last],
+        ["run", "--dataset", name, "--history-from", window.history_from,
+         "--from", window.first, "--to", window.last],
+    ):  # fmt: skip
+        subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "dayfold", *command], env=environment, check=True
+        )
+    lake = Lake(home / "lake" / name, load_dataset(name))
+    days = list(days_between(window.first, window.last))
+    rows = lake.read(DAILY_METRICS, days).to_pylist()
+    summary = _averages(rows)
+    status = collect_status(lake, len(days))
+    summary["seconds_per_day"] = sum(sum(day["seconds"].values()) for day in status) / len(status)
+    summary["seconds_in_all"] = time.perf_counter() - started
+    for decision in ("skip", "watch", "retrain", "not_enough_data"):
+        summary[f"days_{decision}"] = sum(day["decision"] == decision for day in status)
+    summary["days_promoted"] = sum(day["promoted_version"] is not None for day in status)
+    return write_result(name, summary, [{**row, "value": round(row["value"], 6)} for row in rows])
+
+
+def _averages(rows: list[dict[str, Any]]) -> dict[str, float]:
+    series: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for row in rows:
+        if row["n"] and "recall_at_10" in row["metric"]:
+            series[f"{row['metric']}_{row['subject']}"].append((row["value"], row["n"]))
+    summary: dict[str, float] = {}
+    for name, points in sorted(series.items()):
+        pairs = sum(n for _, n in points)
+        summary[f"{name}_micro"] = sum(value * n for value, n in points) / pairs
+        summary[f"{name}_days"] = sum(value for value, _ in points) / len(points)
+        summary[f"{name}_pairs"] = pairs
+    return summary
+
+
+def main() -> None:
+    """Run one replay."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dataset", choices=sorted(WINDOWS))
+    parser.add_argument(
+        "--source", type=Path, required=True, help="folder with the dataset's files"
+    )
+    parser.add_argument("--home", type=Path, default=Path(".dayfold/replay"))
+    arguments = parser.parse_args()
+    print(replay(arguments.dataset, arguments.source.absolute(), arguments.home.absolute()))
+
+
+if __name__ == "__main__":
+    main()
