@@ -1,0 +1,1 @@
+"""Spark steps and the sources of the raw zone."""

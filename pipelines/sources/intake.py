@@ -1,0 +1,202 @@
+"""What every adapter shares: rows in any order become complete days of the raw zone.
+
+Events are put down in one spill file per day, so memory holds one day and the ids seen so far.
+Items and profiles without a time of their own appear on the day of the first event that mentions
+them: no day knows an item before it was seen.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from conf.errors import ConfigError, SourceError
+from feature_store.raw_zone import Stream
+from pipelines.sources.raw_zone import (
+    STREAMS,
+    ImportSummary,
+    begin_day,
+    day_before,
+    days_between,
+    is_complete,
+    parse_day,
+    write_day,
+)
+from pipelines.sources.timestamps import micros
+
+NEVER_IN_AN_EVENT = "never_in_an_event"
+AFTER_THE_RANGE = "after_the_range"
+
+_BUFFERED_ROWS = 200_000
+_SPILL_FOLDER = ".spill"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def json_line(row: Mapping[str, object]) -> bytes:
+    """One raw-zone line."""
+    return _ENCODER.encode(row).encode()
+
+
+def open_text(folder: Path, name: str, encoding: str, command: str) -> IO[str]:
+    """The text file `name`, or `name`.gz, in `folder`.
+
+    Raises:
+        SourceError: there is neither.
+    """
+    plain, packed = folder / name, folder / f"{name}.gz"
+    if plain.is_file():
+        return plain.open(encoding=encoding)
+    if packed.is_file():
+        return gzip.open(packed, "rt", encoding=encoding)
+    found = sorted(path.name for path in folder.iterdir())[:10] if folder.is_dir() else "no folder"
+    raise SourceError(
+        f"Expected {name} or {name}.gz in {folder}, found {found}. "
+        f"Name the folder that holds it: dayfold import {command} --source DIR --raw DIR"
+    )
+
+
+def check_range(first: str | None, last: str | None) -> None:
+    """Refuses a range that cannot be read, before anything is.
+
+    Raises:
+        ConfigError: a day is not YYYY-MM-DD, or they are the wrong way round.
+    """
+    if first is not None and last is not None:
+        days_between(first, last)
+    for text, option in ((first, "--from"), (last, "--to")):
+        if text is not None:
+            parse_day(text, option)
+
+
+class Intake:
+    """Collects one import and writes it day by day.
+
+    An entity first mentioned before `first` lands on `first`, unless the raw zone already holds
+    the day before: then an earlier import brought it. So a range imported day by day has the
+    same bytes as one imported at once, and a range that begins late lacks nothing.
+    """
+
+    def __init__(self, raw: Path, first: str | None, last: str | None) -> None:
+        check_range(first, last)
+        self.skipped: Counter[str] = Counter()
+        self._raw = raw
+        self._first, self._last = first, last
+        self._opening = first is None or not is_complete(raw, "items", day_before(first))
+        self._mentions: dict[Stream, dict[str, tuple[int, str, str]]] = {
+            "items": {},
+            "profiles": {},
+        }
+        self._spill = raw / _SPILL_FOLDER
+        self._buffers: dict[tuple[Stream, str], list[bytes]] = defaultdict(list)
+        self._buffered = 0
+        self._event_days: set[str] = set()
+
+    def __enter__(self) -> Self:
+        """Clears what a killed import left."""
+        shutil.rmtree(self._spill, ignore_errors=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leaves nothing but whole days behind."""
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+    def event(self, moment: datetime, row: Mapping[str, object]) -> None:
+        """Takes one event; `moment` is in the zone in which days begin."""
+        ds, order = moment.date().isoformat(), micros(moment)
+        if self._last is not None and ds > self._last:
+            return
+        self._mention("items", row.get("item_id"), order, moment)
+        self._mention("profiles", row.get("user_id"), order, moment)
+        if self._first is None or ds >= self._first:
+            self._event_days.add(ds)
+            self._add("events", ds, order, row)
+
+    def entity(self, stream: Stream, key: str, row: Mapping[str, object]) -> None:
+        """Takes an item or a profile without a time: it lands where an event first mentions it."""
+        mention = self._mentions[stream].get(key)
+        if mention is None:
+            self.skipped[f"{stream}_{NEVER_IN_AN_EVENT}"] += 1
+            return
+        order, ds, updated_at = mention
+        self._land(stream, ds, order, {**row, "updated_at": updated_at})
+
+    def entity_at(self, stream: Stream, moment: datetime, row: Mapping[str, object]) -> None:
+        """Takes an item or a profile with its own time of change."""
+        updated = {**row, "updated_at": moment.isoformat()}
+        self._land(stream, moment.date().isoformat(), micros(moment), updated)
+
+    def finish(self) -> ImportSummary:
+        """Writes every day of the range, empty ones included.
+
+        Raises:
+            ConfigError: the source has no event in the range and an end of it was left open.
+        """
+        first, last = self._bounds()
+        self._flush()
+        rows: Counter[Stream] = Counter()
+        days = days_between(first, last)
+        for ds in days:
+            begin_day(self._raw, ds)
+            for stream in STREAMS:
+                rows[stream] += write_day(self._raw, stream, ds, self._spilled(stream, ds))
+        return ImportSummary(
+            len(days), rows["events"], rows["profiles"], rows["items"], dict(self.skipped)
+        )
+
+    def _mention(self, stream: Stream, key: object, order: int, moment: datetime) -> None:
+        if not isinstance(key, str) or not key:
+            return
+        known = self._mentions[stream].get(key)
+        if known is None or order < known[0]:
+            self._mentions[stream][key] = (order, moment.date().isoformat(), moment.isoformat())
+
+    def _land(self, stream: Stream, ds: str, order: int, row: Mapping[str, object]) -> None:
+        first = self._first or min(self._event_days, default=ds)
+        if self._last is not None and ds > self._last:
+            self.skipped[f"{stream}_{AFTER_THE_RANGE}"] += 1
+        elif ds >= first or self._opening:
+            self._add(stream, max(ds, first), order, row)
+
+    def _bounds(self) -> tuple[str, str]:
+        if not self._event_days and (self._first is None or self._last is None):
+            raise ConfigError(
+                f"Expected at least one event from {self._first or 'the beginning'} to "
+                f"{self._last or 'the end'}, found none to write to {self._raw} "
+                f"(skipped: {dict(self.skipped)}). Widen the range: --from DAY --to DAY"
+            )
+        return (self._first or min(self._event_days)), (self._last or max(self._event_days))
+
+    def _add(self, stream: Stream, ds: str, order: int, row: Mapping[str, object]) -> None:
+        self._buffers[stream, ds].append(b"%d\t%b" % (order, json_line(row)))
+        self._buffered += 1
+        if self._buffered >= _BUFFERED_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        for (stream, ds), lines in self._buffers.items():
+            path = self._spill / stream / ds
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.write(b"\n".join(lines) + b"\n")
+        self._buffers.clear()
+        self._buffered = 0
+
+    def _spilled(self, stream: Stream, ds: str) -> Iterator[bytes]:
+        path = self._spill / stream / ds
+        if not path.exists():
+            return
+        keyed = (line.split(b"\t", 1) for line in path.read_bytes().split(b"\n") if line)
+        for _, line in sorted(keyed, key=lambda pair: int(pair[0])):
+            yield line

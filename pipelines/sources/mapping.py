@@ -1,0 +1,203 @@
+"""What a mapping file says: which column of anybody's log is what (`dayfold import table`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from conf.dataset import validation_message
+from conf.errors import ConfigError
+
+EVENT_FIELDS = frozenset(
+    {
+        "event_timestamp",
+        "user_id",
+        "item_id",
+        "event_type",
+        "event_id",
+        "value",
+        "request_id",
+        "position",
+    }
+)
+_ITEM_FIELDS = frozenset(
+    {
+        "item_id",
+        "updated_at",
+        "available_from",
+        "available_until",
+        "title",
+        "description",
+        "category",
+        "tags",
+    }
+)
+_PROFILE_FIELDS = frozenset({"user_id", "updated_at"})
+
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+_Column = Annotated[str, Field(min_length=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EventColumns(_Frozen):
+    """Which column of the log is which field of an event."""
+
+    event_timestamp: _Column
+    user_id: _Column
+    item_id: _Column
+    event_type: _Column | None = None
+    event_id: _Column | None = None
+    value: _Column | None = None
+    request_id: _Column | None = None
+    position: _Column | None = None
+
+
+class ProfileColumns(_Frozen):
+    """Which column is which field of a profile."""
+
+    user_id: _Column
+    updated_at: _Column | None = None
+    """Without it a profile appears on the day of its user's first event."""
+
+
+class ItemColumns(_Frozen):
+    """Which column is which field of an item."""
+
+    item_id: _Column
+    updated_at: _Column | None = None
+    """Without it an item appears on the day of the first event that mentions it."""
+    title: _Column | None = None
+    description: _Column | None = None
+    category: _Column | None = None
+    tags: _Column | None = None
+    available_from: _Column | None = None
+    available_until: _Column | None = None
+
+
+class AttributeMapping(_Frozen):
+    """Where an attribute comes from and how its value is read."""
+
+    column: _Column
+    kind: Literal["categorical", "multi", "numeric"]
+    separator: Annotated[str, Field(min_length=1)] = "|"
+    """Between the values of a `multi` attribute; a Parquet list needs none."""
+
+
+class TableFile(_Frozen):
+    """Files of one kind."""
+
+    path: Annotated[str, Field(min_length=1)]
+    """File or glob; relative to the mapping file."""
+    format: Literal["csv", "parquet"]
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """Between the fields of a CSV."""
+    encoding: str = "utf-8"
+    """Of a CSV."""
+    time_format: str = "iso"
+    """`iso`, `epoch_s`, `epoch_ms` or a strptime pattern."""
+    time_zone: str = "UTC"
+    """IANA zone of times without offset; days begin in the zone of `events`."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _time_zone_exists(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"{zone!r} is not an IANA time zone, such as Europe/Lisbon")
+        return zone
+
+    @field_validator("time_format")
+    @classmethod
+    def _time_format_is_known(cls, text: str) -> str:
+        if text not in {"iso", "epoch_s", "epoch_ms"} and "%" not in text:
+            raise ValueError(
+                f"{text!r} is none of iso, epoch_s, epoch_ms, nor a pattern such as %d.%m.%Y %H:%M"
+            )
+        return text
+
+
+class EventsMapping(TableFile):
+    """The log itself."""
+
+    columns: EventColumns
+    event_type_value: str | None = None
+    """The type of every event, where the log has no column for it."""
+    event_types: dict[str, str | None] = {}
+    """Their name of an event type -> ours; null leaves such rows out. Others pass unchanged."""
+    context: dict[_Name, _Column] = {}
+    """Our name of a context field -> their column."""
+
+    @model_validator(mode="after")
+    def _one_source_of_the_event_type(self) -> Self:
+        if (self.columns.event_type is None) == (self.event_type_value is None):
+            raise ValueError("give either columns.event_type or event_type_value, not both")
+        _refuse_clash("context", set(self.context), EVENT_FIELDS)
+        return self
+
+
+class ProfilesMapping(TableFile):
+    """User profiles."""
+
+    columns: ProfileColumns
+    attributes: dict[_Name, AttributeMapping] = {}
+
+    @model_validator(mode="after")
+    def _attributes_have_names_of_their_own(self) -> Self:
+        _refuse_clash("attributes", set(self.attributes), _PROFILE_FIELDS)
+        return self
+
+
+class ItemsMapping(TableFile):
+    """The catalogue."""
+
+    columns: ItemColumns
+    tags_separator: Annotated[str, Field(min_length=1)] = "|"
+    attributes: dict[_Name, AttributeMapping] = {}
+
+    @model_validator(mode="after")
+    def _attributes_have_names_of_their_own(self) -> Self:
+        _refuse_clash("attributes", set(self.attributes), _ITEM_FIELDS)
+        return self
+
+
+class Mapping(_Frozen):
+    """One mapping file."""
+
+    events: EventsMapping
+    profiles: ProfilesMapping | None = None
+    items: ItemsMapping | None = None
+
+
+def _refuse_clash(key: str, names: set[str], reserved: frozenset[str]) -> None:
+    if clash := sorted(names & reserved):
+        raise ValueError(f"{key}: {clash} are fields of their own; map them under `columns`")
+
+
+def load_mapping(path: Path) -> Mapping:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, or a key in it is wrong.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"Expected a mapping file at {path}, found none. "
+            "docs/raw-zone.md has one to begin with; then: dayfold import table --mapping FILE.yaml"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected YAML in UTF-8, found: {error}") from error
+    try:
+        return Mapping.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{validation_message(str(path), error)}\n"
+            "Correct these keys (docs/raw-zone.md explains them) and run the import again."
+        ) from error

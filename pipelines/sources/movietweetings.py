@@ -1,0 +1,76 @@
+"""MovieTweetings as a raw zone: ratings from tweets, movies with year and genres.
+
+ratings.dat is `user::imdb_id::rating 0-10::unix seconds`, movies.dat `id::title (year)::genres`.
+Days begin in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+
+from pipelines.sources.field_values import number
+from pipelines.sources.intake import Intake, open_text
+from pipelines.sources.raw_zone import ImportSummary
+from pipelines.sources.timestamps import parse_timestamp
+
+_COMMAND = "movietweetings"
+_TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})\)\s*$")
+_RATING_FIELDS = 4
+_MOVIE_FIELDS = 3
+
+
+def import_movietweetings(
+    source: Path, raw: Path, first: str | None, last: str | None
+) -> ImportSummary:
+    """What was written: every rating as an event, every movie on the day of its first rating.
+
+    Args:
+        source: folder with ratings.dat and movies.dat, plain or .gz.
+        raw: root of the raw zone.
+        first: first day (UTC), or None for the day of the first rating.
+        last: last day (UTC), or None for the day of the last rating.
+
+    Raises:
+        SourceError: a file is missing.
+        ConfigError: the range is wrong or holds no rating.
+    """
+    with Intake(raw, first, last) as intake:
+        for user, item, rating, seconds in _fields(source, "ratings.dat", _RATING_FIELDS, intake):
+            try:
+                moment, value = parse_timestamp(seconds, "epoch_s", UTC), number(rating)
+            except ValueError:
+                intake.skipped["ratings_not_a_number"] += 1
+                continue
+            event = {
+                "event_timestamp": moment.isoformat(),
+                "event_type": "rating",
+                "user_id": user,
+                "item_id": item,
+                "value": value,
+            }
+            intake.event(moment, event)
+        for item, name, genres in _fields(source, "movies.dat", _MOVIE_FIELDS, intake):
+            intake.entity("items", item, {"item_id": item, **_movie(name, genres)})
+        return intake.finish()
+
+
+def _movie(name: str, genres: str) -> dict[str, object]:
+    match = _TITLE_AND_YEAR.match(name)
+    return {
+        "title": match["title"] if match else name.strip(),
+        "year": int(match["year"]) if match else None,
+        "genres": [genre for genre in genres.split("|") if genre],
+    }
+
+
+def _fields(source: Path, name: str, width: int, intake: Intake) -> Iterator[list[str]]:
+    with open_text(source, name, "utf-8", _COMMAND) as lines:
+        for line in lines:
+            fields = line.rstrip("\n").split("::")
+            if len(fields) == width:
+                yield fields
+            else:
+                intake.skipped[f"{name.removesuffix('.dat')}_wrong_number_of_fields"] += 1

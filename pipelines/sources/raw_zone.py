@@ -1,0 +1,167 @@
+"""The raw zone: one folder per stream and day, complete when `_SUCCESS` lies in it.
+
+    <raw>/{events,profiles,items}/ds=YYYY-MM-DD/part-00000.jsonl.gz ... _SUCCESS
+
+`docs/raw-zone.md` is the contract for those who write it without this module.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import chain, count, islice
+from pathlib import Path
+
+from conf.errors import ConfigError
+from feature_store.raw_zone import Stream
+
+STREAMS: tuple[Stream, ...] = ("items", "profiles", "events")
+"""Events come last, so that a day whose events are complete is complete as a whole."""
+
+SUCCESS = "_SUCCESS"
+ROWS_PER_FILE = 250_000
+"""Rows of one part file. A reader cannot split a .gz, so each file is one task of its own."""
+
+_ROWS_PER_WRITE = 10_000
+_COMPRESSION = 4
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What one import wrote."""
+
+    days: int
+    """Calendar days written, empty ones included."""
+    events: int
+    profiles: int
+    items: int
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Rows of the source that have no place in the raw zone, and values lost, by reason."""
+
+    def __str__(self) -> str:
+        """One line for the terminal."""
+        skipped = ", ".join(f"{reason} {n:,}" for reason, n in sorted(self.skipped.items()))
+        return (
+            f"{self.days} days: {self.events:,} events, {self.profiles:,} profiles, "
+            f"{self.items:,} items; skipped: {skipped or 'nothing'}"
+        )
+
+
+def day_folder(raw: Path, stream: Stream, ds: str) -> Path:
+    """The folder of one stream and day."""
+    return raw / stream / f"ds={ds}"
+
+
+def is_complete(raw: Path, stream: Stream, ds: str) -> bool:
+    """Whether the day's folder carries `_SUCCESS`."""
+    return (day_folder(raw, stream, ds) / SUCCESS).exists()
+
+
+def begin_day(raw: Path, ds: str) -> None:
+    """Takes back that a day is complete, before the first of its streams is replaced.
+
+    Readers go by the events' `_SUCCESS`; without this a day written again would look complete
+    while its items are already new and its events still old.
+    """
+    (day_folder(raw, "events", ds) / SUCCESS).unlink(missing_ok=True)
+
+
+def write_day(
+    raw: Path,
+    stream: Stream,
+    ds: str,
+    lines: Iterable[bytes],
+    rows_per_file: int = ROWS_PER_FILE,
+) -> int:
+    """The number of rows written: replaces the stream's whole day by `lines`.
+
+    The same lines give the same bytes. A process killed on the way leaves a day without
+    `_SUCCESS` and no half file under a final name; running it again repairs the day.
+
+    Args:
+        raw: root of the raw zone.
+        stream: which of the three streams.
+        ds: the arrival day, YYYY-MM-DD.
+        lines: one JSON object each, UTF-8, without the line end.
+        rows_per_file: rows of a part file before the next one is begun.
+    """
+    folder = day_folder(raw, stream, ds)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SUCCESS).unlink(missing_ok=True)
+    source = iter(lines)
+    written: set[str] = set()
+    rows = 0
+    for number in count():
+        first = next(source, None)
+        if first is None:
+            break
+        part = folder / f"part-{number:05d}.jsonl.gz"
+        rows += _write_part(part, chain([first], islice(source, rows_per_file - 1)))
+        written.add(part.name)
+    for path in folder.iterdir():
+        if path.name not in written:
+            path.unlink()
+    (folder / SUCCESS).touch()
+    return rows
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Puts a whole file in place at once: readers see the old content or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _write_part(path: Path, lines: Iterator[bytes]) -> int:
+    temporary = path.with_name(f".{path.name}.tmp")
+    rows = 0
+    # Without a name and a time in its header, the file depends on the lines alone.
+    with (
+        temporary.open("wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=_COMPRESSION, fileobj=file, mtime=0) as packed,
+    ):
+        while batch := list(islice(lines, _ROWS_PER_WRITE)):
+            packed.write(b"\n".join(batch) + b"\n")
+            rows += len(batch)
+    temporary.replace(path)
+    return rows
+
+
+def parse_day(text: str, option: str) -> date:
+    """The day written as YYYY-MM-DD.
+
+    Raises:
+        ConfigError: it is not such a day; the message names `option`.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise ConfigError(
+            f"{option}: expected a day as YYYY-MM-DD, found {text!r}. Example: {option} 2026-01-31"
+        )
+    return day
+
+
+def days_between(first: str, last: str) -> list[str]:
+    """Every calendar day from `first` to `last`, both included.
+
+    Raises:
+        ConfigError: a day cannot be read, or `first` lies after `last`.
+    """
+    begin, end = parse_day(first, "--from"), parse_day(last, "--to")
+    if begin > end:
+        raise ConfigError(
+            f"Expected --from on or before --to, found --from {first} --to {last}. "
+            f"Turn them round: --from {last} --to {first}"
+        )
+    return [(begin + timedelta(days=n)).isoformat() for n in range((end - begin).days + 1)]
+
+
+def day_before(ds: str) -> str:
+    """The calendar day before `ds`."""
+    return (date.fromisoformat(ds) - timedelta(days=1)).isoformat()
