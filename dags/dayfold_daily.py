@@ -1,4 +1,4 @@
-"""# The day
+"""The day.
 
 Folds one day's logs into the recommender: clean, encode, build features and examples, let the
 champion score the day, decide about drift, train and gate candidates if need be, publish lists.

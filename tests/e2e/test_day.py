@@ -101,7 +101,8 @@ def test_labels_are_those_of_an_independent_query(shop: Shop) -> None:
         from examples e join shown s on s.event_id = e.example_id
         left join wanted w on w.user_id = s.user_id and w.item_id = s.item_id
             and (w.request_id = s.request_id or w.request_id is null or s.request_id is null)
-            and w.event_timestamp between s.event_timestamp and s.event_timestamp + interval 60 minutes
+            and w.event_timestamp >= s.event_timestamp
+            and w.event_timestamp <= s.event_timestamp + interval 60 minutes
         group by 1
     """
     database = duckdb.connect()

@@ -1,0 +1,123 @@
+"""build_examples: events whose label became final become labelled rows.
+
+A label is final when no further event can change it: for impressions when the attribution window
+has closed, for ratings and positive events on arrival. Each event enters exactly one day.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from conf.dataset import DatasetConfig
+from feature_store.days import days_between, shift
+from feature_store.lake import Lake
+from feature_store.step import StepContext, StepResult
+from feature_store.tables import EVENTS, EXAMPLES, MISSING
+from pipelines.build_features import positive_weight
+from pipelines.spark import commit, day_of, read_days, session, stage
+from pipelines.vocabulary import ITEM_ID, USER_ID, ids_of, words_until
+
+_MINUTES_PER_DAY = 1440
+
+
+def run(context: StepContext) -> StepResult:
+    """The examples whose label became final on each of the days."""
+    spark, lake, days = session(context.settings), context.lake, context.days
+    dataset = context.dataset
+    if dataset.labels.kind == "impressions":
+        labelled = labelled_impressions(spark, lake, days, dataset)
+    else:
+        labelled = labelled_on_arrival(read_days(spark, lake, EVENTS, days), dataset)
+    examples = encoded_examples(labelled, words_until(spark, lake, days[-1]), dataset)
+    staged = {EXAMPLES: stage(examples, lake, EXAMPLES, days)}
+    rows = commit(lake, staged, days, {"step": "build_examples", "ds": context.ds})
+    return StepResult(f"{rows[EXAMPLES.key]:,} examples with a final label")
+
+
+def labelled_impressions(
+    spark: SparkSession, lake: Lake, days: Sequence[str], dataset: DatasetConfig
+) -> DataFrame:
+    """The impressions that mature on `days`, with label and weight.
+
+    An impression matures on the first day that ends at or after its window's end, but not before
+    the day on which it arrived.
+    """
+    window_days = math.ceil(dataset.labels.attribution_window_minutes / _MINUTES_PER_DAY)
+    since = shift(days[0], -(dataset.cleaning.lateness_days + window_days + 2))
+    events = read_days(spark, lake, EVENTS, days_between(since, days[-1]))
+    closes = F.col("event_timestamp") + _minutes(dataset.labels.attribution_window_minutes)
+    just_before = closes - F.expr("interval 1 microsecond")
+    matures = F.greatest(F.col("ds"), day_of(just_before, dataset.time_zone).cast("string"))
+    shown = (
+        events.where(F.col("event_type") == "impression")
+        .withColumn("closes", closes)
+        .withColumn("matures", matures)
+        .where(F.col("matures").between(days[0], days[-1]))
+    )
+    wanted = events.withColumn("wanted_weight", positive_weight(dataset)).where("wanted_weight > 0")
+    wanted = wanted.select(
+        USER_ID,
+        ITEM_ID,
+        F.col("event_timestamp").alias("wanted_at"),
+        F.col("ds").alias("wanted_ds"),
+        F.col("request_id").alias("wanted_request_id"),
+        "wanted_weight",
+    )
+    in_window = F.col("wanted_at").between(F.col("event_timestamp"), F.col("closes"))
+    same_slate = F.coalesce(F.col("request_id") == F.col("wanted_request_id"), F.lit(True))
+    arrived = F.col("wanted_ds") <= F.col("matures")
+    answers = (
+        shown.select("event_id", USER_ID, ITEM_ID, "event_timestamp", "closes", "request_id", "matures")
+        .join(wanted, on=[USER_ID, ITEM_ID], how="inner")
+        .where(in_window & same_slate & arrived)
+        .groupBy("event_id")
+        .agg(F.max("wanted_weight").alias("wanted_weight"))
+    )
+    return (
+        shown.drop("ds")
+        .withColumnRenamed("matures", "ds")
+        .join(answers, on="event_id", how="left")
+        .withColumn("label", F.col("wanted_weight").isNotNull().cast("double"))
+        .withColumn("weight", F.coalesce("wanted_weight", F.lit(1.0)))
+    )
+
+
+def labelled_on_arrival(events: DataFrame, dataset: DatasetConfig) -> DataFrame:
+    """Rated events with label value >= threshold, or every positive event with label 1."""
+    kinds = sorted(dataset.positive)
+    rated = events.where(F.col("event_type").isin(kinds))
+    if dataset.labels.kind == "threshold":
+        rated = rated.where(F.col("value").isNotNull())
+    weight = positive_weight(dataset)
+    return rated.withColumn("label", (weight > 0).cast("double")).withColumn(
+        "weight", F.when(weight > 0, weight).otherwise(1.0)
+    )
+
+
+def encoded_examples(labelled: DataFrame, words: DataFrame, dataset: DatasetConfig) -> DataFrame:
+    """`labelled` with ids for its users, items and context, and the local hour and weekday."""
+    local = F.from_utc_timestamp("event_timestamp", dataset.time_zone)
+    rows = labelled.join(
+        ids_of(words, USER_ID, USER_ID, "user_index"), on=USER_ID, how="inner"
+    ).join(ids_of(words, ITEM_ID, ITEM_ID, "item_index"), on=ITEM_ID, how="inner")
+    for field in dataset.context:
+        ids = ids_of(words, f"context.{field}", f"_{field}", f"ctx_{field}")
+        value = F.col("context")[field]
+        rows = rows.withColumn(f"_{field}", value).join(F.broadcast(ids), on=f"_{field}", how="left")
+    return rows.select(
+        "ds",
+        F.col("event_id").alias("example_id"),
+        *("event_timestamp", "event_ds", "user_index", "item_index", "request_id", "position"),
+        F.hour(local).alias("hour"),
+        F.weekday(local).alias("weekday"),
+        *("label", "value", "weight"),
+        *(F.coalesce(f"ctx_{f}", F.lit(MISSING)).alias(f"ctx_{f}") for f in dataset.context),
+    )
+
+
+def _minutes(minutes: int) -> Column:
+    return F.make_dt_interval(mins=F.lit(minutes))

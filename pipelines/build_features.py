@@ -1,0 +1,204 @@
+"""build_features: the day's events are folded into decayed sums and last-item sequences.
+
+A sum decays exponentially: an event counts 2^(-age / half-life), its age in days of 86,400
+seconds. So the state at the end of a day is the state at the end of an earlier day, decayed, plus
+what arrived since: exact, and without a pass over days that leave a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from conf.dataset import DatasetConfig
+from feature_store.days import ordinal, shift
+from feature_store.lake import Lake
+from feature_store.step import StepContext, StepResult
+from feature_store.tables import (
+    BASE_EVERY_DAYS,
+    EVENTS,
+    HALF_LIVES_DAYS,
+    ITEM_STATS,
+    STATISTICS,
+    USER_SEQUENCES,
+    USER_STATS,
+    Table,
+    decayed,
+)
+from pipelines.sequences import folded_sequences
+from pipelines.spark import commit, ends_at, in_days, kept, read_days, session, stage
+from pipelines.vocabulary import ITEM_ID, USER_ID, ids_of, words_until
+
+_COUNTED = ("impression", "click", "favourite", "purchase")
+_SUMS = tuple(decayed(name, half_life) for name in STATISTICS for half_life in HALF_LIVES_DAYS)
+
+
+def run(context: StepContext) -> StepResult:
+    """The state of users and items at the end of each day, for those that changed."""
+    spark, lake, days = session(context.settings), context.lake, context.days
+    events = indexed_events(spark, lake, days, context.dataset)
+    length = context.settings.features.sequence_length
+    with kept(events):
+        user_stats = folded_stats(spark, lake, events, USER_STATS, days, context.dataset)
+        item_stats = folded_stats(spark, lake, events, ITEM_STATS, days, context.dataset)
+        staged = {
+            USER_STATS: stage(user_stats, lake, USER_STATS, days),
+            ITEM_STATS: stage(item_stats, lake, ITEM_STATS, days),
+            USER_SEQUENCES: stage(
+                folded_sequences(
+                    events,
+                    previous_state(spark, lake, USER_SEQUENCES, days),
+                    base_days(lake, USER_SEQUENCES, days),
+                    length,
+                ),
+                lake,
+                USER_SEQUENCES,
+                days,
+            ),
+        }
+    rows = commit(lake, staged, days, {"step": "build_features", "ds": context.ds})
+    return StepResult(
+        f"{rows[USER_STATS.key]:,} users, {rows[ITEM_STATS.key]:,} items, "
+        f"{rows[USER_SEQUENCES.key]:,} sequences updated"
+    )
+
+
+def positive_weight(dataset: DatasetConfig) -> Column:
+    """The weight of a positive event, 0 for every other event."""
+    weight = F.lit(0.0)
+    for event_type, value in sorted(dataset.positive.items()):
+        weight = F.when(F.col("event_type") == event_type, F.lit(value)).otherwise(weight)
+    if dataset.labels.kind == "threshold":
+        liked = F.col("value") >= F.lit(dataset.labels.threshold)
+        weight = F.when(liked, weight).otherwise(0.0)
+    return weight
+
+
+def indexed_events(
+    spark: SparkSession, lake: Lake, days: Sequence[str], dataset: DatasetConfig
+) -> DataFrame:
+    """The events of `days` by user_index and item_index, with one column per statistic."""
+    words = words_until(spark, lake, days[-1])
+    columns = ["ds", "event_id", "event_timestamp", "event_type", USER_ID, ITEM_ID, "value"]
+    events = read_days(spark, lake, EVENTS, days, columns)
+    statistics = {
+        **{name: (F.col("event_type") == name).cast("double") for name in _COUNTED},
+        "positive": positive_weight(dataset),
+        "valued": F.col("value").isNotNull().cast("double"),
+        "value": F.coalesce("value", F.lit(0.0)),
+    }
+    return (
+        events.join(ids_of(words, USER_ID, USER_ID, "user_index"), on=USER_ID, how="inner")
+        .join(ids_of(words, ITEM_ID, ITEM_ID, "item_index"), on=ITEM_ID, how="inner")
+        .select(
+            *("ds", "event_id", "event_timestamp", "user_index", "item_index"),
+            in_days(ends_at(F.col("ds"), dataset.time_zone)).alias("day_end"),
+            *(column.alias(name) for name, column in statistics.items()),
+        )
+    )
+
+
+def previous_state(
+    spark: SparkSession, lake: Lake, table: Table, days: Sequence[str]
+) -> DataFrame:
+    """The latest row of each entity of `table` as known before the first of `days`."""
+    rows = read_days(spark, lake, table, lake.state_days(table, shift(days[0], -1)))
+    latest = Window.partitionBy(str(table.entity)).orderBy(F.desc("ds"))
+    return rows.withColumn("_age", F.row_number().over(latest)).where("_age = 1").drop("_age")
+
+
+def base_days(lake: Lake, table: Table, days: Sequence[str]) -> list[str]:
+    """Those of `days` on which every entity's state is written (see `Lake.is_base_day`)."""
+    blocks = [ordinal(ds) // BASE_EVERY_DAYS for ds in days]
+    first_of_block = [ds for n, ds in enumerate(days) if n == 0 or blocks[n] != blocks[n - 1]]
+    return [ds for ds in first_of_block if lake.is_base_day(table, ds)]
+
+
+def folded_stats(
+    spark: SparkSession,
+    lake: Lake,
+    events: DataFrame,
+    table: Table,
+    days: Sequence[str],
+    dataset: DatasetConfig,
+) -> DataFrame:
+    """Rows of `table` (USER_STATS or ITEM_STATS) for `days`."""
+    entity = str(table.entity)
+    previous = previous_state(spark, lake, table, days).withColumn(
+        "day_end", in_days(ends_at(F.col("ds"), dataset.time_zone))
+    )
+    arrived = day_partials(events, entity)
+    carried = _base_rows(arrived, previous, entity, base_days(lake, table, days), dataset)
+    partials = previous.unionByName(arrived).unionByName(carried, allowMissingColumns=True)
+    by_day = partials.groupBy(entity, "ds", "day_end").agg(
+        F.min("first_event_timestamp").alias("first_event_timestamp"),
+        F.max("last_event_timestamp").alias("last_event_timestamp"),
+        *(F.coalesce(F.sum(name), F.lit(0.0)).alias(name) for name in _SUMS),
+    )
+    return cumulated(by_day, entity).where(F.col("ds") >= days[0])
+
+
+def day_partials(events: DataFrame, entity: str) -> DataFrame:
+    """What one day adds to each entity's sums, decayed to the end of that day."""
+    age = F.col("day_end") - in_days(F.col("event_timestamp"))
+    sums = [
+        F.sum(F.col(name) * F.pow(F.lit(2.0), -age / half_life)).alias(decayed(name, half_life))
+        for name in STATISTICS
+        for half_life in HALF_LIVES_DAYS
+    ]
+    return events.groupBy("ds", "day_end", entity).agg(
+        F.min("event_timestamp").alias("first_event_timestamp"),
+        F.max("event_timestamp").alias("last_event_timestamp"),
+        *sums,
+    )
+
+
+def cumulated(by_day: DataFrame, entity: str) -> DataFrame:
+    """The state at the end of each day, from what each day added.
+
+    All days are scaled to one instant, summed in order, and scaled back: every term is positive,
+    so no digits are lost.
+    """
+    so_far = (
+        Window.partitionBy(entity)
+        .orderBy("day_end")
+        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    )
+    first_day = F.first("day_end").over(so_far)
+    elapsed = F.col("day_end") - first_day
+    scaled = {
+        decayed(name, half_life): half_life for name in STATISTICS for half_life in HALF_LIVES_DAYS
+    }
+    return by_day.withColumn("elapsed", elapsed).select(
+        "ds",
+        entity,
+        F.min("first_event_timestamp").over(so_far).alias("first_event_timestamp"),
+        F.max("last_event_timestamp").over(so_far).alias("last_event_timestamp"),
+        *(
+            (
+                F.sum(F.col(name) * F.pow(F.lit(2.0), F.col("elapsed") / half_life)).over(so_far)
+                * F.pow(F.lit(2.0), -F.col("elapsed") / half_life)
+            ).alias(name)
+            for name, half_life in scaled.items()
+        ),
+    )
+
+
+def _base_rows(
+    arrived: DataFrame,
+    previous: DataFrame,
+    entity: str,
+    on_days: Sequence[str],
+    dataset: DatasetConfig,
+) -> DataFrame:
+    """An empty addition on each base day for every entity known before it."""
+    known = previous.select(entity, "ds").unionByName(arrived.select(entity, "ds"))
+    born = known.groupBy(entity).agg(F.min("ds").alias("born"))
+    listed = F.array(*(F.lit(ds) for ds in on_days)).cast("array<string>")
+    return (
+        born.select(entity, "born", F.explode(listed).alias("ds"))
+        .where(F.col("ds") > F.col("born"))
+        .select(entity, "ds", in_days(ends_at(F.col("ds"), dataset.time_zone)).alias("day_end"))
+    )

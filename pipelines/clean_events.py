@@ -1,0 +1,157 @@
+"""clean_events: raw files become clean events, profiles and items; the rest is quarantined.
+
+Every raw row ends up in exactly one place: a clean table, or the quarantine with one reason.
+That is verified on the files that were written, before they are committed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from conf.errors import CheckFailed
+from conf.pseudonym import load_key
+from feature_store.days import shift
+from feature_store.raw_zone import STREAMS, RawZone
+from feature_store.step import StepContext, StepResult
+from feature_store.tables import EVENTS, INTAKE, ITEMS, PROFILES, QUARANTINE, Table
+from pipelines.clean_entities import classified_entities
+from pipelines.clean_rows import classified_events
+from pipelines.cleaning_rules import fields_of
+from pipelines.pseudonym_column import key_frame
+from pipelines.raw_reader import count_rows, one_task_per_file, read_records
+from pipelines.spark import commit, discard, kept, read_days, session, stage, staged_rows
+
+_TABLES: Mapping[str, Table] = {"events": EVENTS, "profiles": PROFILES, "items": ITEMS}
+
+
+def run(context: StepContext) -> StepResult:
+    """The days' clean events, profiles and items, the quarantine, and the counts that add up.
+
+    Raises:
+        CheckFailed: the rows written are not the rows read.
+        SourceError: a raw file cannot be read.
+        ConfigError: there is no key for the user ids.
+    """
+    spark = session(context.settings)
+    zone = RawZone(context.settings.path(context.settings.raw))
+    days = context.days
+    lineage = {"step": "clean_events", "ds": context.ds}
+    streams = _classified_streams(spark, zone, context)
+    staged: dict[Table, Path] = {}
+    try:
+        with one_task_per_file(spark), kept(*streams.values()):
+            for stream, rows in streams.items():
+                clean = rows.where(F.col("reason").isNull())
+                staged[_TABLES[stream]] = stage(clean, context.lake, _TABLES[stream], days)
+            rejected = _rejected(streams)
+            staged[QUARANTINE] = stage(rejected, context.lake, QUARANTINE, days)
+            read = count_rows(spark, zone, STREAMS, days)
+        outcomes = {ds: _outcomes(staged, ds) for ds in days}
+        for ds in days:
+            _check_sums(outcomes[ds], read, ds)
+        commit(context.lake, staged, days, lineage)
+    finally:
+        discard(staged.values())
+    for ds in days:
+        rows = _intake_rows(outcomes[ds], read, ds)
+        context.lake.replace(INTAKE, {"ds": ds}, rows, lineage)
+    return _result(outcomes, read)
+
+
+# ---- rows --------------------------------------------------------------------------------------
+
+
+def _classified_streams(
+    spark: SparkSession, zone: RawZone, context: StepContext
+) -> dict[str, DataFrame]:
+    """Each stream's rows in the columns of its clean table, with reason and masked line."""
+    settings, dataset, days = context.settings, context.dataset, context.days
+    keys = key_frame(spark, load_key(settings.path(settings.key_file)))
+    events, profiles, items = (
+        read_records(spark, zone, stream, days, tuple(fields_of(dataset, stream)))
+        for stream in ("events", "profiles", "items")
+    )
+    repeat_days = dataset.cleaning.lateness_days + 1
+    before = [shift(days[0], -n) for n in range(1, repeat_days + 1)]
+    earlier = read_days(spark, context.lake, EVENTS, before, ["ds", "event_id"])
+    return {
+        "events": classified_events(events, earlier, dataset, keys),
+        "profiles": classified_entities(profiles, "profiles", dataset, keys),
+        "items": classified_entities(items, "items", dataset, keys),
+    }
+
+
+# ---- counts ------------------------------------------------------------------------------------
+
+
+def _rejected(streams: Mapping[str, DataFrame]) -> DataFrame:
+    frames = [
+        rows.where(F.col("reason").isNotNull()).select(
+            "ds", F.lit(stream).alias("stream"), "file", "line", "masked_line", "reason"
+        )
+        for stream, rows in streams.items()
+    ]
+    first, *others = frames
+    for frame in others:
+        first = first.unionByName(frame)
+    return first
+
+
+def _outcomes(staged: Mapping[Table, Path], ds: str) -> dict[str, Counter[str]]:
+    """Rows written for `ds` by stream and outcome."""
+    outcomes = {
+        stream: Counter(clean=staged_rows(staged[table], ds)) for stream, table in _TABLES.items()
+    }
+    for file in sorted((staged[QUARANTINE] / f"ds={ds}").glob("*.parquet")):
+        pairs = pq.read_table(file, columns=["stream", "reason"]).group_by(["stream", "reason"])
+        for row in pairs.aggregate([([], "count_all")]).to_pylist():
+            outcomes[row["stream"]][row["reason"]] += row["count_all"]
+    return outcomes
+
+
+def _check_sums(
+    outcomes: Mapping[str, Counter[str]], read: Mapping[tuple[str, str], int], ds: str
+) -> None:
+    for stream, counts in outcomes.items():
+        expected = read.get((ds, stream), 0)
+        if counts.total() != expected:
+            raise CheckFailed(
+                f"clean_events, ds={ds}: read {expected} rows of {stream}, but wrote "
+                f"{counts.total()} ({dict(counts)}). Nothing was committed. Were raw files changed "
+                f"meanwhile? Next: dayfold step clean_events --ds {ds}"
+            )
+
+
+def _intake_rows(
+    outcomes: Mapping[str, Counter[str]], read: Mapping[tuple[str, str], int], ds: str
+) -> pa.Table:
+    rows = [
+        {"stream": stream, "outcome": outcome, "rows": count}
+        for stream, counts in outcomes.items()
+        for outcome, count in [("read", read.get((ds, stream), 0)), *sorted(counts.items())]
+    ]
+    schema = pa.schema([("stream", pa.string()), ("outcome", pa.string()), ("rows", pa.int64())])
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _result(
+    outcomes: Mapping[str, Mapping[str, Counter[str]]], read: Mapping[tuple[str, str], int]
+) -> StepResult:
+    total: Counter[str] = Counter()
+    for streams in outcomes.values():
+        total.update(streams["events"])
+    clean = total.pop("clean", 0)
+    rows_in = sum(count for (_, stream), count in read.items() if stream == "events")
+    reasons = ", ".join(f"{reason} {count}" for reason, count in total.most_common(3))
+    summary = f"{rows_in} events in, {clean} clean, {total.total()} quarantined"
+    return StepResult(
+        summary + (f" ({reasons})" if reasons else ""),
+        {"rows_in": rows_in, "clean": clean, "quarantined": dict(total)},
+    )

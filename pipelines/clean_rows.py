@@ -1,0 +1,100 @@
+"""Events of some days: typed, pseudonymised, judged by the rules of a row by itself."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from conf.dataset import DatasetConfig
+from pipelines.cleaning_rules import fields_of, first_broken, rules_of
+from pipelines.cleaning_windows import without_repeats_and_bots
+from pipelines.field_columns import RAW, typed
+from pipelines.masking import MASK, masked_row, without_id
+from pipelines.pseudonym_column import with_pseudonym
+from pipelines.spark import day_of
+
+_HASH_BITS = 256
+
+
+def classified_events(
+    records: DataFrame, earlier: DataFrame, dataset: DatasetConfig, keys: DataFrame
+) -> DataFrame:
+    """Rows in the columns of clean.events, with `reason` and `masked_line`.
+
+    Args:
+        records: of `read_records`, with the fields of events.
+        earlier: ds and event_id of the events accepted on the days before.
+        dataset: declares event types, context and limits.
+        keys: of `key_frame`.
+    """
+    rows = with_pseudonym(typed(records, fields_of(dataset, "events")), keys, "user_id")
+    judged = rows.withColumn("reason", first_broken(rules_of(dataset, "events"), F.col("fault")))
+    repeat_days = dataset.cleaning.lateness_days + 1
+    classified = without_repeats_and_bots(
+        _clean_columns(judged, dataset), earlier, repeat_days, dataset.cleaning.bot_events_per_day
+    )
+    return _with_masked_line(classified)
+
+
+def _clean_columns(rows: DataFrame, dataset: DatasetConfig) -> DataFrame:
+    valid = F.col("reason").isNull()
+    raw_id = F.col(RAW + "user_id")
+    fields = fields_of(dataset, "events")
+    masked = without_id(
+        masked_row({name: F.col(RAW + name) for name in fields}, ("user_id",)), raw_id
+    )
+    names_user = F.col("event_id").contains(raw_id) | F.col("request_id").contains(raw_id)
+    return rows.select(
+        *("ds", "file", "line", "reason"),
+        F.coalesce("masked_fault", F.when(~valid, masked)).alias("masked_line"),
+        F.when(valid, F.coalesce("event_id", _content_hash(dataset))).alias("event_id"),
+        "event_timestamp",
+        day_of(F.col("event_timestamp"), dataset.time_zone).cast("string").alias("event_ds"),
+        F.when(valid, F.col("user_id")).alias("user_id"),
+        *("item_id", "event_type", "value", "request_id", "position"),
+        _context(dataset).alias("context"),
+        F.coalesce(names_user, F.lit(False)).alias("names_user"),
+    )
+
+
+def _content_hash(dataset: DatasetConfig) -> Column:
+    """What identifies an event without an id: the hash of its other fields.
+
+    Of the pseudonym, not of the raw id: a hash without a key could be searched for the id.
+    """
+    content = F.struct(
+        F.unix_micros("event_timestamp").alias("event_timestamp"),
+        *("user_id", "item_id", "event_type", "value", "request_id", "position"),
+        *dataset.context,
+    )
+    return F.sha2(F.to_json(content), _HASH_BITS)
+
+
+def _context(dataset: DatasetConfig) -> Column:
+    """The declared context fields that are present, as a map."""
+    if not dataset.context:
+        return F.create_map().cast("map<string,string>")
+    pairs = (
+        F.struct(F.lit(name).alias("key"), F.col(name).alias("value")) for name in dataset.context
+    )
+    present = F.filter(F.array(*pairs), lambda pair: pair["value"].isNotNull())
+    return F.map_from_entries(present)
+
+
+def _with_masked_line(events: DataFrame) -> DataFrame:
+    """`events` where those rejected because of other rows have their masked line too."""
+    # Their raw text is gone by now; ids of the log that name the user are masked.
+    cells = {
+        "event_timestamp": F.col("event_timestamp"),
+        "user_id": F.lit(MASK),
+        **{name: F.col(name) for name in ("item_id", "event_type", "value", "position", "context")},
+        **{
+            name: F.when(F.col("names_user") & F.col(name).isNotNull(), F.lit(MASK)).otherwise(
+                F.col(name)
+            )
+            for name in ("event_id", "request_id")
+        },
+    }
+    masked = F.when(F.col("reason").isNotNull(), masked_row(cells, ()))
+    line = F.coalesce("masked_line", masked)
+    return events.withColumn("masked_line", line).drop("names_user")

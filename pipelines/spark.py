@@ -1,0 +1,205 @@
+"""Spark, and how it meets the lake: the session, reading days, writing days.
+
+Spark reads the Parquet files that the lake names and writes Parquet into a staging folder; the
+commit is the lake's. No Delta jar is involved.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from conf.dataset import DatasetConfig
+from conf.settings import Settings
+from feature_store.lake import Lake, Lineage
+from feature_store.tables import Table, Type, columns_of
+
+SPARK_TYPES: dict[Type, T.DataType] = {
+    "string": T.StringType(),
+    "int32": T.IntegerType(),
+    "int64": T.LongType(),
+    "double": T.DoubleType(),
+    "bool": T.BooleanType(),
+    "timestamp": T.TimestampType(),
+    "list<string>": T.ArrayType(T.StringType()),
+    "list<int32>": T.ArrayType(T.IntegerType()),
+    "list<timestamp>": T.ArrayType(T.TimestampType()),
+    "map<string,string>": T.MapType(T.StringType(), T.StringType()),
+}
+
+SECONDS_PER_DAY = 86_400.0
+_MICROS_PER_DAY = SECONDS_PER_DAY * 1e6
+
+
+def session(settings: Settings) -> SparkSession:
+    """The Spark session of this process; made on the first call, reused by every later one."""
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        return running
+    builder = SparkSession.builder.appName(f"dayfold-{settings.dataset}")
+    for name, value in _configuration(settings).items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def _configuration(settings: Settings) -> dict[str, str]:
+    spark = settings.spark
+    configuration = {
+        "spark.master": spark.master,
+        **({"spark.driver.extraJavaOptions": __import__("os").environ["JOPT"]} if "JOPT" in __import__("os").environ else {}),
+        "spark.driver.memory": spark.driver_memory,
+        "spark.log.level": "ERROR",
+        "spark.sql.codegen.cache.maxEntries": "2000",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
+        # ds stays the text that it is in the path.
+        "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.warehouse.dir": str(settings.path("{home}/spark-warehouse")),
+        # A staged file is invisible until the lake's commit: renaming it twice protects nothing.
+        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
+        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    }
+    if spark.master.startswith("local"):
+        configuration |= {
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+        }
+    return configuration
+
+
+def spark_schema(table: Table, dataset: DatasetConfig) -> T.StructType:
+    """The Spark schema of `table`, partition columns included."""
+    return T.StructType(
+        [T.StructField(c.name, SPARK_TYPES[c.type]) for c in columns_of(table, dataset)]
+    )
+
+
+def empty_frame(spark: SparkSession, schema: T.StructType) -> DataFrame:
+    """A frame of `schema` without rows, which the optimiser recognises as such."""
+    columns = [F.lit(None).cast(field.dataType).alias(field.name) for field in schema.fields]
+    return spark.range(1).limit(0).select(*columns)
+
+
+def read_days(
+    spark: SparkSession,
+    lake: Lake,
+    table: Table,
+    days: Iterable[str],
+    columns: Sequence[str] | None = None,
+) -> DataFrame:
+    """Rows of `days` with `columns` (default: all declared ones); `ds` is text."""
+    schema = spark_schema(table, lake.dataset)
+    wanted = list(columns) if columns is not None else schema.names
+    files = lake.file_uris(table, days)
+    if not files:
+        return empty_frame(spark, schema).select(*wanted)
+    reader = spark.read.schema(schema).option("basePath", lake.uri(table))
+    return reader.parquet(*files).select(*wanted)
+
+
+def stage(frame: DataFrame, lake: Lake, table: Table, days: Sequence[str]) -> Path:
+    """A staging folder with the rows of `frame`, in one file per day where a day is small.
+
+    Rows lie in the order of the table's key, so that the same rows give the same file.
+    """
+    staging = lake.staging(table)
+    names = spark_schema(table, lake.dataset).names
+    keys = [name for check in table.checks[:1] for name in check.columns]
+    rows = frame.select(*names)
+    if len(days) == 1:
+        # A rebalanced day is one file until it outgrows a partition.
+        ordered = rows.drop("ds").coalesce(1).sortWithinPartitions(*keys)
+        ordered.write.parquet(str(staging / f"ds={days[0]}"))
+    else:
+        ordered = rows.repartition("ds").sortWithinPartitions("ds", *keys)
+        ordered.write.partitionBy("ds").parquet(str(staging))
+    return staging
+
+
+def staged_rows(staging: Path, ds: str) -> int:
+    """Rows staged for `ds`, by the footers of the files that were written."""
+    files = (staging / f"ds={ds}").glob("*.parquet")
+    return sum(pq.ParquetFile(file).metadata.num_rows for file in files)
+
+
+def commit(
+    lake: Lake, staged: Mapping[Table, Path], days: Sequence[str], lineage: Lineage
+) -> dict[str, int]:
+    """Replace `days` of each table by what was staged; the rows written, by table key.
+
+    Raises:
+        SchemaMismatch, CheckFailed, ConcurrentWrite: as `Lake.commit_staged`.
+    """
+    rows = {
+        table.key: sum(staged_rows(staging, ds) for ds in days) for table, staging in staged.items()
+    }
+    try:
+        for table, staging in staged.items():
+            lake.commit_staged(table, staging, days, lineage)
+    finally:
+        discard(staged.values())
+    return rows
+
+
+def write_days(
+    frame: DataFrame, lake: Lake, table: Table, days: Sequence[str], lineage: Lineage
+) -> int:
+    """Replace `days` of `table` by the rows of `frame`; the number of rows written.
+
+    Raises:
+        SchemaMismatch, CheckFailed, ConcurrentWrite: as `Lake.commit_staged`.
+    """
+    return commit(lake, {table: stage(frame, lake, table, days)}, days, lineage)[table.key]
+
+
+def discard(stagings: Iterable[Path]) -> None:
+    """Remove what is left of staging folders."""
+    for staging in stagings:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def kept(*frames: DataFrame) -> Iterator[None]:
+    """Within the block, each frame is computed once and kept for its further uses."""
+    for frame in frames:
+        frame.persist()
+    try:
+        yield
+    finally:
+        for frame in frames:
+            frame.unpersist()
+
+
+# ---- days and instants -------------------------------------------------------------------------
+
+
+def starts_at(day: Column, zone: str) -> Column:
+    """The instant at which `day` (text or date) begins in `zone`."""
+    return F.to_utc_timestamp(F.to_date(day).cast("timestamp"), zone)
+
+
+def ends_at(day: Column, zone: str) -> Column:
+    """The instant at which `day` (text or date) ends in `zone`."""
+    return F.to_utc_timestamp(F.date_add(F.to_date(day), 1).cast("timestamp"), zone)
+
+
+def day_of(instant: Column, zone: str) -> Column:
+    """The date of `instant` in `zone`."""
+    return F.to_date(F.from_utc_timestamp(instant, zone))
+
+
+def in_days(instant: Column) -> Column:
+    """`instant` as days of 86,400 seconds since 1970 (UTC), with their fraction."""
+    return F.unix_micros(instant) / F.lit(_MICROS_PER_DAY)

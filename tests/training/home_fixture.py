@@ -1,0 +1,37 @@
+"""A home with MLflow's database in it: made once per process (its migrations take seconds)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from conf.settings import GateSettings, Settings, TrainingSettings
+from training.registry import Registry
+
+
+@cache
+def _template() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="dayfold-home-"))
+    registry = Registry(settings_at(home), "template")
+    registry.day_run("2026-01-01")
+    registry.delete_dataset()
+    return home / "mlflow.db"
+
+
+def settings_at(home: Path) -> Settings:
+    """Settings of dataset `small` whose home is `home`."""
+    return Settings(
+        home=str(home),
+        dataset="small",
+        training=TrainingSettings(scorers=("two_tower", "mlp"), batch_size=128),
+        gate=GateSettings(resamples=200),
+    )
+
+
+def fresh_home(home: Path) -> Settings:
+    """Settings of a home at `home` whose registry is empty."""
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_template(), home / "mlflow.db")
+    return settings_at(home)

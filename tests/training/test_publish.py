@@ -1,0 +1,195 @@
+"""Step publish: what goes out, what is logged, and that the ledger is written last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from mlflow import MlflowClient  # noqa: TID251  (what a user of MlflowClient sees is tested)
+
+from conf.settings import Settings
+from feature_store.lake import Lake
+from feature_store.ledger import closed_days
+from feature_store.online import OnlineStore
+from feature_store.step import StepContext
+from feature_store.tables import (
+    DAILY_METRICS,
+    DRIFT,
+    INTAKE,
+    LEDGER,
+    PROMOTIONS,
+    RECOMMENDATIONS,
+    Table,
+)
+from tests.training.home_fixture import fresh_home
+from training import publish
+from training.registry import Registry
+
+D1, D2 = "2026-01-08", "2026-01-09"
+
+
+@pytest.fixture
+def lake(own_lake_of: Callable[[str], Lake]) -> Lake:
+    return own_lake_of("impressions")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return fresh_home(tmp_path / "home")
+
+
+def put(lake: Lake, table: Table, ds: str, rows: list[dict[str, object]]) -> None:
+    schema = pa.schema([field for field in lake.schema(table) if field.name != "ds"])
+    lake.replace(table, {"ds": ds}, pa.Table.from_pylist(rows, schema), {"step": "test", "ds": ds})
+
+
+def prepare(
+    lake: Lake, ds: str, version: int = 3, *, promoted: bool = False, users: int = 3
+) -> None:
+    """What the steps before publish write."""
+    put(
+        lake,
+        RECOMMENDATIONS,
+        ds,
+        [
+            {
+                "user_id": user,
+                "rank": rank,
+                "item_id": f"i{rank}-{ds}",
+                "score": 1.0 / rank,
+                "source": "model",
+                "model_version": version,
+            }
+            for user in ["*", *(f"u{number}" for number in range(users))]
+            for rank in (1, 2)
+        ],
+    )
+    champion = {"champion_version": version, "champion_scorer": "mlp" if version else ""}
+    champion |= {"previous_version": 0, "promoted": promoted, "state": "done"}
+    put(lake, PROMOTIONS, ds, [{**champion, "heads": "{}", "reason": "by hand"}])
+    tests = [{"name": "label", "value": 0.1, "threshold": 0.3}]
+    drift = {"decision": "skip", "train": False, "reason": "as usual"}
+    put(lake, DRIFT, ds, [{**drift, "evidence": json.dumps({"tests": tests})}])
+    metric = {"subject": "champion", "metric": "auc", "value": 0.71, "n": 300}
+    put(lake, DAILY_METRICS, ds, [metric])
+    put(lake, INTAKE, ds, [{"stream": "events", "outcome": "read", "rows": 1234}])
+
+
+def run(lake: Lake, settings: Settings, ds: str) -> str:
+    return publish.run(StepContext((ds,), lake, lake.dataset, settings)).summary
+
+
+def store_of(settings: Settings) -> OnlineStore:
+    return OnlineStore(settings.path(settings.online_store))
+
+
+def test_the_summary_says_what_went_out_by_what_and_what_was_decided(
+    lake: Lake, settings: Settings
+) -> None:
+    prepare(lake, D1)
+    said = run(lake, settings, D1)
+    assert said == "published 3 lists by version 3 (mlp); champion kept (skip)"
+    prepare(lake, D2, version=4, promoted=True, users=1200)
+    said = run(lake, settings, D2)
+    assert said == "published 1,200 lists by version 4 (mlp); champion promoted (skip)"
+
+
+def test_the_lists_are_in_the_online_store_and_an_older_day_leaves_them(
+    lake: Lake, settings: Settings
+) -> None:
+    for ds in (D1, D2):
+        prepare(lake, ds)
+        run(lake, settings, ds)
+    assert "the online store keeps those of a later day" in run(lake, settings, D1)
+    found = store_of(settings).read_list("u1")
+    assert found is not None
+    assert (found.ds, found.items[0].item_id) == (D2, f"i1-{D2}")
+
+
+def test_the_ledger_row_closes_the_day_with_versions_code_and_configuration(
+    lake: Lake, settings: Settings
+) -> None:
+    prepare(lake, D1)
+    run(lake, settings, D1)
+    (row,) = lake.read(LEDGER, [D1]).to_pylist()
+    assert row["state"] == "published"
+    assert row["reason"].startswith("published 3 lists")
+    assert row["code_version"]
+    assert len(row["config_hash"]) == 16
+
+
+def test_a_changed_setting_changes_the_hash_and_where_the_home_lies_does_not(
+    lake: Lake, settings: Settings, tmp_path: Path
+) -> None:
+    prepare(lake, D1)
+
+    def hash_with(other: Settings) -> str:
+        run(lake, other, D1)
+        return str(lake.read(LEDGER, [D1], ["config_hash"]).column(0)[0].as_py())
+
+    first = hash_with(settings)
+    moved = fresh_home(tmp_path / "elsewhere")
+    assert hash_with(moved) == first
+    training = settings.training.model_copy(update={"seed": 8})
+    assert hash_with(settings.model_copy(update={"training": training})) != first
+
+
+def test_the_ledger_is_written_last(
+    lake: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(lake, D1)
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "close_day", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run(lake, settings, D1)
+    assert D1 not in closed_days(lake)
+    assert store_of(settings).current_day() == D1
+    run(lake, settings, D1)
+    assert closed_days(lake)[D1].state == "published"
+
+
+def test_the_day_is_on_the_timeline_and_in_its_run_once(lake: Lake, settings: Settings) -> None:
+    prepare(lake, D1)
+    run(lake, settings, D1)
+    run(lake, settings, D1)
+    registry = Registry(settings, lake.id)
+    client = MlflowClient(registry.tracking_uri, registry.tracking_uri)
+    runs = client.search_runs([registry.experiment_id])
+    kinds = {run.data.tags["dayfold.kind"]: run for run in runs}
+    assert len(runs) == len(kinds) == 2
+    day = kinds["day"]
+    assert day.info.status == "FINISHED"
+    assert day.data.tags["mlflow.note.content"] == (
+        "published 3 lists by version 3 (mlp); champion kept (skip). as usual"
+    )
+    assert day.data.metrics["champion.auc"] == 0.71
+    assert day.data.metrics["intake.events.read"] == 1234
+    assert day.data.metrics["drift.label.threshold"] == 0.3
+    history = client.get_metric_history(kinds["timeline"].info.run_id, "champion.auc")
+    assert [(point.step, point.value) for point in history] == [(20461, 0.71)]
+    names = {artifact.path for artifact in client.list_artifacts(day.info.run_id)}
+    assert names == {"settings.json", "dataset.json", "table_versions.json", "drift.json"}
+
+
+def test_a_day_without_lists_is_closed_and_leaves_yesterdays(
+    lake: Lake, settings: Settings
+) -> None:
+    prepare(lake, D1)
+    run(lake, settings, D1)
+    prepare(lake, D2)
+    put(lake, RECOMMENDATIONS, D2, [])
+    assert run(lake, settings, D2) == "published no lists; champion kept (skip)"
+    assert store_of(settings).current_day() == D1
+    assert closed_days(lake)[D2].state == "published"
+
+
+def test_before_the_first_champion_popularity_is_named(lake: Lake, settings: Settings) -> None:
+    prepare(lake, D1, version=0)
+    assert run(lake, settings, D1) == ("published 3 lists by popularity, there is no champion yet")

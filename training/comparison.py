@@ -1,0 +1,134 @@
+"""Two models on the same rows: a paired bootstrap that draws whole users.
+
+The rows of one user are alike, so users are drawn, not rows. A loss is per row and smaller is
+better: the log loss, or, where negatives are drawn, 1 - percentile rank of the positive.
+
+    difference = mean loss of the candidate - mean loss of the reference
+    superior        the interval of the difference ends below 0
+    non_inferior    it ends below the margin (a share of the reference's mean loss)
+    inconclusive    it holds 0 and is wider than twice the margin
+    inferior        none of these
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from conf.settings import GateSettings
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.integer[Any]]
+Verdict = Literal["superior", "non_inferior", "inconclusive", "inferior"]
+
+MAX_CLUSTERS = 5_000
+"""More users than this are grouped at random into this many clusters, which costs no validity."""
+_BLOCK = 50
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate against one reference, on the same rows."""
+
+    reference: str
+    rows: int
+    users: int
+    reference_loss: float
+    """Mean loss of the reference."""
+    difference: float
+    """Mean loss of the candidate minus the reference's; negative = better."""
+    low: float
+    high: float
+    margin: float
+    """Largest difference that counts as no worse."""
+    verdict: Verdict
+
+    def sentence(self) -> str:
+        """Which bar, and by how much."""
+        return (
+            f"against {self.reference} the loss changes by {self.difference:+.5f} "
+            f"[{self.low:+.5f}, {self.high:+.5f}] from {self.reference_loss:.5f}, "
+            f"at most {self.margin:+.5f} is no worse: {self.verdict.replace('_', '-')}"
+        )
+
+
+def bootstrap_interval(
+    user: Integers, difference: Floats, *, resamples: int, confidence: float, seed: int
+) -> tuple[float, float]:
+    """The interval of the mean of `difference` (n,) when users are drawn with replacement.
+
+    How often a user is drawn is Poisson(1): the bootstrap whose draws are independent, so that
+    sums per user are all it needs.
+    """
+    random = np.random.default_rng(seed)
+    _, cluster = np.unique(user, return_inverse=True)
+    clusters = int(cluster.max()) + 1
+    if clusters > MAX_CLUSTERS:
+        cluster = random.integers(0, MAX_CLUSTERS, clusters)[cluster]
+        clusters = MAX_CLUSTERS
+    sums = np.bincount(cluster, weights=difference, minlength=clusters)
+    counts = np.bincount(cluster, minlength=clusters).astype(np.float64)
+    means = []
+    for start in range(0, resamples, _BLOCK):
+        drawn = random.poisson(1.0, (min(_BLOCK, resamples - start), clusters)).astype(np.float64)
+        means.append(drawn @ sums / np.maximum(drawn @ counts, 1.0))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def compare(
+    reference: str,
+    *,
+    user: Integers,
+    loss: Floats,
+    reference_loss: Floats,
+    gate: GateSettings,
+    seed: int,
+    candidates: int = 1,
+) -> Comparison:
+    """The candidate against `reference`, on the same rows.
+
+    Args:
+        reference: what it is called in sentences.
+        user: (n,) who each row belongs to.
+        loss: (n,) the candidate's loss.
+        reference_loss: (n,) the reference's.
+        gate: margin, confidence and number of resamples.
+        seed: of the resampling.
+        candidates: how many are compared that day; the level is divided by it (Bonferroni).
+    """
+    difference = loss - reference_loss
+    low, high = bootstrap_interval(
+        user,
+        difference,
+        resamples=gate.resamples,
+        confidence=1 - (1 - gate.confidence) / candidates,
+        seed=seed,
+    )
+    mean = float(reference_loss.mean())
+    margin = gate.margin * mean
+    return Comparison(
+        reference=reference,
+        rows=len(loss),
+        users=len(np.unique(user)),
+        reference_loss=mean,
+        difference=float(difference.mean()),
+        low=low,
+        high=high,
+        margin=margin,
+        verdict=_verdict(low, high, margin),
+    )
+
+
+def _verdict(low: float, high: float, margin: float) -> Verdict:
+    if high < 0:
+        return "superior"
+    if high <= margin:
+        return "non_inferior"
+    if low <= 0 and high - low > 2 * margin:
+        return "inconclusive"
+    return "inferior"

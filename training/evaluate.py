@@ -1,0 +1,179 @@
+"""Test a candidate on the day against its head, its warm-start parent, on the same rows.
+
+Both read the features that the day's examples had, and neither has seen the day. The champion's
+scores of these rows were written by score_day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from conf.errors import ConfigError, RegistryError
+from conf.settings import Settings
+from feature_store.lake import Lake
+from feature_store.step import StepContext, StepResult
+from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EVALUATIONS, EXAMPLES
+from training.catalogue_ranks import Cascade
+from training.champion import standing_before
+from training.checkpoint import load_scorer
+from training.day_scores import DayScores, day_metrics, nullable, score_examples
+from training.features import FeatureReader
+from training.registry import Registry
+from training.score_day import baseline_metrics, champion_before, load_version
+from training.scorer import TrainedScorer
+
+NAN = float("nan")
+NOTHING = DayScores(np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One row of table `evaluations`."""
+
+    metric: str
+    value: float
+    head_value: float
+    """NaN without a head, and for what needs no model."""
+
+
+def run(context: StepContext) -> StepResult:
+    """Write candidate_scores and evaluations of `context.ds` and `context.scorer`.
+
+    Both are empty when the scorer has no candidate that day (its training failed) or the day has
+    no examples.
+
+    Raises:
+        ConfigError: no scorer was given.
+    """
+    lake, ds, scorer = context.lake, context.ds, context.scorer
+    if scorer is None:
+        raise ConfigError(
+            f"evaluate needs a scorer. Next: dayfold step evaluate --ds {ds} --scorer NAME"
+        )
+    row = candidate_row(lake, ds, scorer)
+    examples = lake.read(EXAMPLES, [ds]).sort_by("example_id")
+    scores, evaluations = score_rows(examples.slice(0, 0), NOTHING, NOTHING), None
+    if row is not None and examples.num_rows:
+        scores, evaluations = _tested(context, scorer, row, examples)
+        _log(context, scorer, evaluations)
+    partition = {"ds": ds, "scorer": scorer}
+    lineage = {"step": f"evaluate.{scorer}", "ds": ds}
+    lake.replace(CANDIDATE_SCORES, partition, scores, lineage)
+    lake.replace(EVALUATIONS, partition, evaluation_rows(evaluations or []), lineage)
+    return _result(scorer, examples.num_rows, evaluations)
+
+
+def candidate_row(lake: Lake, ds: str, scorer: str) -> dict[str, object] | None:
+    """The scorer's row of table `candidates` on `ds`; None where it was not trained."""
+    rows: list[dict[str, object]] = lake.read(CANDIDATES, [ds]).to_pylist()
+    return next((row for row in rows if row["scorer"] == scorer), None)
+
+
+def head_of(lake: Lake, settings: Settings, ds: str, scorer: str) -> TrainedScorer | None:
+    """The head of family `scorer` with which `ds` begins; None where there is none.
+
+    Raises:
+        RegistryError: its version holds no such scorer.
+    """
+    standing = standing_before(lake, ds)
+    if standing is None or scorer not in standing.heads:
+        return None
+    version = standing.heads[scorer]
+    composite = load_version(lake, settings, version)
+    for part in (composite.ranker, composite.retriever):
+        if part.name == scorer:
+            return part
+    raise RegistryError(
+        f"Version {version} is head-{scorer} of {ds}, but holds {composite.ranker.name} and "
+        f"{composite.retriever.name}. Next: `dayfold rollback` to a day with the right head."
+    )
+
+
+def common_retriever(lake: Lake, settings: Settings, ds: str) -> TrainedScorer | None:
+    """What recalls for a candidate and its head alike: the champion's retriever.
+
+    Without a champion the day's own candidate that can recall; None where there is none either.
+    """
+    champion = champion_before(lake, settings, ds)
+    if champion is not None:
+        return champion.retriever
+    row = candidate_row(lake, ds, settings.training.scorers[0])
+    return None if row is None else _loaded(settings, row)
+
+
+def _loaded(settings: Settings, row: dict[str, object]) -> TrainedScorer:
+    return load_scorer(settings.path(settings.home) / str(row["directory"]))
+
+
+def _tested(
+    context: StepContext, scorer: str, row: dict[str, object], examples: pa.Table
+) -> tuple[pa.Table, list[Evaluation]]:
+    """Rows of candidate_scores without its partition, and the metrics."""
+    lake, ds, dataset = context.lake, context.ds, context.dataset
+    head = head_of(lake, context.settings, ds, scorer)
+    cascade = Cascade(_loaded(context.settings, row), None, context.settings.recommend.recall_k)
+    if dataset.labels.kind == "sampled" and not cascade.ranker.can_recall:
+        cascade = replace(cascade, retriever=common_retriever(lake, context.settings, ds))
+    reader = FeatureReader(lake, ds, ds)
+    rows = reader.rows(examples)
+    labels = examples.column("label").to_numpy()
+    said = score_examples(cascade, reader, examples, rows, dataset)
+    before, head_values = DayScores(labels * NAN, labels * NAN), dict[str, float]()
+    if head is not None:
+        before = score_examples(replace(cascade, ranker=head), reader, examples, rows, dataset)
+        head_values = day_metrics(before, labels, dataset)
+    evaluations = [
+        Evaluation(name, value, head_values.get(name, NAN))
+        for name, value in day_metrics(said, labels, dataset).items()
+    ]
+    half_life = context.settings.recommend.popularity_half_life_days
+    for metric in baseline_metrics(reader, examples, dataset, half_life):
+        evaluations.append(Evaluation(f"{metric.subject}_{metric.name}", metric.value, NAN))
+    return score_rows(examples, said, before), evaluations
+
+
+def score_rows(examples: pa.Table, said: DayScores, head: DayScores) -> pa.Table:
+    """Rows of table `candidate_scores`, without its partition columns."""
+    return pa.table(
+        {
+            **{name: examples.column(name) for name in ("example_id", "user_index", "item_index")},
+            "logit": said.logits,
+            "head_logit": head.logits,
+            "label": examples.column("label"),
+            "percentile_rank": nullable(said.percentile),
+            "head_percentile_rank": nullable(head.percentile),
+        }
+    )
+
+
+def evaluation_rows(evaluations: list[Evaluation]) -> pa.Table:
+    """Rows of table `evaluations`, without its partition columns."""
+    return pa.table(
+        {
+            "metric": pa.array([e.metric for e in evaluations], pa.string()),
+            "value": pa.array([e.value for e in evaluations], pa.float64()),
+            "head_value": pa.array([e.head_value for e in evaluations], pa.float64()),
+        }
+    )
+
+
+def _log(context: StepContext, scorer: str, evaluations: list[Evaluation]) -> None:
+    registry = Registry(context.settings, context.lake.id)
+    metrics = {f"test_{e.metric}": e.value for e in evaluations}
+    metrics |= {f"test_head_{e.metric}": e.head_value for e in evaluations}
+    registry.log(registry.scorer_run(context.ds, scorer), metrics=metrics)
+
+
+def _result(scorer: str, examples: int, evaluations: list[Evaluation] | None) -> StepResult:
+    if evaluations is None:
+        return StepResult(f"{scorer}: no candidate to test on {examples} examples")
+    shown = "; ".join(
+        f"{e.metric.replace('_', ' ')} {e.value:.4f} (head {e.head_value:.4f})"
+        for e in evaluations
+        if e.metric in {"auc", "log_loss", "mean_percentile_rank"}
+    )
+    values = {e.metric: e.value for e in evaluations}
+    return StepResult(f"{scorer} on {examples} examples: {shown}", {"metrics": values})

@@ -1,0 +1,131 @@
+"""Step publish: the lists go out, the day is logged, and the ledger closes it.
+
+The ledger row is written last: a day that is killed before is open, and runs again.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_store.ledger import close_day, table_versions
+from feature_store.online import EVERYBODY, OnlineStore
+from feature_store.step import StepContext, StepResult
+from feature_store.tables import (
+    DAILY_METRICS,
+    DRIFT,
+    INTAKE,
+    PROMOTIONS,
+    RECOMMENDATIONS,
+    Table,
+)
+from training.lineage import code_version, config_hash
+from training.registry import Registry
+
+
+def run(context: StepContext) -> StepResult:
+    """Publish the lists of the day and close it; writes its row of table `ledger`."""
+    lake, ds, settings = context.lake, context.ds, context.settings
+    lists = lake.read(RECOMMENDATIONS, [ds])
+    current = OnlineStore(settings.path(settings.online_store)).write_lists(ds, lists)
+    note = _note(context, lists, current=current)
+    _log(context, note)
+    lineage = {
+        "step": "publish",
+        "ds": ds,
+        "code_version": code_version(),
+        "config_hash": config_hash(settings, context.dataset),
+    }
+    close_day(lake, ds, "published", note, lineage)
+    return StepResult(note, {"lists": _users(lists)})
+
+
+def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:
+    """One sentence: what went out, by what, and what was decided."""
+    promotion = _row(context, PROMOTIONS)
+    version, scorer = 0, ""
+    if promotion is not None:
+        version, scorer = int(str(promotion["champion_version"])), str(promotion["champion_scorer"])
+    by = f"version {version} ({scorer})" if version else "popularity, there is no champion yet"
+    out = f"published {_users(lists):,} lists by {by}" if lists.num_rows else "published no lists"
+    if not current:
+        out += "; the online store keeps those of a later day"
+    if not version:
+        return out
+    drift = _row(context, DRIFT)
+    changed = bool(promotion and promotion["promoted"])
+    ending = "champion promoted" if changed else "champion kept"
+    return f"{out}; {ending}" + (f" ({drift['decision']})" if drift else "")
+
+
+def _log(context: StepContext, note: str) -> None:
+    """Log the day to its run and to the timeline."""
+    lake, ds = context.lake, context.ds
+    registry = Registry(context.settings, lake.id)
+    run_id = registry.day_run(ds)
+    metrics = _metrics(context)
+    drift = _row(context, DRIFT)
+    tags: dict[str, object] = {
+        "mlflow.note.content": f"{note}. {drift['reason'] if drift else ''}".strip(),
+        "code_version": code_version(),
+        "config_hash": config_hash(context.settings, context.dataset),
+    }
+    if drift is not None:
+        tags["decision"] = drift["decision"]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        _write_json(folder / "settings.json", context.settings.model_dump(mode="json"))
+        _write_json(folder / "dataset.json", context.dataset.model_dump(mode="json"))
+        _write_json(folder / "table_versions.json", table_versions(lake, ds))
+        if drift is not None:
+            _write_json(folder / "drift.json", json.loads(str(drift["evidence"])))
+        registry.log(run_id, metrics=metrics, tags=tags, artifacts=folder)
+    registry.timeline(ds, metrics)
+    registry.finish_day(ds)
+
+
+def _metrics(context: StepContext) -> dict[str, float]:
+    """The numbers of the day, by the name under which charts show them."""
+    lake, ds = context.lake, context.ds
+    metrics = {
+        f"{row['subject']}.{row['metric']}": float(row["value"])
+        for row in lake.read(DAILY_METRICS, [ds]).to_pylist()
+    }
+    for row in lake.read(INTAKE, [ds]).to_pylist():
+        metrics[f"intake.{row['stream']}.{row['outcome']}"] = float(row["rows"])
+    promotion, drift = _row(context, PROMOTIONS), _row(context, DRIFT)
+    if promotion is not None:
+        metrics["champion_version"] = float(str(promotion["champion_version"]))
+        metrics["promoted"] = float(bool(promotion["promoted"]))
+    if drift is not None:
+        metrics["trained"] = float(bool(drift["train"]))
+        metrics |= _drift_metrics(json.loads(str(drift["evidence"])))
+    return metrics
+
+
+def _drift_metrics(evidence: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+    """Value and threshold of each drift test."""
+    return {
+        f"drift.{test['name']}.{part}": float(test[part])
+        for test in evidence.get("tests", [])
+        for part in ("value", "threshold")
+    }
+
+
+def _row(context: StepContext, table: Table) -> dict[str, object] | None:
+    rows: list[dict[str, object]] = context.lake.read(table, [context.ds]).to_pylist()
+    return rows[0] if rows else None
+
+
+def _users(lists: pa.Table) -> int:
+    """How many users have a list of their own."""
+    users = pc.unique(lists.column("user_id"))
+    return int(pc.sum(pc.not_equal(users, EVERYBODY)).as_py() or 0)
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,211 @@
+"""The lists that go out: recall, rank, keep the positive, prune, top up, cut.
+
+For every user with an event in the last `active_days`: the retriever's top K over the items that
+are valid when the day ends, without those that the user already took (where the dataset says so);
+the ranker's logits of these; what lies above the base rate; at most `category_cap` of a category;
+the best N, topped up from decayed popularity. The list `*` is decayed popularity alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.dataset import DatasetConfig
+from conf.settings import RecommendSettings
+from feature_store.days import days_between, end_of_day, shift
+from feature_store.lake import Lake
+from feature_store.step import StepContext, StepResult
+from feature_store.tables import (
+    EXAMPLES,
+    HALF_LIVES_DAYS,
+    RECOMMENDATIONS,
+    USER_STATS,
+    VOCABULARIES,
+)
+from training.as_of import read_state
+from training.catalogue_ranks import same_moment
+from training.champion import standing_after
+from training.composite import Composite
+from training.features import FeatureReader
+from training.lists import EVERYBODY
+from training.metrics import Ints, logit_of
+from training.positives import positions_in, taken_by
+from training.recall_and_rank import Market, RecallAndRank, chunks
+from training.rows import Int32
+from training.score_day import load_version
+from training.slate import Entries, ListRules, lists_of
+
+BASE_RATE_DAYS = 7
+"""Days of final labels that give the base rate."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the log calls the market's users and items."""
+
+    users: pa.Array
+    items: pa.Array
+
+
+def run(context: StepContext) -> StepResult:
+    """Write the recommendations of `context.ds`."""
+    lake, ds, settings = context.lake, context.ds, context.settings.recommend
+    standing = standing_after(lake, ds)
+    composite = load_version(lake, context.settings, standing.version) if standing else None
+    reader = FeatureReader(lake, ds, ds)
+    users = active_users(lake, ds, settings.active_days)
+    catalogue = np.sort(reader.catalogue(*reader.at_end_of(ds)))
+    names = _names(lake, ds, users, catalogue)
+    market = Market(users, catalogue, _taken(lake, ds, names))
+    popular = popular_first(reader, catalogue, ds, settings.popularity_half_life_days)
+    rules = list_rules(reader, catalogue, ds, settings, context.dataset)
+    lists = _lists(context, composite, reader, market, popular, rules)
+    everybody = lists_of(_no_entries(), _NO_KEYS, popular, 1, len(catalogue), rules)
+    version = composite.version if composite else 0
+    rows = pa.concat_tables(
+        [
+            list_rows(everybody, pa.array([EVERYBODY]), names.items, version),
+            list_rows(lists, names.users, names.items, version),
+        ]
+    )
+    lake.replace(RECOMMENDATIONS, {"ds": ds}, rows, {"step": "recommend", "ds": ds})
+    return _result(composite, len(users), lists, len(catalogue))
+
+
+def active_users(lake: Lake, ds: str, active_days: int) -> Int32:
+    """Vocabulary ids, ascending, of users with an event in the last `active_days` up to `ds`."""
+    state = read_state(lake, USER_STATS, ds, ds, ["user_index", "last_event_timestamp"])
+    since = end_of_day(shift(ds, -active_days), lake.dataset.zone)
+    active = pc.greater_equal(state.column("last_event_timestamp"), pa.scalar(since))
+    return np.unique(state.filter(active).column("user_index").to_numpy())
+
+
+def popular_first(reader: FeatureReader, catalogue: Int32, ds: str, half_life_days: int) -> Ints:
+    """Positions in `catalogue` by decayed popularity when `ds` ends; ties: the lower id."""
+    sums = reader.popularity(catalogue, reader.at_end_of(ds)[1])
+    popularity = np.round(sums[:, HALF_LIVES_DAYS.index(half_life_days)], 9)
+    return np.argsort(-popularity, kind="stable")
+
+
+def list_rules(
+    reader: FeatureReader,
+    catalogue: Int32,
+    ds: str,
+    settings: RecommendSettings,
+    dataset: DatasetConfig,
+) -> ListRules:
+    """What the lists of `ds` must respect. Of a multi-valued category its first value counts."""
+    wanted = dataset.recommend.category_attribute
+    if wanted is None:
+        return ListRules(settings.top_n, None, dataset.recommend.category_cap)
+    side = reader.items(catalogue, *same_moment(len(catalogue), *reader.at_end_of(ds)))
+    single = [a.name for a in dataset.item_attributes if a.kind != "multi"]
+    several = [a.name for a in dataset.item_attributes if a.kind == "multi"]
+    if wanted in single:
+        category = side.categorical[:, single.index(wanted)]
+    else:
+        category = np.maximum(side.multi[several.index(wanted)][:, 0], 0)
+    return ListRules(settings.top_n, category.astype(np.int64), dataset.recommend.category_cap)
+
+
+def base_rate_logit(lake: Lake, ds: str) -> float:
+    """Log-odds of the mean final label of the last days; -inf where there is nothing to compare.
+
+    Where negatives are drawn they set the rate of the scores: there every logit is above it.
+    """
+    if lake.dataset.labels.kind == "sampled":
+        return -np.inf
+    days = days_between(shift(ds, 1 - BASE_RATE_DAYS), ds)
+    labels = lake.read(EXAMPLES, days, ["label"]).column("label").to_numpy()
+    rate = float(labels.mean()) if len(labels) else 0.0
+    return logit_of(rate) if 0 < rate < 1 else -np.inf
+
+
+def list_rows(lists: Entries, users: pa.Array, items: pa.Array, version: int) -> pa.Table:
+    """Rows of table `recommendations`, without `ds`."""
+    starts = np.searchsorted(lists.user, lists.user)
+    by_popularity = np.isnan(lists.score)
+    return pa.table(
+        {
+            "user_id": users.take(pa.array(lists.user)),
+            "rank": pa.array(np.arange(len(lists)) - starts + 1, pa.int32()),
+            "item_id": items.take(pa.array(lists.item)),
+            "score": pa.array(lists.score, pa.float64()),
+            "source": pa.array(np.where(by_popularity, "popularity", "model"), pa.string()),
+            "model_version": pa.array([version] * len(lists), pa.int32()),
+        }
+    )
+
+
+_NO_KEYS = np.empty(0, dtype=np.int64)
+
+
+def _no_entries() -> Entries:
+    return Entries(_NO_KEYS, _NO_KEYS, np.empty(0))
+
+
+def _lists(
+    context: StepContext,
+    composite: Composite | None,
+    reader: FeatureReader,
+    market: Market,
+    popular: Ints,
+    rules: ListRules,
+) -> Entries:
+    """The lists of all users, users counted as in `market`."""
+    ds, k, size = context.ds, context.settings.recommend.recall_k, len(market.catalogue)
+    threshold = base_rate_logit(context.lake, ds)
+    model = None
+    if composite is not None and size:
+        model = RecallAndRank(composite, reader, market, ds, k, context.dataset)
+    parts = [_no_entries()]
+    for first, last in chunks(len(market.users), size, k):
+        ranked = model.entries(first, last) if model else _no_entries()
+        ranked = ranked.take(ranked.score > threshold)
+        taken = market.taken_by(first, last)
+        part = lists_of(ranked, taken, popular, last - first, size, rules)
+        parts.append(Entries(part.user + first, part.item, part.score))
+    return Entries(
+        np.concatenate([part.user for part in parts]),
+        np.concatenate([part.item for part in parts]),
+        np.concatenate([part.score for part in parts]),
+    )
+
+
+def _names(lake: Lake, ds: str, users: Int32, catalogue: Int32) -> Names:
+    born = [day for day in lake.days(VOCABULARIES) if day <= ds]
+    vocabulary = lake.read(VOCABULARIES, born, ["field", "value", "id"])
+
+    def values(field: str, ids: Int32) -> pa.Array:
+        rows = vocabulary.filter(pc.equal(vocabulary.column("field"), field))
+        at = pc.index_in(pa.array(ids, pa.int32()), value_set=rows.column("id").combine_chunks())
+        return rows.column("value").combine_chunks().take(at)
+
+    return Names(values("user_id", users), values("item_id", catalogue))
+
+
+def _taken(lake: Lake, ds: str, names: Names) -> Ints:
+    """Keys of `Market.taken`: what these users took, as far as it may be recommended."""
+    if not lake.dataset.recommend.exclude_taken or not len(names.items):
+        return _NO_KEYS
+    pairs = taken_by(lake, ds, names.users)
+    item = positions_in(pairs.column("item_id"), names.items)
+    user = positions_in(pairs.column("user_id"), names.users)
+    valid = (user >= 0) & (item >= 0)
+    return np.sort(user[valid] * len(names.items) + item[valid])
+
+
+def _result(composite: Composite | None, users: int, lists: Entries, items: int) -> StepResult:
+    by = f"version {composite.version} ({composite.scorer})" if composite else "popularity alone"
+    from_model = float((~np.isnan(lists.score)).mean()) if len(lists) else 0.0
+    listed = len(np.unique(lists.item))
+    summary = (
+        f"{users} lists by {by}: {from_model:.0%} of places from the model, "
+        f"{listed} of {items} items shown"
+    )
+    facts = {"users": users, "from_model": from_model, "items_listed": listed, "items": items}
+    return StepResult(summary, facts)

@@ -1,0 +1,137 @@
+"""Score the day with the champion before anything trains on it, and measure yesterday's lists.
+
+Writes one score per example, the sketch that the drift check merges, and the day's metrics. Without
+a champion, or on a day without examples, the scores are empty and only the lists are measured.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from conf.dataset import DatasetConfig
+from conf.settings import Settings
+from feature_store.days import ordinal
+from feature_store.lake import Lake
+from feature_store.step import StepContext, StepResult
+from feature_store.tables import DAILY_METRICS, EXAMPLES, SCORES, SKETCHES
+from training.catalogue_ranks import Cascade, popularity_percentile_ranks
+from training.champion import standing_before
+from training.composite import Composite, load_composite
+from training.day_scores import DayScores, day_metrics, nullable, ranked_rows, score_examples
+from training.day_sketch import day_sketch
+from training.features import FeatureReader
+from training.lists import Metric, measure_lists
+from training.metrics import constant_log_loss
+
+
+def run(context: StepContext) -> StepResult:
+    """Write scores, sketches and daily_metrics of `context.ds`."""
+    lake, ds = context.lake, context.ds
+    # Sorted, so that what is drawn does not depend on the order of the files.
+    examples = lake.read(EXAMPLES, [ds]).sort_by("example_id")
+    composite = champion_before(lake, context.settings, ds) if examples.num_rows else None
+    scores, sketches, metrics = _of_examples(context, composite, examples)
+    metrics += measure_lists(lake, ds)
+    lineage = {"step": "score_day", "ds": ds}
+    lake.replace(SCORES, {"ds": ds}, scores, lineage)
+    lake.replace(SKETCHES, {"ds": ds}, sketches, lineage)
+    lake.replace(DAILY_METRICS, {"ds": ds}, metric_rows(metrics), lineage)
+    return _result(examples.num_rows, composite, metrics)
+
+
+def champion_before(lake: Lake, settings: Settings, ds: str) -> Composite | None:
+    """The composite with which `ds` begins, loaded; None while there is no champion."""
+    standing = standing_before(lake, ds)
+    return None if standing is None else load_version(lake, settings, standing.version)
+
+
+def load_version(lake: Lake, settings: Settings, version: int) -> Composite:
+    """The composite of one registered version."""
+    # MLflow takes seconds to import: a day without a champion does not pay for it.
+    from training.registry import Registry
+
+    return load_composite(Registry(settings, lake.id).version_directory(version), version)
+
+
+def _of_examples(
+    context: StepContext, composite: Composite | None, examples: pa.Table
+) -> tuple[pa.Table, pa.Table, list[Metric]]:
+    """Scores, sketches (both without `ds`) and metrics of the day's examples."""
+    lake, ds, dataset = context.lake, context.ds, context.dataset
+    scores, sketches = (lake.schema(t).empty_table().drop_columns("ds") for t in (SCORES, SKETCHES))
+    if not examples.num_rows:
+        return scores, sketches, []
+    reader = FeatureReader(lake, ds, ds)
+    half_life = context.settings.recommend.popularity_half_life_days
+    metrics = baseline_metrics(reader, examples, dataset, half_life)
+    if composite is None:
+        return scores, sketches, metrics
+    rows = reader.rows(examples)
+    recall_k = context.settings.recommend.recall_k
+    cascade = Cascade(composite.ranker, composite.retriever, recall_k)
+    said = score_examples(cascade, reader, examples, rows, dataset)
+    seed = [context.settings.training.seed, ordinal(ds)]
+    sketches = day_sketch(composite, reader, examples, rows, said, dataset, seed)
+    values = day_metrics(said, examples.column("label").to_numpy(), dataset)
+    n = ranked_rows(said, dataset)
+    metrics += [Metric("champion", name, value, n) for name, value in values.items()]
+    return score_rows(examples, said, composite.version), sketches, metrics
+
+
+def score_rows(examples: pa.Table, said: DayScores, version: int) -> pa.Table:
+    """Rows of table `scores`, without `ds`."""
+    return pa.table(
+        {
+            **{name: examples.column(name) for name in ("example_id", "user_index", "item_index")},
+            "model_version": pa.array([version] * examples.num_rows, pa.int32()),
+            "logit": said.logits,
+            "label": examples.column("label"),
+            "percentile_rank": nullable(said.percentile),
+        }
+    )
+
+
+def baseline_metrics(
+    reader: FeatureReader, examples: pa.Table, dataset: DatasetConfig, half_life_days: int
+) -> list[Metric]:
+    """What needs no model: the best constant probability, or decayed popularity where `sampled`."""
+    if dataset.labels.kind != "sampled":
+        loss = constant_log_loss(examples.column("label").to_numpy())
+        return [Metric("base_rate", "log_loss", loss, examples.num_rows)]
+    ranks = popularity_percentile_ranks(reader, examples, half_life_days)
+    said = DayScores(ranks, ranks)
+    n = ranked_rows(said, dataset)
+    values = day_metrics(said, examples.column("label").to_numpy(), dataset)
+    subject = f"popularity_h{half_life_days}"
+    return [Metric(subject, name, value, n) for name, value in values.items()]
+
+
+def metric_rows(metrics: list[Metric]) -> pa.Table:
+    """Rows of table `daily_metrics`, without `ds`."""
+    return pa.table(
+        {
+            "subject": pa.array([m.subject for m in metrics], pa.string()),
+            "metric": pa.array([m.name for m in metrics], pa.string()),
+            "value": pa.array([m.value for m in metrics], pa.float64()),
+            "n": pa.array([m.n for m in metrics], pa.int64()),
+        }
+    )
+
+
+def _result(examples: int, composite: Composite | None, metrics: list[Metric]) -> StepResult:
+    values = {f"{m.subject}.{m.name}": m.value for m in metrics}
+    by_whom = f"version {composite.version} ({composite.scorer})" if composite else "no champion"
+    shown = [
+        f"{name.replace('.', ' ').replace('_', ' ')} {values[name]:.4f}"
+        for name in (
+            "champion.auc",
+            "champion.log_loss",
+            "champion.mean_percentile_rank",
+            "lists.recall_at_10",
+            "popularity_7d.recall_at_10",
+        )
+        if name in values
+    ]
+    summary = "; ".join([f"{examples} examples, {by_whom}", *shown])
+    version = composite.version if composite else None
+    return StepResult(summary, {"examples": examples, "version": version, "metrics": values})

@@ -1,0 +1,63 @@
+"""The scorers by name. One file each, plain `nn.Module`s.
+
+Letters, once: B users in a batch, M items in a batch, P items per user, D embedding dimension,
+E width of one side's inputs, H hidden width, C, W, S, L, X as in `training.rows`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from conf.errors import ConfigError
+from training.batch import Batch
+from training.schema import Schema
+from training.scorers.mlp import Mlp
+from training.scorers.two_tower import TwoTower
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a scorer's weights depend on, besides its schema."""
+
+    embedding_dim: int
+    hidden: tuple[int, ...]
+    dropout: float
+
+
+class Scorer(Protocol):
+    """What each scorer gives."""
+
+    schema: Schema
+    can_recall: bool
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(B, P) logits; higher = more likely positive."""
+
+    def grow(self, schema: Schema) -> None:
+        """Take new ids in: rows are added as copies of row 0, old predictions stay the same."""
+
+
+ScorerNet = TwoTower | Mlp
+_SCORERS: dict[str, type[TwoTower] | type[Mlp]] = {"two_tower": TwoTower, "mlp": Mlp}
+
+
+def build(name: str, schema: Schema, architecture: Architecture) -> ScorerNet:
+    """A fresh scorer; its weights are drawn from torch's generator.
+
+    Raises:
+        ConfigError: there is no scorer of this name.
+    """
+    if name not in _SCORERS:
+        raise ConfigError(
+            f"Scorer {name!r} is not known, expected one of {sorted(_SCORERS)}. "
+            "Correct training.scorers in conf/base.yaml."
+        )
+    return _SCORERS[name](
+        schema, architecture.embedding_dim, architecture.hidden, architecture.dropout
+    )
+
+
+__all__ = ["Architecture", "Scorer", "ScorerNet", "build"]

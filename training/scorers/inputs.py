@@ -1,0 +1,183 @@
+"""What scorers share: embedding tables that grow, and each side's inputs as one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from feature_store.tables import HALF_LIVES_DAYS
+from training.batch import SideTensors
+from training.features import STANDING_SCALE
+from training.schema import Field, Schema, SideSchema
+
+_HISTORY_DECAY = 0.9
+"""Weight of a history item relative to the next newer one."""
+_INITIAL_SCALE = 0.05
+_PRIOR = (0.6, 0.3, 0.1)
+"""What the standings of half-lives 1, 7 and 30 count at the start."""
+
+
+class Table(nn.Module):
+    """One field's embeddings. Row 0 is the unknown value."""
+
+    def __init__(self, size: int, dim: int, scale: float = _INITIAL_SCALE) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(size, dim) * scale)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(..., D) rows of `ids`."""
+        return F.embedding(ids, self.weight)
+
+    def pooled(self, ids: Tensor, weights: Tensor) -> Tensor:
+        """(n, D) sums of the rows of `ids` (n, W), weighted by `weights` (n, W)."""
+        return F.embedding_bag(ids, self.weight, mode="sum", per_sample_weights=weights)
+
+    def grow(self, size: int) -> None:
+        """Add rows up to `size`, each a copy of row 0."""
+        more = size - len(self.weight)
+        if more > 0:
+            old = self.weight.data
+            self.weight = nn.Parameter(torch.cat([old, old[:1].expand(more, -1)]))
+
+
+class Tables(nn.ModuleList):
+    """One table per field."""
+
+    def __init__(self, fields: tuple[Field, ...], dim: int) -> None:
+        super().__init__(Table(field.size, dim) for field in fields)
+
+    def __iter__(self) -> Iterator[Table]:
+        """The tables, in the fields' order."""
+        return cast("Iterator[Table]", super().__iter__())
+
+    def grow(self, fields: tuple[Field, ...]) -> None:
+        """Add rows up to each field's size."""
+        for table, field in zip(self, fields, strict=True):
+            table.grow(field.size)
+
+
+class Norm(nn.BatchNorm1d):
+    """BatchNorm that reads its running statistics when a batch has one row only."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(n, features), normalised."""
+        if self.training and len(values) == 1:
+            return F.batch_norm(
+                values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(values)
+
+
+class SideInputs(nn.Module):
+    """A side's id, attributes and numeric features as one vector of width `width` (without L)."""
+
+    def __init__(self, schema: SideSchema, dim: int) -> None:
+        super().__init__()
+        self.index = Table(schema.index.size, dim)
+        self.categorical = Tables(schema.categorical, dim)
+        self.multi = Tables(schema.multi, dim)
+        self.norm = Norm(len(schema.numeric), affine=False)
+        fields = 1 + len(schema.categorical) + len(schema.multi)
+        self.width = fields * dim + len(schema.numeric)
+
+    def forward(self, side: SideTensors) -> Tensor:
+        """(n, E)."""
+        parts = [self.index(side.ids)]
+        for position, table in enumerate(self.categorical):
+            parts.append(table(side.categorical[:, position]))
+        for table, ids in zip(self.multi, side.multi, strict=True):
+            present = (ids >= 0).to(side.numeric.dtype)
+            share = present / present.sum(dim=1, keepdim=True).clamp(min=1.0)
+            parts.append(table.pooled(ids.clamp(min=0), share))
+        return torch.cat([*parts, self.norm(side.numeric)], dim=1)
+
+    def grow(self, schema: SideSchema) -> None:
+        """Take the schema's new ids in."""
+        self.index.grow(schema.index.size)
+        self.categorical.grow(schema.categorical)
+        self.multi.grow(schema.multi)
+
+
+class Inputs(nn.Module):
+    """Both sides' inputs; a user's history is pooled from the items' embeddings."""
+
+    def __init__(self, schema: Schema, dim: int) -> None:
+        super().__init__()
+        self.user = SideInputs(schema.user, dim)
+        self.item = SideInputs(schema.item, dim)
+        self.user_width = self.user.width + dim
+        self.item_width = self.item.width
+        recency = _HISTORY_DECAY ** torch.arange(schema.history, dtype=torch.float32)
+        self.register_buffer("recency", recency, persistent=False)
+        self.recency: Tensor
+
+    def users(self, side: SideTensors) -> Tensor:
+        """(B, E_user): id, attributes, numeric features, pooled history."""
+        weights = self.recency * (side.history > 0)
+        weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-6)
+        history = self.item.index.pooled(side.history, weights)
+        return torch.cat([self.user(side), history], dim=1)
+
+    def items(self, side: SideTensors) -> Tensor:
+        """(M, E_item): id, attributes, numeric features."""
+        inputs: Tensor = self.item(side)
+        return inputs
+
+    def grow(self, schema: Schema) -> None:
+        """Take the schema's new ids in."""
+        self.user.grow(schema.user)
+        self.item.grow(schema.item)
+
+
+class PopularityPrior(nn.Module):
+    """An item's bias from its standing in the day's catalogue: log share of popularity.
+
+    Where positives are listed with drawn items, training begins at decayed popularity and learns
+    what departs from it; elsewhere it begins at nothing.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        names = [f"standing_h{h}" for h in HALF_LIVES_DAYS]
+        self._columns = [schema.item.numeric.index(name) for name in names]
+        start = _PRIOR if schema.labels == "sampled" else (0.0,) * len(names)
+        self.weight = nn.Parameter(torch.tensor(start))
+
+    def forward(self, side: SideTensors) -> Tensor:
+        """(M, 1)."""
+        return (side.numeric[:, self._columns] * STANDING_SCALE) @ self.weight[:, None]
+
+
+class PairDropout(nn.Module):
+    """Dropout that drops the same units for all of a user's items."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(B, P, H)."""
+        if not self.training or self.share == 0:
+            return values
+        return values * F.dropout(torch.ones_like(values[:, :1]), self.share)
+
+
+def hidden_layers(widths: tuple[int, ...], dropout: float) -> nn.Sequential:
+    """Linear, BatchNorm, ReLU, Dropout from each width to the next."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), Norm(after), nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers)
+
+
+def straight_line(width: int) -> nn.Linear:
+    """A linear map to one number that begins at zero."""
+    line = nn.Linear(width, 1)
+    nn.init.zeros_(line.weight)
+    nn.init.zeros_(line.bias)
+    return line
