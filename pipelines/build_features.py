@@ -28,7 +28,7 @@ from feature_store.tables import (
     decayed,
 )
 from pipelines.sequences import folded_sequences
-from pipelines.spark import commit, ends_at, in_days, kept, read_days, session, stage
+from pipelines.spark import commit, ends_at, in_days, kept, read_days, session, stage_all
 from pipelines.vocabulary import ITEM_ID, USER_ID, ids_of, words_until
 
 _COUNTED = ("impression", "click", "favourite", "purchase")
@@ -43,21 +43,14 @@ def run(context: StepContext) -> StepResult:
     with kept(events):
         user_stats = folded_stats(spark, lake, events, USER_STATS, days, context.dataset)
         item_stats = folded_stats(spark, lake, events, ITEM_STATS, days, context.dataset)
-        staged = {
-            USER_STATS: stage(user_stats, lake, USER_STATS, days),
-            ITEM_STATS: stage(item_stats, lake, ITEM_STATS, days),
-            USER_SEQUENCES: stage(
-                folded_sequences(
-                    events,
-                    previous_state(spark, lake, USER_SEQUENCES, days),
-                    base_days(lake, USER_SEQUENCES, days),
-                    length,
-                ),
-                lake,
-                USER_SEQUENCES,
-                days,
-            ),
-        }
+        sequences = folded_sequences(
+            events,
+            previous_state(spark, lake, USER_SEQUENCES, days),
+            base_days(lake, USER_SEQUENCES, days),
+            length,
+        )
+        states = {USER_STATS: user_stats, ITEM_STATS: item_stats, USER_SEQUENCES: sequences}
+        staged = stage_all(states, lake, days)
     rows = commit(lake, staged, days, {"step": "build_features", "ds": context.ds})
     return StepResult(
         f"{rows[USER_STATS.key]:,} users, {rows[ITEM_STATS.key]:,} items, "
@@ -144,11 +137,12 @@ def day_partials(events: DataFrame, entity: str) -> DataFrame:
     """What one day adds to each entity's sums, decayed to the end of that day."""
     age = F.col("day_end") - in_days(F.col("event_timestamp"))
     sums = [
-        F.sum(F.col(name) * F.pow(F.lit(2.0), -age / half_life)).alias(decayed(name, half_life))
+        F.sum(F.col(name) * F.col(f"_h{half_life}")).alias(decayed(name, half_life))
         for name in STATISTICS
         for half_life in HALF_LIVES_DAYS
     ]
-    return events.groupBy("ds", "day_end", entity).agg(
+    aged = events.select("*", *(_power(-age, half_life) for half_life in HALF_LIVES_DAYS))
+    return aged.groupBy("ds", "day_end", entity).agg(
         F.min("event_timestamp").alias("first_event_timestamp"),
         F.max("event_timestamp").alias("last_event_timestamp"),
         *sums,
@@ -166,24 +160,28 @@ def cumulated(by_day: DataFrame, entity: str) -> DataFrame:
         .orderBy("day_end")
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
-    first_day = F.first("day_end").over(so_far)
-    elapsed = F.col("day_end") - first_day
-    scaled = {
-        decayed(name, half_life): half_life for name in STATISTICS for half_life in HALF_LIVES_DAYS
-    }
-    return by_day.withColumn("elapsed", elapsed).select(
+    elapsed = F.col("day_end") - F.first("day_end").over(so_far)
+    growth = by_day.select("*", *(_power(elapsed, half_life) for half_life in HALF_LIVES_DAYS))
+    sums = [
+        (F.sum(F.col(name) * F.col(scale)).over(so_far) / F.col(scale)).alias(name)
+        for name, scale in (
+            (decayed(statistic, half_life), f"_h{half_life}")
+            for statistic in STATISTICS
+            for half_life in HALF_LIVES_DAYS
+        )
+    ]
+    return growth.select(
         "ds",
         entity,
         F.min("first_event_timestamp").over(so_far).alias("first_event_timestamp"),
         F.max("last_event_timestamp").over(so_far).alias("last_event_timestamp"),
-        *(
-            (
-                F.sum(F.col(name) * F.pow(F.lit(2.0), F.col("elapsed") / half_life)).over(so_far)
-                * F.pow(F.lit(2.0), -F.col("elapsed") / half_life)
-            ).alias(name)
-            for name, half_life in scaled.items()
-        ),
+        *sums,
     )
+
+
+def _power(days: Column, half_life: int) -> Column:
+    """2^(days / half_life), as column _h<half_life>."""
+    return F.pow(F.lit(2.0), days / half_life).alias(f"_h{half_life}")
 
 
 def _base_rows(

@@ -26,7 +26,7 @@ from pipelines.clean_rows import classified_events
 from pipelines.cleaning_rules import fields_of
 from pipelines.pseudonym_column import key_frame
 from pipelines.raw_reader import count_rows, one_task_per_file, read_records
-from pipelines.spark import commit, discard, kept, read_days, session, stage, staged_rows
+from pipelines.spark import commit, discard, kept, read_days, session, stage_all, staged_rows
 
 _TABLES: Mapping[str, Table] = {"events": EVENTS, "profiles": PROFILES, "items": ITEMS}
 
@@ -47,11 +47,9 @@ def run(context: StepContext) -> StepResult:
     staged: dict[Table, Path] = {}
     try:
         with one_task_per_file(spark), kept(*streams.values()):
-            for stream, rows in streams.items():
-                clean = rows.where(F.col("reason").isNull())
-                staged[_TABLES[stream]] = stage(clean, context.lake, _TABLES[stream], days)
-            rejected = _rejected(streams)
-            staged[QUARANTINE] = stage(rejected, context.lake, QUARANTINE, days)
+            valid = F.col("reason").isNull()
+            frames = {_TABLES[stream]: rows.where(valid) for stream, rows in streams.items()}
+            staged |= stage_all(frames | {QUARANTINE: _rejected(streams)}, context.lake, days)
             read = count_rows(spark, zone, STREAMS, days)
         outcomes = {ds: _outcomes(staged, ds) for ds in days}
         for ds in days:

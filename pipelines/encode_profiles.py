@@ -25,7 +25,7 @@ from feature_store.tables import (
     USERS,
     VOCABULARIES,
 )
-from pipelines.spark import commit, kept, read_days, session, stage, starts_at
+from pipelines.spark import commit, kept, read_days, session, stage_all, starts_at
 from pipelines.vocabulary import ITEM_ID, USER_ID, words_until
 
 
@@ -44,13 +44,12 @@ def run(context: StepContext) -> StepResult:
             words = known.unionByName(born.select("field", "value", "id"))
             users = encoded_entities(profiles, words, USER_ID, dataset.user_attributes, dataset)
             encoded = encoded_entities(items, words, ITEM_ID, dataset.item_attributes, dataset)
-            staged = {
-                VOCABULARIES: stage(born, lake, VOCABULARIES, days),
-                USERS: stage(users.withColumnRenamed("id", "user_index"), lake, USERS, days),
-                ENCODED_ITEMS: stage(
-                    encoded.withColumnRenamed("id", "item_index"), lake, ENCODED_ITEMS, days
-                ),
+            frames = {
+                VOCABULARIES: born,
+                USERS: users.withColumnRenamed("id", "user_index"),
+                ENCODED_ITEMS: encoded.withColumnRenamed("id", "item_index"),
             }
+            staged = stage_all(frames, lake, days)
     rows = commit(lake, staged, days, {"step": "encode_profiles", "ds": context.ds})
     return StepResult(
         f"{rows[VOCABULARIES.key]:,} new values; {rows[USERS.key]:,} users and "

@@ -58,7 +58,11 @@ class DailyState:
         order = np.argsort(key, kind="stable")
         return DailyState(key[order], order)
 
-    def before(self, entity: Int32, day: Int64) -> tuple[Int64, Int64]:
+    def entities(self) -> Int64:
+        """Every entity with a row, ascending."""
+        return np.unique(self.key >> _DAY_BITS)
+
+    def before(self, entity: Int32 | Int64, day: Int64) -> tuple[Int64, Int64]:
         """For each (entity, day): row of its latest state with ds < day, or -1, and its day."""
         if not len(self.key):
             return np.full(len(entity), -1, np.int64), np.zeros(len(entity), np.int64)

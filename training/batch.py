@@ -30,6 +30,10 @@ class SideTensors(NamedTuple):
     """(n, S) float32."""
     history: Tensor
     """(n, L) int64 item ids, newest first; 0 = padding or unknown."""
+    neighbours: Tensor
+    """(n, R) int64 item ids; 0 = padding or unknown. R = 0 where there are none."""
+    affinity: Tensor
+    """(n, R) float32."""
 
 
 class Batch(NamedTuple):
@@ -55,12 +59,17 @@ def side_tensors(side: Side, schema: SideSchema, items: int) -> SideTensors:
     if schema.categorical:
         sizes = np.array([f.size for f in schema.categorical])
         categorical = clip(side.categorical, sizes)
+    nothing = np.zeros((len(side), 0))
+    neighbours = nothing.astype(np.int32) if side.neighbours is None else side.neighbours
+    affinity = nothing if side.affinity is None else side.affinity
     return SideTensors(
         _ids(clip(side.index, schema.index.size)),
         _ids(categorical),
         tuple(_ids(clip(v, f.size)) for v, f in zip(side.multi, schema.multi, strict=True)),
         torch.from_numpy(np.ascontiguousarray(side.numeric, dtype=np.float32)),
         _ids(clip(side.history, items)),
+        _ids(clip(neighbours, items)),
+        torch.from_numpy(np.ascontiguousarray(affinity, dtype=np.float32)),
     )
 
 

@@ -85,6 +85,7 @@ class Examples:
         for side in (self.user, self.items):
             if side is not None:
                 yield from (side.index, side.categorical, *side.multi, side.numeric, side.history)
+                yield from (part for part in (side.neighbours, side.affinity) if part is not None)
         yield from (self.context, self.item, self.day, self.label, self.weight, self.replayed)
 
 

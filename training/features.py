@@ -19,23 +19,17 @@ from feature_store.tables import (
     ENCODED_ITEMS,
     HALF_LIVES_DAYS,
     ITEM_STATS,
-    USER_SEQUENCES,
     USER_STATS,
     USERS,
 )
 from training.as_of import (
-    DailyState,
     Totals,
     day_numbers,
-    flat_lists,
     instants,
-    read_state,
 )
 from training.entities import FAVOURITE, IMPRESSION, POSITIVE, PURCHASE, VALUE, VALUED, Entities
+from training.histories import Histories
 from training.rows import Float32, Float64, Instants, Int32, Int64, Rows, Side
-
-HISTORY_LENGTH = 50
-"""Positive items of a user's history that a scorer sees at most."""
 
 _LAG_DAYS = 2
 """Days further back at which item state is read too, for what one day added."""
@@ -105,16 +99,9 @@ class FeatureReader:
             ordinal(span[0]),
             ordinal(last_day),
         )
-        sequences = read_state(
-            lake, USER_SEQUENCES, shift(self._first, -1), last_day, ["user_index", "item_indices"]
-        )
-        self._sequences = DailyState.of(
-            sequences.column("user_index").to_numpy().astype(np.int64),
-            day_numbers(sequences.column("ds")),
-        )
-        lists = pa.concat_arrays(sequences.column("item_indices").chunks or [_NO_LISTS])
-        _, self._sequence_end, self._sequence_items = flat_lists(lists)
-        self._sequence_start = flat_lists(lists)[0]
+        self._histories = Histories(lake, shift(self._first, -1), last_day)
+        # a log with impressions tells by its own labels what goes together
+        self._with_neighbours = dataset.labels.kind == "sampled"
 
     def users(self, index: Int32, at: Instants, day: Int64) -> Side:
         """Users as known at `at`, with state as of the end of the day before `day`.
@@ -137,7 +124,11 @@ class FeatureReader:
             _days(start - self._users.first_event[row], row) / 3,
             row >= 0,
         )
-        return Side(index, categorical, multi, _stacked(numeric), self._history(index, day))
+        history = self._histories.before(index, day)
+        neighbours, affinity = None, None
+        if self._with_neighbours:
+            neighbours, affinity = self._histories.neighbours(history, day, start)
+        return Side(index, categorical, multi, _stacked(numeric), history, neighbours, affinity)
 
     def items(self, index: Int32, at: Instants, day: Int64) -> Side:
         """Items as known at `at`; arguments as for `users`."""
@@ -206,16 +197,6 @@ class FeatureReader:
         ds = str(np.datetime64(int(day) - 1, "D"))
         return self.at_end_of(ds)[0]
 
-    def _history(self, index: Int32, day: Int64) -> Int32:
-        row, _ = self._sequences.before(index, day)
-        history = np.zeros((len(index), HISTORY_LENGTH), dtype=np.int32)
-        if not len(self._sequence_end):
-            return history
-        position = self._sequence_end[row][:, None] - 1 - np.arange(HISTORY_LENGTH)
-        inside = (position >= self._sequence_start[row][:, None]) & (row >= 0)[:, None]
-        history[inside] = self._sequence_items[position[inside]]
-        return history
-
     def _added(self, index: Int32, day: Int64, sums: Float64 | None = None) -> Float64:
         """Positive weight that the day before `day` added, by the 30-day sums."""
         now = self._items.statistics(index, day)[0] if sums is None else sums
@@ -234,9 +215,6 @@ class FeatureReader:
                 f"Features of {np.datetime64(int(day.min()), 'D')} were asked for, but state was "
                 f"loaded for events from {self._first} on. Open the reader at an earlier first_day."
             )
-
-
-_NO_LISTS = pa.array([], pa.list_(pa.int32()))
 
 
 def _with_nat(rows: pa.Table, column: str) -> Instants:

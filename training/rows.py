@@ -1,13 +1,14 @@
 """What a scorer is asked about, as NumPy arrays: entities with their features, and pairs of them.
 
 Letters: n rows, C categorical attributes, W_f widest list of multi attribute f, S numeric features,
-L history length, X context fields.
+L history length, R neighbours, X context fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Instants = NDArray[np.datetime64]
 Selection = slice | NDArray[np.bool_] | NDArray[np.integer]
+Array = TypeVar("Array", Int32, Float32)
 
 PADDING = -1
 """Fills the lists of multi attributes; histories are padded with 0, the unknown item."""
@@ -37,6 +39,10 @@ class Side:
     """(n, S) numeric features, of order one."""
     history: Int32
     """(n, L) users: last positive items, newest first, padded with 0; items: L = 0."""
+    neighbours: Int32 | None = None
+    """(n, R) users: items that go with the history, padded with 0; None where there are none."""
+    affinity: Float32 | None = None
+    """(n, R) how well each neighbour goes with the history, of order one."""
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -50,6 +56,8 @@ class Side:
             tuple(values[rows] for values in self.multi),
             self.numeric[rows],
             self.history[rows],
+            None if self.neighbours is None else self.neighbours[rows],
+            None if self.affinity is None else self.affinity[rows],
         )
 
 
@@ -82,6 +90,8 @@ def concatenate_sides(sides: Sequence[Side]) -> Side:
         multi,
         np.concatenate([side.numeric for side in sides]),
         np.concatenate([side.history for side in sides]),
+        _optional([side.neighbours for side in sides]),
+        _optional([side.affinity for side in sides]),
     )
 
 
@@ -92,6 +102,20 @@ def concatenate_rows(parts: Sequence[Rows]) -> Rows:
         concatenate_sides([part.item for part in parts]),
         np.concatenate([part.context for part in parts]),
     )
+
+
+def _optional(parts: Sequence[Array | None]) -> Array | None:
+    """The parts one after the other; None where none of them is there.
+
+    Raises:
+        ValueError: only some are there.
+    """
+    there = [part for part in parts if part is not None]
+    if not there:
+        return None
+    if len(there) != len(parts):
+        raise ValueError("Sides with neighbours cannot be joined with sides without.")
+    return np.concatenate(there)
 
 
 def _stack(lists: Sequence[Int32]) -> Int32:

@@ -11,7 +11,8 @@ import pyarrow as pa
 from conf.dataset import Attribute
 from feature_store.lake import Lake
 from feature_store.tables import FIRST_VALUE_ID, VOCABULARIES
-from training.features import HISTORY_LENGTH, ITEM_NUMERIC, USER_NUMERIC
+from training.features import ITEM_NUMERIC, USER_NUMERIC
+from training.histories import HISTORY_LENGTH
 from training.rows import Int32, Int64
 
 HOURS = 24

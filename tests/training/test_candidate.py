@@ -83,7 +83,7 @@ def test_a_candidate_learns(lake_of: LakeOf, scorer: str) -> None:
     label = lake.read(EXAMPLES, [shift(FIRST_DAY, d) for d in range(11)]).column("label")
     rate = pc.mean(label).as_py()
     entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
-    assert candidate.validation_losses[candidate.best_pass - 1] < 0.95 * entropy
+    assert candidate.validation_losses[candidate.best_pass - 1] < 0.97 * entropy
     assert candidate.best_pass == 1 + int(np.argmin(candidate.validation_losses))
 
 

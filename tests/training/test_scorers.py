@@ -121,7 +121,7 @@ def test_a_scorer_without_vectors_says_so(lake_of: LakeOf) -> None:
     rows, _ = rows_on(lake, EARLY)
     scorer = TrainedScorer("mlp", build("mlp", schema_on(lake, EARLY), SMALL))
     assert not scorer.can_recall
-    with pytest.raises(TrainingError, match="two_tower first in training.scorers"):
+    with pytest.raises(TrainingError, match=r"two_tower first in training\.scorers"):
         scorer.user_vectors(rows.user)
 
 

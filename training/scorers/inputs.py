@@ -35,6 +35,8 @@ class Table(nn.Module):
 
     def pooled(self, ids: Tensor, weights: Tensor) -> Tensor:
         """(n, D) sums of the rows of `ids` (n, W), weighted by `weights` (n, W)."""
+        if not ids.shape[1]:
+            return self.weight.new_zeros(len(ids), self.weight.shape[1])
         return F.embedding_bag(ids, self.weight, mode="sum", per_sample_weights=weights)
 
     def grow(self, size: int) -> None:
@@ -110,18 +112,24 @@ class Inputs(nn.Module):
         super().__init__()
         self.user = SideInputs(schema.user, dim)
         self.item = SideInputs(schema.item, dim)
-        self.user_width = self.user.width + dim
+        self._with_neighbours = schema.labels == "sampled"
+        self.user_width = self.user.width + (2 if self._with_neighbours else 1) * dim
         self.item_width = self.item.width
         recency = _HISTORY_DECAY ** torch.arange(schema.history, dtype=torch.float32)
         self.register_buffer("recency", recency, persistent=False)
         self.recency: Tensor
 
     def users(self, side: SideTensors) -> Tensor:
-        """(B, E_user): id, attributes, numeric features, pooled history."""
+        """(B, E_user): id, attributes, numeric features, pooled history and neighbours."""
         weights = self.recency * (side.history > 0)
         weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-6)
         history = self.item.index.pooled(side.history, weights)
-        return torch.cat([self.user(side), history], dim=1)
+        inputs = torch.cat([self.user(side), history], dim=1)
+        if not self._with_neighbours:
+            return inputs
+        affinity = side.affinity / side.affinity.sum(dim=1, keepdim=True).clamp(min=1e-6)
+        neighbours = self.item.index.pooled(side.neighbours, affinity)
+        return torch.cat([inputs, neighbours], dim=1)
 
     def items(self, side: SideTensors) -> Tensor:
         """(M, E_item): id, attributes, numeric features."""

@@ -18,7 +18,7 @@ from training.scorers.inputs import (
     straight_line,
 )
 
-_PAIR_FEATURES = 2
+_PAIR_FEATURES = 3
 
 
 class Mlp(nn.Module):
@@ -71,11 +71,13 @@ class Mlp(nn.Module):
         return logits
 
     def _pair_features(self, batch: Batch) -> Tensor:
-        """(B, P, 2): whether the user took the item before, and how often and lately."""
+        """(B, P, 3): taken before or not, how often and lately, and affinity to the history."""
         item = batch.item.ids[batch.pair]  # (B, P)
         same = (item[:, :, None] == batch.user.history[:, None, :]) & (item > 0)[:, :, None]
         taken = same.to(torch.float32) @ self.inputs.recency  # (B, P)
-        return torch.stack([(taken > 0).to(taken.dtype), torch.log1p(taken)], dim=2)
+        near = (item[:, :, None] == batch.user.neighbours[:, None, :]) & (item > 0)[:, :, None]
+        affinity = (near * batch.user.affinity[:, None, :]).sum(dim=2)  # (B, P)
+        return torch.stack([(taken > 0).to(taken.dtype), torch.log1p(taken), affinity], dim=2)
 
     def grow(self, schema: Schema) -> None:
         """Take the schema's new ids in; logits of old ids stay bit-identical."""
