@@ -22,7 +22,7 @@ HISTORY_FROM, HISTORY_TO = "2026-01-01", "2026-02-08"
 FIRST, LAST = "2026-02-09", "2026-02-18"
 PLANTED = ("2026-02-13:taste:0.8",)
 """What the simulator changes, and when: from that day on users like other categories."""
-USERS, ITEMS, SEED = 1500, 500, 7
+USERS, ITEMS, SEED = 700, 300, 7
 USER = "u000007"
 """The user whose list is shown before and after."""
 

@@ -71,7 +71,9 @@ def labelled_impressions(
     same_slate = F.coalesce(F.col("request_id") == F.col("wanted_request_id"), F.lit(True))
     arrived = F.col("wanted_ds") <= F.col("matures")
     answers = (
-        shown.select("event_id", USER_ID, ITEM_ID, "event_timestamp", "closes", "request_id", "matures")
+        shown.select(
+            "event_id", USER_ID, ITEM_ID, "event_timestamp", "closes", "request_id", "matures"
+        )
         .join(wanted, on=[USER_ID, ITEM_ID], how="inner")
         .where(in_window & same_slate & arrived)
         .groupBy("event_id")
@@ -107,7 +109,9 @@ def encoded_examples(labelled: DataFrame, words: DataFrame, dataset: DatasetConf
     for field in dataset.context:
         ids = ids_of(words, f"context.{field}", f"_{field}", f"ctx_{field}")
         value = F.col("context")[field]
-        rows = rows.withColumn(f"_{field}", value).join(F.broadcast(ids), on=f"_{field}", how="left")
+        rows = rows.withColumn(f"_{field}", value).join(
+            F.broadcast(ids), on=f"_{field}", how="left"
+        )
     return rows.select(
         "ds",
         F.col("event_id").alias("example_id"),

@@ -93,9 +93,7 @@ def indexed_events(
     )
 
 
-def previous_state(
-    spark: SparkSession, lake: Lake, table: Table, days: Sequence[str]
-) -> DataFrame:
+def previous_state(spark: SparkSession, lake: Lake, table: Table, days: Sequence[str]) -> DataFrame:
     """The latest row of each entity of `table` as known before the first of `days`."""
     rows = read_days(spark, lake, table, lake.state_days(table, shift(days[0], -1)))
     latest = Window.partitionBy(str(table.entity)).orderBy(F.desc("ds"))

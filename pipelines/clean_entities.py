@@ -43,7 +43,9 @@ def classified_entities(
         masked = masked_row({name: F.col(RAW + name) for name in fields}, ())
     return latest.select(
         *("ds", "file", "line", "reason"),
-        F.coalesce("masked_fault", F.when(F.col("reason").isNotNull(), masked)).alias("masked_line"),
+        F.coalesce("masked_fault", F.when(F.col("reason").isNotNull(), masked)).alias(
+            "masked_line"
+        ),
         *(name for name in fields if name not in attributes),
         *(F.col(name).alias(f"attr_{name}") for name in attributes),
     )

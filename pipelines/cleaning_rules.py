@@ -57,7 +57,7 @@ class Rule:
 
 
 def first_broken(rules: Sequence[Rule], fault: Column) -> Column:
-    """The reason for which a row is rejected: its `fault`, else the first broken rule, else null."""
+    """The reason for which a row is rejected: its `fault`, else the first broken rule or null."""
     return F.coalesce(fault, *(F.when(rule.broken, F.lit(rule.reason)) for rule in rules))
 
 

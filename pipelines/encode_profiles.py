@@ -107,9 +107,13 @@ def encoded_entities(
     All attributes of a row are looked up in one join, as (field, value) pairs.
     """
     valid_from = F.greatest("updated_at", starts_at(F.col("ds"), dataset.time_zone))
-    direct = {
+    direct: dict[str, Column] = {
         "valid_from": valid_from,
-        **{name: F.col(name) for name in ("available_from", "available_until") if name in rows.columns},
+        **{
+            name: F.col(name)
+            for name in ("available_from", "available_until")
+            if name in rows.columns
+        },
         **{f"attr_{a.name}": _bin(a) for a in attributes if a.kind == "numeric"},
     }
     pairs = rows.select(

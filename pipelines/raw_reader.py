@@ -47,6 +47,7 @@ _ROW_IN_TASK = (1 << 33) - 1
 """Bits of `monotonically_increasing_id` that count rows within one task."""
 _END = "_end"
 _UNREAD = "_unread"
+_LINE_AND_END = 2
 _JSON_OPTIONS = {"allowSingleQuotes": "false"}
 _CSV_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _UNREAD, "escape": '"'}
 # Spark's JSON has milliseconds by default; an instant keeps its microseconds and its offset.
@@ -149,8 +150,8 @@ def _by_format(
 
 
 def _header(path: Path) -> tuple[str, ...]:
-    opened = gzip.open(path, "rt", encoding="utf-8-sig", newline="") if path.suffix == ".gz" else None
-    with opened or path.open(encoding="utf-8-sig", newline="") as file:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
         names = tuple(name.strip() for name in next(csv.reader(file), []))
     if not any(names) or len(set(names)) != len(names):
         raise SourceError(
@@ -197,8 +198,8 @@ def _lines(spark: SparkSession, root: Path, files: _Files) -> DataFrame:
 
 def _continued(numbered: DataFrame) -> DataFrame:
     """`numbered` where the lines of a file's later splits go on from those of the earlier ones."""
-    earlier = Window.partitionBy("ds", "file").orderBy("block").rowsBetween(
-        Window.unboundedPreceding, -1
+    earlier = (
+        Window.partitionBy("ds", "file").orderBy("block").rowsBetween(Window.unboundedPreceding, -1)
     )
     blocks = numbered.groupBy("ds", "file", "block").agg(F.count(F.lit(1)).alias("lines"))
     starts = blocks.select(
@@ -233,13 +234,12 @@ def _json_records(lines: DataFrame, fields: Sequence[str]) -> DataFrame:
     schema = T.ArrayType(
         T.StructType([T.StructField(name, T.StringType()) for name in (*fields, _END)])
     )
-    wrapped = F.concat(
-        F.lit("["), F.col("text"), F.lit(f',{{"{_END}":"'), checksum, F.lit('"}]')
-    )
+    wrapped = F.concat(F.lit("["), F.col("text"), F.lit(f',{{"{_END}":"'), checksum, F.lit('"}]'))
     parsed = lines.withColumn("parsed", F.from_json(wrapped, schema, _JSON_OPTIONS))
     row, end = F.get("parsed", 0), F.get("parsed", 1)
     readable = F.coalesce(
-        (F.size("parsed") == 2) & row.isNotNull() & (end[_END] == checksum), F.lit(False)
+        (F.size("parsed") == _LINE_AND_END) & row.isNotNull() & (end[_END] == checksum),
+        F.lit(False),
     )
     judged = parsed.select("*", _fault(readable).alias("fault"))
     return judged.select(

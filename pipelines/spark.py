@@ -78,7 +78,9 @@ def _configuration(settings: Settings) -> dict[str, str]:
     if spark.master.startswith("local"):
         configuration |= {
             # A small day is over before the optimising compiler pays for itself.
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+            "spark.driver.extraJavaOptions": (
+                "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m"
+            ),
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
         }

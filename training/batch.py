@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.neighbours import AFFINITIES
 from training.rows import Rows, Side
 from training.schema import Schema, SideSchema, clip
 
@@ -33,7 +34,7 @@ class SideTensors(NamedTuple):
     neighbours: Tensor
     """(n, R) int64 item ids; 0 = padding or unknown. R = 0 where there are none."""
     affinity: Tensor
-    """(n, R) float32."""
+    """(n, R, F) float32."""
 
 
 class Batch(NamedTuple):
@@ -59,9 +60,10 @@ def side_tensors(side: Side, schema: SideSchema, items: int) -> SideTensors:
     if schema.categorical:
         sizes = np.array([f.size for f in schema.categorical])
         categorical = clip(side.categorical, sizes)
-    nothing = np.zeros((len(side), 0))
-    neighbours = nothing.astype(np.int32) if side.neighbours is None else side.neighbours
-    affinity = nothing if side.affinity is None else side.affinity
+    neighbours, affinity = side.neighbours, side.affinity
+    if neighbours is None or affinity is None:
+        neighbours = np.zeros((len(side), 0), dtype=np.int32)
+        affinity = np.zeros((len(side), 0, len(AFFINITIES)), dtype=np.float32)
     return SideTensors(
         _ids(clip(side.index, schema.index.size)),
         _ids(categorical),

@@ -127,7 +127,7 @@ class FeatureReader:
         history = self._histories.before(index, day)
         neighbours, affinity = None, None
         if self._with_neighbours:
-            neighbours, affinity = self._histories.neighbours(history, day, start)
+            neighbours, affinity = self._histories.neighbours(index, day, start)
         return Side(index, categorical, multi, _stacked(numeric), history, neighbours, affinity)
 
     def items(self, index: Int32, at: Instants, day: Int64) -> Side:

@@ -8,8 +8,8 @@ import pyarrow as pa
 from feature_store.lake import Lake
 from feature_store.tables import USER_SEQUENCES
 from training.as_of import DailyState, day_numbers, flat_lists, read_state
-from training.neighbours import NEIGHBOURS, CoVisits
-from training.rows import Float32, Int32, Int64
+from training.neighbours import AFFINITIES, NEIGHBOURS, CoVisits, Taken
+from training.rows import Float32, Instants, Int32, Int64
 
 HISTORY_LENGTH = 50
 """Positive items of a user's history that a scorer sees at most."""
@@ -18,7 +18,7 @@ _COUNTED_LENGTH = 30
 """Last items of a user that count as taken together."""
 _COUNTED_ITEMS = 300_000
 """Of a day's items taken, over all users, the latest that count as taken together."""
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 1024
 _DAY = np.timedelta64(1, "D")
 _NO_ITEMS = pa.array([], pa.list_(pa.int32()))
 _NO_TIMES = pa.array([], pa.list_(pa.timestamp("us", tz="UTC")))
@@ -49,40 +49,45 @@ class Histories:
         history[inside] = self._items[position[inside]]
         return history
 
-    def neighbours(self, history: Int32, day: Int64, starts: np.ndarray) -> tuple[Int32, Float32]:
-        """(n, NEIGHBOURS) items that go with each history as of its day, and their affinities.
+    def neighbours(self, index: Int32, day: Int64, starts: Instants) -> tuple[Int32, Float32]:
+        """(n, R) items that go with each user's history before its day; (n, R, F) affinities.
 
         Args:
-            history: (n, L) as from `before`.
+            index: (n,) users.
             day: (n,) days since 1970.
             starts: (n,) UTC instants at which they begin.
         """
-        items = np.zeros((len(history), NEIGHBOURS), dtype=np.int32)
-        affinity = np.zeros((len(history), NEIGHBOURS), dtype=np.float32)
+        items = np.zeros((len(index), NEIGHBOURS), dtype=np.int32)
+        affinity = np.zeros((len(index), NEIGHBOURS, len(AFFINITIES)), dtype=np.float32)
         for number in np.unique(day):
-            rows = np.flatnonzero((day == number) & history.any(axis=1))
-            together = self._together(int(number), starts[rows[0]]) if len(rows) else None
+            rows = np.flatnonzero(day == number)
+            start = starts[rows[0]]
+            together = self._together(int(number), start)
             if together is None:
                 continue
             for first in range(0, len(rows), _ROWS_AT_ONCE):
                 part = rows[first : first + _ROWS_AT_ONCE]
-                items[part], affinity[part] = together.nearest(history[part])
+                row, _ = self._state.before(index[part], day[part])
+                own = self._taken(row, start, HISTORY_LENGTH)
+                items[part], affinity[part] = together.nearest(own, len(part))
         return items, affinity
 
     def _together(self, day: int, start: np.datetime64) -> CoVisits | None:
         """What all users took together before `day`, which begins at `start`."""
         users = self._state.entities()
         row, _ = self._state.before(users, np.full(len(users), day))
-        users, row = users[row >= 0], row[row >= 0]
-        first = np.maximum(self._start[row], self._end[row] - _COUNTED_LENGTH)
-        length = self._end[row] - first
-        if not length.sum():
-            return None
-        offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-        position = np.repeat(first, length) + offset
-        user = np.repeat(users, length)
+        taken = self._taken(row, start, _COUNTED_LENGTH)
+        if len(taken.row) > _COUNTED_ITEMS:
+            latest = np.sort(np.argsort(taken.age_days, kind="stable")[:_COUNTED_ITEMS])
+            taken = Taken(*(values[latest] for values in vars(taken).values()))
+        return CoVisits(taken) if len(taken.row) else None
+
+    def _taken(self, row: Int64, start: np.datetime64, length: int) -> Taken:
+        """The last `length` items of each sequence `row` (-1 = none), with ages at `start`."""
+        there = np.flatnonzero(row >= 0)
+        last = self._end[row[there]]
+        size = np.minimum(last - self._start[row[there]], length)
+        place = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+        position = np.repeat(last, size) - 1 - place
         age = np.maximum((start - self._times[position]) / _DAY, 0.0)
-        if len(position) > _COUNTED_ITEMS:
-            latest = np.sort(np.argsort(age, kind="stable")[:_COUNTED_ITEMS])
-            user, position, age = user[latest], position[latest], age[latest]
-        return CoVisits(user, self._items[position], age)
+        return Taken(np.repeat(there, size), self._items[position], age, place)

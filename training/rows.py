@@ -1,7 +1,8 @@
 """What a scorer is asked about, as NumPy arrays: entities with their features, and pairs of them.
 
 Letters: n rows, C categorical attributes, W_f widest list of multi attribute f, S numeric features,
-L history length, R neighbours, X context fields.
+L history length, R neighbours with F affinities, X
+context fields.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ class Side:
     history: Int32
     """(n, L) users: last positive items, newest first, padded with 0; items: L = 0."""
     neighbours: Int32 | None = None
-    """(n, R) users: items that go with the history, padded with 0; None where there are none."""
+    """(n, R) users: items to which affinities are known, padded with 0; None = not computed."""
     affinity: Float32 | None = None
-    """(n, R) how well each neighbour goes with the history, of order one."""
+    """(n, R, F) how each neighbour goes with the history, of order one; see
+    `training.neighbours`."""
 
     def __len__(self) -> int:
         """How many rows there are."""

@@ -33,7 +33,7 @@ _STATE = (USER_STATS, ITEM_STATS, USER_SEQUENCES)
 SCORE_DAY = Step(
     name="score_day",
     reads=(EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS, EVENTS),
-    before=(*_STATE, PROMOTIONS, RECOMMENDATIONS),
+    before=(EVENTS, *_STATE, PROMOTIONS, RECOMMENDATIONS),
     writes=(SCORES, SKETCHES, DAILY_METRICS),
     engine="torch",
     entry="training.score_day:run",
@@ -70,8 +70,18 @@ EVALUATE = Step(
 )
 PROMOTE = Step(
     name="promote",
-    reads=(DRIFT, CANDIDATES, CANDIDATE_SCORES, EVALUATIONS, SCORES),
-    before=(PROMOTIONS,),
+    reads=(
+        DRIFT,
+        CANDIDATES,
+        CANDIDATE_SCORES,
+        SCORES,
+        EXAMPLES,
+        VOCABULARIES,
+        USERS,
+        ENCODED_ITEMS,
+        *_STATE,
+    ),
+    before=(PROMOTIONS, VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE),
     writes=(GATES, PROMOTIONS, SCORE_MAPS),
     engine="python",
     entry="training.promote:run",
@@ -79,8 +89,8 @@ PROMOTE = Step(
 )
 RECOMMEND = Step(
     name="recommend",
-    reads=(PROMOTIONS, VOCABULARIES, USERS, ENCODED_ITEMS, ITEMS, *_STATE),
-    before=(ITEMS, VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE),
+    reads=(EVENTS, EXAMPLES, PROMOTIONS, VOCABULARIES, USERS, ENCODED_ITEMS, ITEMS, *_STATE),
+    before=(EVENTS, EXAMPLES, ITEMS, VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE),
     writes=(RECOMMENDATIONS,),
     engine="torch",
     entry="training.recommend:run",

@@ -127,8 +127,9 @@ class Inputs(nn.Module):
         inputs = torch.cat([self.user(side), history], dim=1)
         if not self._with_neighbours:
             return inputs
-        affinity = side.affinity / side.affinity.sum(dim=1, keepdim=True).clamp(min=1e-6)
-        neighbours = self.item.index.pooled(side.neighbours, affinity)
+        lift = side.affinity[:, :, 0]
+        lift = lift / lift.sum(dim=1, keepdim=True).clamp(min=1e-6)
+        neighbours = self.item.index.pooled(side.neighbours, lift)
         return torch.cat([inputs, neighbours], dim=1)
 
     def items(self, side: SideTensors) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from training.batch import Batch
+from training.neighbours import AFFINITIES
 from training.schema import Schema
 from training.scorers.inputs import (
     Inputs,
@@ -18,7 +19,7 @@ from training.scorers.inputs import (
     straight_line,
 )
 
-_PAIR_FEATURES = 3
+_PAIR_FEATURES = 3 + len(AFFINITIES)
 
 
 class Mlp(nn.Module):
@@ -71,13 +72,14 @@ class Mlp(nn.Module):
         return logits
 
     def _pair_features(self, batch: Batch) -> Tensor:
-        """(B, P, 3): taken before or not, how often and lately, and affinity to the history."""
+        """(B, P, 3 + F): taken or not, how often and lately, among the neighbours, affinities."""
         item = batch.item.ids[batch.pair]  # (B, P)
         same = (item[:, :, None] == batch.user.history[:, None, :]) & (item > 0)[:, :, None]
         taken = same.to(torch.float32) @ self.inputs.recency  # (B, P)
         near = (item[:, :, None] == batch.user.neighbours[:, None, :]) & (item > 0)[:, :, None]
-        affinity = (near * batch.user.affinity[:, None, :]).sum(dim=2)  # (B, P)
-        return torch.stack([(taken > 0).to(taken.dtype), torch.log1p(taken), affinity], dim=2)
+        affinity = near.to(torch.float32) @ batch.user.affinity  # (B, P, F)
+        flags = [(taken > 0).to(taken.dtype), torch.log1p(taken), near.any(dim=2).to(taken.dtype)]
+        return torch.cat([torch.stack(flags, dim=2), affinity], dim=2)
 
     def grow(self, schema: Schema) -> None:
         """Take the schema's new ids in; logits of old ids stay bit-identical."""

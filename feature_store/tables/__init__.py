@@ -1,0 +1,132 @@
+"""Every table of the lake, in the order in which the data flows. Declarations only.
+
+A table is declared once: layer, name, version, grain, partition, columns with their units, and at
+least one check that fails the step. Columns that depend on the dataset (attributes, context) are
+added by `columns_of`.
+
+All times are UTC instants. `ds` is the processing (arrival) day, YYYY-MM-DD, in every table.
+Encoded values: 0 = unknown to the model, 1 = missing, real values from 2.
+"""
+
+from __future__ import annotations
+
+from feature_store.tables.clean import (
+    EVENTS,
+    INTAKE,
+    ITEMS,
+    LEDGER,
+    PROFILES,
+    QUARANTINE,
+)
+from feature_store.tables.declare import (
+    BASE_EVERY_DAYS,
+    FIRST_VALUE_ID,
+    HALF_LIVES_DAYS,
+    MISSING,
+    STATISTICS,
+    UNKNOWN,
+    Check,
+    Column,
+    Table,
+    Type,
+    columns_of,
+    decayed,
+)
+from feature_store.tables.encoded import (
+    ENCODED_ITEMS,
+    USERS,
+    VOCABULARIES,
+)
+from feature_store.tables.examples import (
+    EXAMPLES,
+)
+from feature_store.tables.features import (
+    ITEM_STATS,
+    USER_SEQUENCES,
+    USER_STATS,
+)
+from feature_store.tables.predictions import (
+    CANDIDATE_SCORES,
+    SCORE_MAPS,
+    SCORES,
+    SKETCHES,
+)
+from feature_store.tables.reports import (
+    CANDIDATES,
+    DAILY_METRICS,
+    DRIFT,
+    EVALUATIONS,
+    GATES,
+    PROMOTIONS,
+    RECOMMENDATIONS,
+    STEP_RUNS,
+)
+
+TABLES: tuple[Table, ...] = (
+    EVENTS,
+    PROFILES,
+    ITEMS,
+    QUARANTINE,
+    INTAKE,
+    VOCABULARIES,
+    USERS,
+    ENCODED_ITEMS,
+    USER_STATS,
+    ITEM_STATS,
+    USER_SEQUENCES,
+    EXAMPLES,
+    SCORES,
+    SKETCHES,
+    SCORE_MAPS,
+    DAILY_METRICS,
+    DRIFT,
+    CANDIDATES,
+    CANDIDATE_SCORES,
+    EVALUATIONS,
+    GATES,
+    PROMOTIONS,
+    RECOMMENDATIONS,
+    STEP_RUNS,
+    LEDGER,
+)
+
+__all__ = [
+    "BASE_EVERY_DAYS",
+    "CANDIDATES",
+    "CANDIDATE_SCORES",
+    "DAILY_METRICS",
+    "DRIFT",
+    "ENCODED_ITEMS",
+    "EVALUATIONS",
+    "EVENTS",
+    "EXAMPLES",
+    "FIRST_VALUE_ID",
+    "GATES",
+    "HALF_LIVES_DAYS",
+    "INTAKE",
+    "ITEMS",
+    "ITEM_STATS",
+    "LEDGER",
+    "MISSING",
+    "PROFILES",
+    "PROMOTIONS",
+    "QUARANTINE",
+    "RECOMMENDATIONS",
+    "SCORES",
+    "SCORE_MAPS",
+    "SKETCHES",
+    "STATISTICS",
+    "STEP_RUNS",
+    "TABLES",
+    "UNKNOWN",
+    "USERS",
+    "USER_SEQUENCES",
+    "USER_STATS",
+    "VOCABULARIES",
+    "Check",
+    "Column",
+    "Table",
+    "Type",
+    "columns_of",
+    "decayed",
+]

@@ -1,0 +1,133 @@
+"""Decisions, evidence, lists and costs."""
+
+from __future__ import annotations
+
+from feature_store.tables.declare import (
+    DS,
+    Column,
+    Table,
+    in_range,
+    unique,
+)
+
+DAILY_METRICS = Table(
+    layer="reports",
+    name="daily_metrics",
+    grain="one metric of the day, for one subject",
+    columns=(
+        DS,
+        Column("subject", "string", "champion, lists, popularity_7d, popularity_decayed, ..."),
+        Column("metric", "string", "auc, log_loss, recall_at_10, ..."),
+        Column("value", "double", "the metric"),
+        Column("n", "int64", "rows or pairs it is over"),
+    ),
+    checks=(unique("subject", "metric"),),
+)
+DRIFT = Table(
+    layer="reports",
+    name="drift",
+    grain="the decision of the day",
+    columns=(
+        DS,
+        Column("decision", "string", "skip, watch, retrain or not_enough_data"),
+        Column("train", "bool", "whether the day trains"),
+        Column("reason", "string", "one sentence"),
+        Column("evidence", "string", "JSON: statistic, threshold and n of each test"),
+    ),
+    checks=(unique("ds"),),
+)
+CANDIDATES = Table(
+    layer="reports",
+    name="candidates",
+    grain="one scorer trained that day",
+    columns=(
+        DS,
+        Column("scorer", "string", "scorer name"),
+        Column("run_id", "string", "MLflow run"),
+        Column("parent_version", "int32", "warm-start parent's registered version; 0 = none"),
+        Column("first_day", "string", "first new training day"),
+        Column("last_day", "string", "last training day (the day before ds)"),
+        Column("rows", "int64", "new rows trained on"),
+        Column("replay_rows", "int64", "replayed rows"),
+        Column("directory", "string", "checkpoint folder, relative to Dayfold's home"),
+        Column("evidence", "string", "JSON: losses per epoch, vocabulary sizes, input hash"),
+    ),
+    checks=(unique("scorer"),),
+    partition=("ds", "scorer"),
+)
+EVALUATIONS = Table(
+    layer="reports",
+    name="evaluations",
+    grain="one metric of one candidate on the day's examples",
+    columns=(
+        DS,
+        Column("scorer", "string", "scorer name"),
+        Column("metric", "string", "auc, log_loss, ece, observed_expected, ..."),
+        Column("value", "double", "the candidate's"),
+        Column("head_value", "double", "its head's, on the same rows (NaN without a head)"),
+    ),
+    checks=(unique("metric"),),
+    partition=("ds", "scorer"),
+)
+GATES = Table(
+    layer="reports",
+    name="gates",
+    grain="one candidate's gate",
+    columns=(
+        DS,
+        Column("scorer", "string", "scorer name"),
+        Column("outcome", "string", "champion, head, or rejected"),
+        Column("reason", "string", "one sentence: which bar, by how much"),
+        Column("version", "int32", "registered version; 0 = rejected, none registered"),
+        Column("evidence", "string", "JSON: differences, intervals, guardrails"),
+    ),
+    checks=(unique("scorer"),),
+)
+PROMOTIONS = Table(
+    layer="reports",
+    name="promotions",
+    grain="the champion after the day",
+    columns=(
+        DS,
+        Column("champion_version", "int32", "registered version that serves after ds; 0 = none"),
+        Column("champion_scorer", "string", "its ranker's scorer name"),
+        Column("previous_version", "int32", "version it replaced that day; 0 = nothing replaced"),
+        Column("promoted", "bool", "whether ds changed the champion"),
+        Column("state", "string", "intent (a promotion was begun) or done"),
+        Column("heads", "string", "JSON: {scorer: version}, the warm-start parents after ds"),
+        Column("reason", "string", "one sentence"),
+    ),
+    checks=(unique("ds"),),
+)
+RECOMMENDATIONS = Table(
+    layer="reports",
+    name="recommendations",
+    grain="one rank of one user's list",
+    columns=(
+        DS,
+        Column("user_id", "string", "pseudonym; * = the list for users without one"),
+        Column("rank", "int32", "from 1"),
+        Column("item_id", "string", "the log's item id"),
+        Column("score", "double", "the ranker's logit; NaN where popularity topped up"),
+        Column("source", "string", "model or popularity"),
+        Column("model_version", "int32", "registered version"),
+    ),
+    checks=(unique("user_id", "rank"), unique("user_id", "item_id"), in_range("rank", 1)),
+)
+STEP_RUNS = Table(
+    layer="reports",
+    name="step_runs",
+    grain="one finished step of a day; its presence says that the step's tables are complete",
+    columns=(
+        DS,
+        Column("step", "string", "step name; <step>.<scorer> where mapped"),
+        Column("finished_at", "timestamp", "when it ended"),
+        Column("seconds", "double", "wall seconds"),
+        Column("cpu_seconds", "double", "CPU seconds of this process, its JVM not counted"),
+        Column("peak_memory_mb", "double", "peak resident memory of this process, MiB"),
+        Column("summary", "string", "one line for people"),
+        Column("table_versions", "string", "JSON: {table: Delta version written}"),
+    ),
+    checks=(unique("step"),),
+    partition=("ds", "step"),
+)
