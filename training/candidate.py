@@ -24,6 +24,8 @@ from training.module import ScorerModule
 from training.schema import Schema, schema_on
 from training.scorers import Architecture, ScorerNet, build
 
+WARM_LEARNING_RATE = 0.5
+"""Share of the learning rate that a warm start begins with."""
 PATIENCE = 2
 """Passes without a better validation loss after which training stops."""
 
@@ -154,7 +156,7 @@ def _fit(
     module = ScorerModule(
         net,
         listwise=examples.sampled,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.learning_rate * (WARM_LEARNING_RATE if warm else 1.0),
         weight_decay=settings.weight_decay,
         steps=len(stream),
         seed=settings.seed,

@@ -27,6 +27,9 @@ MAX_ROWS = 1_000_000
 DRAWS_PER_NEGATIVE = 8
 """Items drawn for a day of a batch, per negative of the settings."""
 
+REPLAY_PER_NEW_ROW = 4
+"""Most replay rows per new row: more would train on the same weeks again every day."""
+
 _REPLAY = 2
 
 
@@ -97,7 +100,8 @@ def load_examples(lake: Lake, plan: Plan, settings: TrainingSettings) -> Example
     """
     new = _in_time_order(lake.read(EXAMPLES, plan.new_days))
     new = new.slice(max(0, new.num_rows - MAX_ROWS))
-    replay = _replay(lake, plan, settings) if plan.warm else new.slice(0, 0)
+    most = min(settings.replay_rows, REPLAY_PER_NEW_ROW * new.num_rows) if plan.warm else 0
+    replay = _replay(lake, plan, settings, most)
     rows = pa.concat_tables([replay, new])
     if rows.num_rows < MIN_ROWS:
         raise TrainingError(
@@ -133,15 +137,15 @@ def _in_time_order(rows: pa.Table) -> pa.Table:
     return rows.sort_by([("event_timestamp", "ascending"), ("example_id", "ascending")])
 
 
-def _replay(lake: Lake, plan: Plan, settings: TrainingSettings) -> pa.Table:
-    """At most `replay_rows` rows of the days before the new ones, drawn by the seed."""
+def _replay(lake: Lake, plan: Plan, settings: TrainingSettings, most: int) -> pa.Table:
+    """At most `most` rows of the `replay_days` before the new ones, drawn by the seed."""
     start = shift(plan.first_day, -settings.replay_days)
-    days = [d for d in lake.days(EXAMPLES) if start <= d < plan.first_day]
+    days = [d for d in lake.days(EXAMPLES) if start <= d < plan.first_day] if most else []
     rows = _in_time_order(lake.read(EXAMPLES, days))
-    if rows.num_rows <= settings.replay_rows:
+    if rows.num_rows <= most:
         return rows
     generator = np.random.default_rng([settings.seed, ordinal(plan.first_day), _REPLAY])
-    drawn = generator.choice(rows.num_rows, settings.replay_rows, replace=False)
+    drawn = generator.choice(rows.num_rows, most, replace=False)
     return rows.take(np.sort(drawn))
 
 

@@ -6,7 +6,6 @@ experiment and one registered model per dataset; both carry the id of the lake t
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
@@ -19,8 +18,6 @@ from conf.errors import RegistryError
 from conf.settings import Settings
 from feature_store.days import ordinal
 from training.registry_files import (
-    INPUTS,
-    OUTPUTS,
     as_uri,
     check_lake,
     composite_in,
@@ -29,9 +26,9 @@ from training.registry_files import (
     one_at_a_time,
     quietly,
 )
+from training.registry_model import save_pyfunc
 from training.run_log import Point, batches, day_points, new_params, run_points
 
-_LOADER = "training.bundle"
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -144,7 +141,7 @@ class Registry:
         folder = f"model-{promote_key[:16]}"
         with tempfile.TemporaryDirectory() as scratch:
             model = Path(scratch) / "model"
-            self._save_pyfunc(directory, model)
+            save_pyfunc(directory, model)
             self._client.log_artifacts(run_id, str(model), folder)
         source = f"{self._client.get_run(run_id).info.artifact_uri}/{folder}"
         labels = {name: str(value) for name, value in tags.items()}
@@ -262,25 +259,6 @@ class Registry:
         labels = [RunTag(name, value) for name, value in tags.items()]
         for part in batches(metrics, parameters, labels):
             self._client.log_batch(run_id, *part)
-
-    def _save_pyfunc(self, directory: Path, path: Path) -> None:
-        import pandas as pd
-
-        with quietly():
-            from mlflow.models import ModelSignature
-            from mlflow.pyfunc import save_model
-            from mlflow.types import Schema
-
-        save_model(
-            str(path),
-            loader_module=_LOADER,
-            data_path=str(directory),
-            signature=ModelSignature(
-                Schema.from_json(json.dumps(INPUTS)), Schema.from_json(json.dumps(OUTPUTS))
-            ),
-            input_example=pd.DataFrame({"user_id": ["*"], "top_n": [10]}),
-            pip_requirements=["dayfold"],
-        )
 
     def _version(self, version: int) -> Any:
         from mlflow.exceptions import MlflowException

@@ -21,8 +21,10 @@ from training.features import ITEM_NUMERIC, FeatureReader
 from training.rows import PADDING, concatenate_rows
 
 LakeOf = Callable[[str], Lake]
+QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@QUIET
 @given(
     rows=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=30, unique=True),
     asked=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 11)), min_size=1, max_size=20),
@@ -41,6 +43,7 @@ def test_a_state_read_is_the_latest_row_strictly_before_the_day(
         assert not earlier or on == max(earlier)[0]
 
 
+@QUIET
 @given(
     rows=st.lists(
         st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 9)),
@@ -74,7 +77,7 @@ def test_attributes_are_those_valid_at_the_instant_and_a_tie_goes_to_the_later_d
         assert values == ([] if expected is None else [expected] * (expected % 3))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@QUIET
 @given(data=st.data())
 def test_totals_are_the_sum_of_every_entitys_latest_state(data: st.DataObject) -> None:
     rows = data.draw(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from mlflow import MlflowClient  # noqa: TID251  (what a user of MlflowClient sees is tested)
+from mlflow import MlflowClient
 
 from conf.settings import Settings
 from feature_store.lake import Lake

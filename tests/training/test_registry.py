@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient  # noqa: TID251  (what a user of MlflowClient sees is tested)
-from mlflow.entities import Run  # noqa: TID251
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from conf.errors import RegistryError
 from conf.settings import Settings
