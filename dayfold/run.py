@@ -61,7 +61,7 @@ def run_day(workplace: Workplace, ds: str, progress: Progress) -> None:
         DayfoldError: a task failed and the day was not published.
     """
     progress.heading(ds)
-    started = time.perf_counter()
+    started, began = time.perf_counter(), datetime.now(UTC)
     dag = _load_dag(workplace)
     from dayfold.listener import TaskLines, listening
 
@@ -74,8 +74,11 @@ def run_day(workplace: Workplace, ds: str, progress: Progress) -> None:
     with listening(lines):
         dag_run = dag.test(logical_date=logical_date)
     progress.close()
-    if dag_run.state != "success":
-        failed = "; ".join(f"{task}: {message}" for task, message in lines.failures.items())
+    # A run may end well although publish was skipped: the ledger has the last word.
+    finished = finished_steps(workplace.lake(), ds).get("publish")
+    published = finished is not None and finished["finished_at"] >= began
+    if dag_run.state != "success" or not published:
+        failed = next((f"{task}: {message}" for task, message in lines.failures.items()), "")
         raise DayfoldError(
             f"{ds} was not published. {failed or 'A task failed.'} The full log: "
             f"{progress.log_file}. Next: mend the cause, then `dayfold run --from {ds} --to {ds}`"

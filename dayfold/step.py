@@ -7,7 +7,7 @@ import resource
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conf.errors import ConfigError, MissingPartition
 from dayfold.day import step_named, upstream_of
@@ -61,7 +61,7 @@ def run_step(
     return result
 
 
-def finished_steps(lake: Lake, ds: str) -> dict[str, dict[str, object]]:
+def finished_steps(lake: Lake, ds: str) -> dict[str, dict[str, Any]]:
     """The recorded runs of `ds`, by task name."""
     from feature_store.tables import STEP_RUNS
 

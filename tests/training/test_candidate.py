@@ -26,7 +26,7 @@ from feature_store.tables import (
 from tests.training.lake_fixture import FIRST_DAY
 from training.candidate import Candidate, train_candidate
 from training.checkpoint import load_checkpoint, load_scorer, save_scorer
-from training.examples import load_examples, plan_of
+from training.examples import REPLAY_PER_NEW_ROW, load_examples, plan_of
 from training.features import FeatureReader
 
 LakeOf = Callable[[str], Lake]
@@ -161,6 +161,14 @@ def test_replayed_rows_have_the_features_of_their_own_time(lake_of: LakeOf) -> N
     then = reader.users(examples.user.index[rows], at, examples.day[rows])
     np.testing.assert_array_equal(then.numeric, examples.user.numeric[rows])
     np.testing.assert_array_equal(then.history, examples.user.history[rows])
+
+
+def test_no_more_than_four_rows_are_replayed_per_new_row(lake_of: LakeOf) -> None:
+    lake = lake_of("impressions")
+    examples = load_examples(lake, plan_of(lake, shift(DS, 1), shift(DS, -1)), QUICK)
+    new = lake.read(EXAMPLES, [DS]).num_rows
+    assert (~examples.replayed).sum() == new
+    assert examples.replayed.sum() == REPLAY_PER_NEW_ROW * new < QUICK.replay_rows
 
 
 def test_nothing_new_since_the_parent_is_an_error_with_the_next_command(
