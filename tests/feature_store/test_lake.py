@@ -124,7 +124,7 @@ def test_other_engines_read_the_files_of_a_day(lake: Lake) -> None:
 
 
 def test_a_state_is_read_from_its_last_base_on(lake: Lake) -> None:
-    # 2026-01-08 begins a block of 28 days (20461 = 730 * 28 + 21 days since 1970 for 2026-01-08).
+    # 2026-01-15 begins a block: it is 731 * 28 days after 1970-01-01.
     row = {
         name: 0.0 if pa.types.is_floating(lake.schema(USER_STATS).field(name).type) else None
         for name in lake.schema(USER_STATS).names
