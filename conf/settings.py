@@ -99,8 +99,6 @@ class GateSettings(_Frozen):
     """Bootstrap resamples, clustered by user."""
     max_calibration_error: PositiveFloat = 0.15
     """Guardrail: |log(observed/expected)| of the candidate may be at most this."""
-    max_list_churn: Share = 1.0
-    """Guardrail: share of the lists' items that may change with the promotion."""
 
 
 class RecommendSettings(_Frozen):
