@@ -7,6 +7,7 @@ what arrived since: exact, and without a pass over days that leave a window.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -32,30 +33,41 @@ from pipelines.spark import commit, ends_at, in_days, kept, read_days, session, 
 from pipelines.vocabulary import ITEM_ID, USER_ID, ids_of, words_until
 
 _COUNTED = ("impression", "click", "favourite", "purchase")
+_DAYS_AT_ONCE = 365
+"""Longest range summed at one scale: 2^365 keeps all digits of a double, 2^1024 is none."""
 _SUMS = tuple(decayed(name, half_life) for name in STATISTICS for half_life in HALF_LIVES_DAYS)
 
 
 def run(context: StepContext) -> StepResult:
     """The state of users and items at the end of each day, for those that changed."""
-    spark, lake, days = session(context.settings), context.lake, context.days
-    events = indexed_events(spark, lake, days, context.dataset)
-    length = context.settings.features.sequence_length
-    with kept(events):
-        user_stats = folded_stats(spark, lake, events, USER_STATS, days, context.dataset)
-        item_stats = folded_stats(spark, lake, events, ITEM_STATS, days, context.dataset)
-        sequences = folded_sequences(
-            events,
-            previous_state(spark, lake, USER_SEQUENCES, days),
-            base_days(lake, USER_SEQUENCES, days),
-            length,
-        )
-        states = {USER_STATS: user_stats, ITEM_STATS: item_stats, USER_SEQUENCES: sequences}
-        staged = stage_all(states, lake, days)
-    rows = commit(lake, staged, days, {"step": "build_features", "ds": context.ds})
+    rows: Counter[str] = Counter()
+    for start in range(0, len(context.days), _DAYS_AT_ONCE):
+        rows.update(_fold(context, context.days[start : start + _DAYS_AT_ONCE]))
     return StepResult(
         f"{rows[USER_STATS.key]:,} users, {rows[ITEM_STATS.key]:,} items, "
         f"{rows[USER_SEQUENCES.key]:,} sequences updated"
     )
+
+
+def _fold(context: StepContext, days: Sequence[str]) -> dict[str, int]:
+    """Write the state of `days`, given that of the days before; the rows written, by table."""
+    spark, lake, dataset = session(context.settings), context.lake, context.dataset
+    events = indexed_events(spark, lake, days, dataset)
+    with kept(events):
+        frames = {
+            table: folded_stats(spark, lake, events, table, days, dataset)
+            for table in (USER_STATS, ITEM_STATS)
+        }
+        frames[USER_SEQUENCES] = folded_sequences(
+            events,
+            previous_state(spark, lake, USER_SEQUENCES, days),
+            days,
+            base_days(lake, USER_SEQUENCES, days),
+            context.settings.features.sequence_length,
+            dataset.cleaning.lateness_days,
+        )
+        staged = stage_all(frames, lake, days)
+    return commit(lake, staged, days, {"step": "build_features", "ds": context.ds})
 
 
 def positive_weight(dataset: DatasetConfig) -> Column:
@@ -134,52 +146,55 @@ def folded_stats(
 def day_partials(events: DataFrame, entity: str) -> DataFrame:
     """What one day adds to each entity's sums, decayed to the end of that day."""
     age = F.col("day_end") - in_days(F.col("event_timestamp"))
-    sums = [
-        F.sum(F.col(name) * F.col(f"_h{half_life}")).alias(decayed(name, half_life))
-        for name in STATISTICS
-        for half_life in HALF_LIVES_DAYS
-    ]
-    aged = events.select("*", *(_power(-age, half_life) for half_life in HALF_LIVES_DAYS))
+    aged = events.select("*", *(_power(-age, h).alias(f"_h{h}") for h in HALF_LIVES_DAYS))
     return aged.groupBy("ds", "day_end", entity).agg(
         F.min("event_timestamp").alias("first_event_timestamp"),
         F.max("event_timestamp").alias("last_event_timestamp"),
-        *sums,
+        *(
+            F.sum(F.col(name) * F.col(f"_h{h}")).alias(decayed(name, h))
+            for name in STATISTICS
+            for h in HALF_LIVES_DAYS
+        ),
     )
 
 
 def cumulated(by_day: DataFrame, entity: str) -> DataFrame:
     """The state at the end of each day, from what each day added.
 
-    All days are scaled to one instant, summed in order, and scaled back: every term is positive,
-    so no digits are lost.
+    All days are decayed to the entity's last one, summed in order, and each sum is scaled back
+    to its own day. What is too old for that is zero by then.
     """
+    all_days = Window.partitionBy(entity).rowsBetween(
+        Window.unboundedPreceding, Window.unboundedFollowing
+    )
     so_far = (
         Window.partitionBy(entity)
         .orderBy("day_end")
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
-    elapsed = F.col("day_end") - F.first("day_end").over(so_far)
-    growth = by_day.select("*", *(_power(elapsed, half_life) for half_life in HALF_LIVES_DAYS))
-    sums = [
-        (F.sum(F.col(name) * F.col(scale)).over(so_far) / F.col(scale)).alias(name)
-        for name, scale in (
-            (decayed(statistic, half_life), f"_h{half_life}")
-            for statistic in STATISTICS
-            for half_life in HALF_LIVES_DAYS
-        )
-    ]
-    return growth.select(
+    to_last = F.max("day_end").over(all_days) - F.col("day_end")
+    scaled = by_day.withColumn("_to_last", to_last).select(
+        "*",
+        *(_power(-F.col("_to_last"), h).alias(f"_down{h}") for h in HALF_LIVES_DAYS),
+        *(_power(F.col("_to_last"), h).alias(f"_up{h}") for h in HALF_LIVES_DAYS),
+    )
+    return scaled.select(
         "ds",
         entity,
         F.min("first_event_timestamp").over(so_far).alias("first_event_timestamp"),
         F.max("last_event_timestamp").over(so_far).alias("last_event_timestamp"),
-        *sums,
+        *(
+            (
+                F.sum(F.col(decayed(name, h)) * F.col(f"_down{h}")).over(so_far) * F.col(f"_up{h}")
+            ).alias(decayed(name, h))
+            for name in STATISTICS
+            for h in HALF_LIVES_DAYS
+        ),
     )
 
 
 def _power(days: Column, half_life: int) -> Column:
-    """2^(days / half_life), as column _h<half_life>."""
-    return F.pow(F.lit(2.0), days / half_life).alias(f"_h{half_life}")
+    return F.pow(F.lit(2.0), days / half_life)
 
 
 def _base_rows(

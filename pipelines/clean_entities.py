@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from conf.dataset import DatasetConfig
-from pipelines.cleaning_rules import attributes_of, fields_of, first_broken, rules_of
+from pipelines.cleaning_rules import (
+    attributes_of,
+    fields_of,
+    first_broken,
+    own_fields,
+    rules_of,
+)
 from pipelines.cleaning_windows import without_superseded
 from pipelines.field_columns import RAW, typed
 from pipelines.masking import masked_row, without_id
@@ -29,23 +36,23 @@ def classified_entities(
         keys: of `key_frame`.
     """
     fields = fields_of(dataset, stream)
-    attributes = attributes_of(dataset, stream)
+    own, attributes = own_fields(stream), attributes_of(dataset, stream)
     rows = typed(records, fields)
     if stream == "profiles":
         rows = with_pseudonym(rows, keys, "user_id")
     judged = rows.withColumn("reason", first_broken(rules_of(dataset, stream), F.col("fault")))
-    key = "user_id" if stream == "profiles" else "item_id"
-    latest = without_superseded(judged, key)
-    masked = masked_row({name: F.col(RAW + name) for name in fields}, set(attributes) | {"user_id"})
-    if stream == "profiles":
-        masked = without_id(masked, F.col(RAW + "user_id"))
-    else:
-        masked = masked_row({name: F.col(RAW + name) for name in fields}, ())
+    latest = without_superseded(judged, "user_id" if stream == "profiles" else "item_id")
+    masked = F.when(F.col("reason").isNotNull(), _masked(stream, fields, attributes))
     return latest.select(
         *("ds", "file", "line", "reason"),
-        F.coalesce("masked_fault", F.when(F.col("reason").isNotNull(), masked)).alias(
-            "masked_line"
-        ),
-        *(name for name in fields if name not in attributes),
+        F.coalesce("masked_fault", masked).alias("masked_line"),
+        *own,
         *(F.col(name).alias(f"attr_{name}") for name in attributes),
     )
+
+
+def _masked(stream: EntityStream, fields: Iterable[str], attributes: Iterable[str]) -> Column:
+    cells = {name: F.col(RAW + name) for name in fields}
+    if stream == "items":
+        return masked_row(cells, ())
+    return without_id(masked_row(cells, {"user_id", *attributes}), cells["user_id"])

@@ -65,7 +65,7 @@ def _content_hash(dataset: DatasetConfig) -> Column:
     content = F.struct(
         F.unix_micros("event_timestamp").alias("event_timestamp"),
         *("user_id", "item_id", "event_type", "value", "request_id", "position"),
-        *dataset.context,
+        *(RAW + name for name in dataset.context),
     )
     return F.sha2(F.to_json(content), _HASH_BITS)
 
@@ -75,7 +75,8 @@ def _context(dataset: DatasetConfig) -> Column:
     if not dataset.context:
         return F.create_map().cast("map<string,string>")
     pairs = (
-        F.struct(F.lit(name).alias("key"), F.col(name).alias("value")) for name in dataset.context
+        F.struct(F.lit(name).alias("key"), F.col(RAW + name).alias("value"))
+        for name in dataset.context
     )
     present = F.filter(F.array(*pairs), lambda pair: pair["value"].isNotNull())
     return F.map_from_entries(present)

@@ -61,11 +61,16 @@ def first_broken(rules: Sequence[Rule], fault: Column) -> Column:
     return F.coalesce(fault, *(F.when(rule.broken, F.lit(rule.reason)) for rule in rules))
 
 
+def own_fields(stream: Stream) -> dict[str, Kind]:
+    """The fields that every row of a stream has, and what each means."""
+    return {"events": _EVENT_FIELDS, "profiles": _PROFILE_FIELDS, "items": _ITEM_FIELDS}[stream]
+
+
 def fields_of(dataset: DatasetConfig, stream: Stream) -> dict[str, Kind]:
-    """The declared fields of a stream's rows, and what each means."""
+    """The declared fields of a stream's rows, and what each means; own fields come first."""
+    own = own_fields(stream)
     if stream == "events":
-        return _EVENT_FIELDS | dict.fromkeys(dataset.context, "text")
-    own = _PROFILE_FIELDS if stream == "profiles" else _ITEM_FIELDS
+        return own | {name: "text" for name in dataset.context if name not in own}
     return own | attributes_of(dataset, stream)
 
 

@@ -108,5 +108,6 @@ def _values(raw: Column) -> Column:
     listed = F.when(raw.startswith("["), F.from_json(raw, "array<string>")).otherwise(
         F.split(raw, _LIST_SEPARATOR)
     )
-    trimmed = F.transform(listed, F.trim)
+    # `transform` hands the index to a function that takes a second argument, as F.trim does.
+    trimmed = F.transform(listed, lambda value: F.trim(value))  # noqa: PLW0108
     return F.array_distinct(F.filter(trimmed, lambda value: value != ""))

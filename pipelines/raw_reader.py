@@ -139,7 +139,8 @@ def _by_format(
         elif path.stat().st_size == 0:
             continue
         elif path.name.endswith((".csv", ".csv.gz")):
-            tables[_header(path)].append(path)
+            if header := _header(path):
+                tables[header].append(path)
         else:
             text.append(path)
     return (
@@ -150,10 +151,12 @@ def _by_format(
 
 
 def _header(path: Path) -> tuple[str, ...]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+    """The column names in the first line of a CSV file; none where the file is empty."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    # Bad bytes in the rows below are for the rules to find.
+    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
         names = tuple(name.strip() for name in next(csv.reader(file), []))
-    if not any(names) or len(set(names)) != len(names):
+    if names and (not all(names) or len(set(names)) != len(names)):
         raise SourceError(
             f"{path}: expected a first line with unique column names, found {list(names)}. "
             f"Write the header, then import the day again."

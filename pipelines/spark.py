@@ -101,7 +101,7 @@ def _configuration(settings: Settings) -> dict[str, str]:
             ),
             # A sort takes a page at least; the default of 64 MiB keeps the collector busy.
             "spark.buffer.pageSize": "1m",
-            # Sizes are known well enough here; re-planning at each shuffle costs more than it saves.
+            # Re-planning at each shuffle costs a small day more than it saves.
             "spark.sql.adaptive.enabled": "false",
             # What is kept for a step's several outputs is read twice and dropped.
             "spark.sql.inMemoryColumnarStorage.compressed": "false",
@@ -142,7 +142,7 @@ def read_days(
 
 
 def stage(frame: DataFrame, lake: Lake, table: Table, days: Sequence[str]) -> Path:
-    """A staging folder with the rows of `frame`, in one file per day where a day is small.
+    """A staging folder with the rows of `frame`, one folder per day of `days`.
 
     Rows lie in the order of the table's key, so that the same rows give the same file.
     """
@@ -151,13 +151,22 @@ def stage(frame: DataFrame, lake: Lake, table: Table, days: Sequence[str]) -> Pa
     keys = [name for check in table.checks[:1] for name in check.columns]
     rows = frame.select(*names)
     if len(days) == 1:
-        # A rebalanced day is one file until it outgrows a partition.
-        ordered = rows.drop("ds").coalesce(1).sortWithinPartitions(*keys)
+        ordered = _few_files(rows.drop("ds")).sortWithinPartitions(*keys)
         ordered.write.parquet(str(staging / f"ds={days[0]}"))
     else:
-        ordered = rows.repartition("ds").sortWithinPartitions("ds", *keys)
+        ordered = _few_files(rows, "ds").sortWithinPartitions("ds", *keys)
         ordered.write.partitionBy("ds").parquet(str(staging))
     return staging
+
+
+def _few_files(rows: DataFrame, *by: str) -> DataFrame:
+    """`rows` so that each value of `by` (all of them without `by`) is written as few files.
+
+    Where Spark plans adaptively (a cluster), as many as the amount of data asks for; else one.
+    """
+    if rows.sparkSession.conf.get("spark.sql.adaptive.enabled") == "true":
+        return rows.hint("rebalance", *by)
+    return rows.repartition(*by) if by else rows.coalesce(1)
 
 
 def stage_all(

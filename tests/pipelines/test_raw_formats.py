@@ -1,0 +1,148 @@
+"""The same rows in every format of the raw zone; files and lines by name."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conf.errors import SourceError
+from feature_store.tables import EVENTS, PROFILES, QUARANTINE
+from pipelines import raw_reader
+from tests.pipelines.workbench import MONDAY, Row, Workbench, assert_same_rows, by, event
+
+pytestmark = pytest.mark.spark
+
+Bench = Callable[..., Workbench]
+
+EVENTS_OF_THE_DAY = [
+    event(f"{MONDAY} 10:00", "u1", "i1", event_id="a", value=1.5, device="phone"),
+    event(f"{MONDAY} 11:00", "u2", "i,2", event_id="b", position=3),
+    event(f"{MONDAY} 12:00", "u3", 'i"3', "hover", event_id="c"),
+    event(f"{MONDAY} 13:00", "u4", "ï4", "purchase", event_id="d", request_id="r1"),
+]
+COLUMNS = [
+    *("event_timestamp", "user_id", "item_id", "event_type", "event_id"),
+    *("value", "position", "request_id", "device"),
+]
+
+
+def _csv(rows: list[Row], columns: list[str], mark: bool = False) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    return ("\ufeff" * mark + text.getvalue()).encode()
+
+
+def _parquet(rows: list[Row]) -> pa.Table:
+    typed = [
+        {**row, "event_timestamp": datetime.fromisoformat(row["event_timestamp"])} for row in rows
+    ]
+    columns = {name: [row.get(name) for row in typed] for name in COLUMNS}
+    return pa.table(columns | {"event_timestamp": pa.array(columns["event_timestamp"])})
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".csv", ".csv.gz", ".parquet"])
+def test_every_format_gives_the_rows_of_json_lines(bench: Bench, suffix: str) -> None:
+    plain, other = bench("plain"), bench("other")
+    plain.write(MONDAY, EVENTS_OF_THE_DAY)
+    other.write(MONDAY, name=f"part-0{suffix}" if suffix == ".jsonl.gz" else "part-9.jsonl")
+    path = other.folder("events", MONDAY) / f"part-0{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(_parquet(EVENTS_OF_THE_DAY), path)
+    elif suffix == ".jsonl.gz":
+        lines = b"".join(json.dumps(row).encode() + b"\n" for row in EVENTS_OF_THE_DAY)
+        path.write_bytes(gzip.compress(lines))
+    else:
+        content = _csv(EVENTS_OF_THE_DAY, COLUMNS, mark=True)
+        path.write_bytes(gzip.compress(content) if suffix == ".csv.gz" else content)
+    plain.run("clean_events", MONDAY)
+    other.run("clean_events", MONDAY)
+    assert len(plain.rows(EVENTS)) == 3
+    assert_same_rows(other.rows(EVENTS), plain.rows(EVENTS))
+    (rejected,) = other.rows(QUARANTINE)
+    assert (rejected["reason"], rejected["file"]) == ("unknown_event_type", path.name)
+    assert rejected["line"] == 3
+
+
+def test_files_of_several_formats_and_headers_make_up_one_day(bench: Bench) -> None:
+    shop = bench()
+    a, b, c, d = EVENTS_OF_THE_DAY
+    shop.write(MONDAY, [a])
+    folder = shop.folder("events", MONDAY)
+    (folder / "part-1.csv").write_bytes(_csv([b], COLUMNS))
+    (folder / "part-2.csv").write_bytes(_csv([d], [*reversed(COLUMNS), "unheard_of"]))
+    (folder / "part-3.csv").write_bytes(_csv([], COLUMNS))
+    (folder / "part-4.csv.gz").write_bytes(b"")
+    pq.write_table(_parquet([c]), folder / "part-5.parquet")
+    shop.run("clean_events", MONDAY)
+    assert {row["event_id"] for row in shop.rows(EVENTS)} == {"a", "b", "d"}
+    assert [row["file"] for row in shop.rows(QUARANTINE)] == ["part-5.parquet"]
+
+
+def test_a_csv_row_with_too_many_or_too_few_cells_is_malformed(bench: Bench) -> None:
+    shop = bench()
+    shop.write(MONDAY)
+    header, row = _csv(EVENTS_OF_THE_DAY[:1], COLUMNS).splitlines()
+    lines = [header, row, row + b",secret", b"secret,u1", b"", b"\xff" + row]
+    (shop.folder("events", MONDAY) / "part-1.csv").write_bytes(b"\n".join(lines) + b"\n")
+    shop.run("clean_events", MONDAY)
+    reasons = {line: r["reason"] for line, r in by(shop.rows(QUARANTINE), "line").items()}
+    assert reasons == {2: "malformed", 3: "malformed", 4: "blank_line", 5: "invalid_utf8"}
+    assert all("secret" not in r["masked_line"] for r in shop.rows(QUARANTINE))
+    assert len(shop.rows(EVENTS)) == 1
+
+
+def test_a_csv_header_with_a_column_twice_is_refused(bench: Bench) -> None:
+    shop = bench()
+    shop.write(MONDAY)
+    (shop.folder("events", MONDAY) / "part-1.csv").write_bytes(b"user_id,user_id\na,b\n")
+    with pytest.raises(SourceError, match="unique column names"):
+        shop.run("clean_events", MONDAY)
+
+
+def test_a_list_in_csv_is_separated_by_bars(bench: Bench) -> None:
+    shop = bench()
+    shop.write(MONDAY)
+    rows = [
+        {"user_id": "u1", "updated_at": f"{MONDAY}T00:00:00Z", "interests": "a| b |", "age": "30"},
+        {"user_id": "u2", "updated_at": f"{MONDAY}T00:00:00Z", "interests": '["c","d"]'},
+        {"user_id": "u3", "updated_at": f"{MONDAY}T00:00:00Z", "interests": "[broken"},
+    ]
+    content = _csv(rows, ["user_id", "updated_at", "interests", "age"])
+    (shop.folder("profiles", MONDAY) / "part-1.csv").write_bytes(content)
+    shop.run("clean_events", MONDAY)
+    lists = sorted(row["attr_interests"] for row in shop.rows(PROFILES))
+    assert lists == [["a", "b"], ["c", "d"]]
+    assert [row["reason"] for row in shop.rows(QUARANTINE)] == ["bad_value"]
+
+
+def test_a_parquet_time_keeps_its_microseconds(bench: Bench) -> None:
+    shop = bench()
+    shop.write(MONDAY)
+    at = datetime(2026, 1, 5, 10, 0, 0, 123_456, tzinfo=UTC)
+    table = _parquet(EVENTS_OF_THE_DAY[:1]).set_column(0, "event_timestamp", pa.array([at]))
+    pq.write_table(table, shop.folder("events", MONDAY) / "part-1.parquet")
+    shop.run("clean_events", MONDAY)
+    assert [row["event_timestamp"] for row in shop.rows(EVENTS)] == [at]
+
+
+def test_a_file_that_several_tasks_read_has_its_lines_in_order(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = bench()
+    bad = {n: event(f"{MONDAY} 10:00", "u1", "i1", f"x{n}") for n in range(1, 301)}
+    shop.write(MONDAY, bad.values())
+    size = (shop.folder("events", MONDAY) / "part-0.jsonl").stat().st_size
+    monkeypatch.setattr(raw_reader, "SPLIT_BYTES", size // 5)
+    shop.run("clean_events", MONDAY)
+    found = {r["line"]: json.loads(r["masked_line"])["event_type"] for r in shop.rows(QUARANTINE)}
+    assert found == {n: f"x{n}" for n in range(1, 301)}
