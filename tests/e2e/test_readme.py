@@ -45,6 +45,7 @@ def test_the_two_commands_are_targets_of_the_makefile() -> None:
         assert command.split()[1] in help_text.split()
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.airflow
 def test_the_readmes_commands_run_in_the_order_in_which_they_stand(tmp_path: Path) -> None:
