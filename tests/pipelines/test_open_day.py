@@ -1,0 +1,56 @@
+"""open_day: complete, and in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conf.errors import OrderError, SourceError
+from feature_store.days import shift
+from feature_store.ledger import close_day
+from tests.pipelines.workbench import MONDAY, Workbench, dataset, event
+
+pytestmark = pytest.mark.slow
+
+TUESDAY = shift(MONDAY, 1)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workbench:
+    made = Workbench(tmp_path, dataset())
+    made.write(MONDAY, [event(f"{MONDAY} 10:00", "u", "i")])
+    return made
+
+
+def test_a_complete_day_may_run(shop: Workbench) -> None:
+    assert shop.run("open_day", MONDAY).summary == "1 day(s) complete, 1 event file(s)"
+
+
+def test_a_day_without_its_mark_may_not_run(shop: Workbench) -> None:
+    with pytest.raises(OrderError, match=r"expected .*_SUCCESS") as raised:
+        shop.run("open_day", TUESDAY)
+    assert TUESDAY in str(raised.value)
+
+
+def test_of_several_days_each_must_be_complete(shop: Workbench) -> None:
+    with pytest.raises(OrderError, match=f"the first is {TUESDAY}"):
+        shop.run("open_day", MONDAY, TUESDAY)
+
+
+def test_an_open_day_before_stops_the_next(shop: Workbench) -> None:
+    shop.write(TUESDAY)
+    with pytest.raises(OrderError, match=f"the first is {MONDAY}"):
+        shop.run("open_day", TUESDAY)
+    close_day(shop.lake, MONDAY, "published", "done", {"step": "publish", "ds": MONDAY})
+    shop.run("open_day", TUESDAY)
+
+
+def test_a_closed_day_may_run_again(shop: Workbench) -> None:
+    close_day(shop.lake, MONDAY, "published", "done", {"step": "publish", "ds": MONDAY})
+    shop.run("open_day", MONDAY)
+
+
+def test_without_a_raw_zone_the_message_says_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="dayfold simulate"):
+        Workbench(tmp_path, dataset()).run("open_day", MONDAY)
