@@ -59,8 +59,12 @@ def is_bad(names: Sequence[str]) -> Column:
     return bad
 
 
+def _without_blanks(value: Column) -> Column:
+    return F.trim(value)
+
+
 def _trimmed(name: str) -> Column:
-    return F.trim(F.col(name)).alias(name)
+    return _without_blanks(F.col(name)).alias(name)
 
 
 def _given(name: str, kind: Kind) -> Column:
