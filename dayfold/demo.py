@@ -18,10 +18,10 @@ from dayfold.status import collect_status, status_table
 from dayfold.workplace import Workplace, open_workplace
 from feature_store.days import days_between
 
-HISTORY_FROM, HISTORY_TO = "2026-01-01", "2026-02-08"
-FIRST, LAST = "2026-02-09", "2026-02-18"
-PLANTED = ("2026-02-13:taste:0.8",)
-"""What the simulator changes, and when: from that day on users like other categories."""
+HISTORY_FROM, HISTORY_TO = "2026-01-01", "2026-02-04"
+FIRST, LAST = "2026-02-05", "2026-02-12"
+PLANTED = ("2026-02-08:ctr:-0.6", "2026-02-08:taste:0.5")
+"""What the simulator changes, and when: users like other categories, and click more seldom."""
 USERS, ITEMS, SEED = 700, 300, 7
 USER = "u000007"
 """The user whose list is shown before and after."""
@@ -104,15 +104,19 @@ def _show(workplace: Workplace, progress: Progress, report: str) -> None:
 
 
 def _drift_table(days: list[dict[str, Any]]) -> RichTable:
-    planted = {text.split(":")[0]: text for text in PLANTED}
+    planted: dict[str, list[str]] = {}
+    for text in PLANTED:
+        ds, kind, size = text.split(":")
+        planted.setdefault(ds, []).append(f"{kind} {size}")
     table = RichTable(title="Drift: planted and found", title_justify="left")
     for heading in ("day", "planted", "decision", "reason"):
         table.add_column(heading)
     for day in (d for d in days if FIRST <= d["ds"] <= LAST):
         found = day["decision"] or "-"
         if day["ds"] in planted or found in {"retrain", "watch"}:
-            _, kind, size = planted.get(day["ds"], "::").split(":")
-            table.add_row(day["ds"], f"{kind} {size}".strip() or "-", found, day["reason"] or "")
+            table.add_row(
+                day["ds"], ", ".join(planted.get(day["ds"], ["-"])), found, day["reason"] or ""
+            )
     return table
 
 

@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -27,6 +28,12 @@ from feature_store.schema import arrow_schema, conform
 from feature_store.tables import BASE_EVERY_DAYS, Table
 
 Lineage = Mapping[str, str]
+_Filters = list[tuple[str, str, Any]]
+"""Which partitions: (column, `=` or `in`, value or values)."""
+
+_TABLE_PROPERTIES = {"delta.checkpointInterval": "20"}
+_HANDLES: dict[tuple[str, str], DeltaTable] = {}
+"""Open tables by (lake id, uri): the news of a log cost a tenth of the whole log."""
 
 
 class Lake:
@@ -70,11 +77,19 @@ class Lake:
     # ---- what is there ------------------------------------------------------------------------
 
     def delta(self, table: Table, version: int | None = None) -> DeltaTable | None:
-        """The Delta table (at `version`), or None where nothing was written yet."""
+        """The Delta table as it is now (or at `version`), or None where nothing was written yet."""
+        uri = self.uri(table)
         try:
-            return DeltaTable(self.uri(table), version=version)
+            if version is not None:
+                return DeltaTable(uri, version=version)
+            handle = _HANDLES.get((self.id, uri))
+            if handle is None:
+                handle = _HANDLES[self.id, uri] = DeltaTable(uri)
+            else:
+                handle.update_incremental()
         except TableNotFoundError:
             return None
+        return handle
 
     def version(self, table: Table) -> int:
         """The current Delta version of `table`; -1 where nothing was written yet."""
@@ -167,15 +182,16 @@ class Lake:
             if name not in rows.column_names:
                 rows = rows.append_column(name, pa.array([value] * rows.num_rows, pa.string()))
         rows = conform(rows, table, self.dataset)
-        run_checks(table, self.dataset, rows, _describe(partition))
-        files: list[Path] = []
+        run_checks(table, self.dataset, rows, ", ".join(f"{n}={v}" for n, v in partition.items()))
+        files: dict[Path, Mapping[str, str]] = {}
         if rows.num_rows:
             folder = self._partition_dir(table, partition)
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"part-{uuid.uuid4().hex}.parquet"
             pq.write_table(rows.drop_columns(list(table.partition)), path, compression="zstd")
-            files = [path]
-        return self._commit(table, partition, files, lineage)
+            files[path] = partition
+        replaced = [(name, "=", partition[name]) for name in table.partition]
+        return self._commit(table, replaced, files, lineage)
 
     def staging(self, table: Table) -> Path:
         """A fresh folder, on the table's file system, for files that `commit_staged` takes over."""
@@ -184,30 +200,31 @@ class Lake:
     def commit_staged(
         self, table: Table, staging: Path, days: Iterable[str], lineage: Lineage
     ) -> int:
-        """Replace the partitions of `days` by the files under `staging`/ds=<day>/.
+        """Replace the partitions of `days` by the files under `staging`/ds=<day>/, in one commit.
 
-        Every file is checked before it is moved. A day without files becomes empty.
+        Every file is checked before any is moved. A day without files becomes empty.
 
         Raises:
-            SchemaMismatch, CheckFailed: before anything of that day is committed.
-            ConcurrentWrite: another process changed the same partition meanwhile.
+            SchemaMismatch, CheckFailed: before anything is committed.
+            ConcurrentWrite: another process changed one of the partitions meanwhile.
         """
-        version = -1
-        for ds in days:
-            partition = {"ds": ds}
-            staged = sorted((staging / f"ds={ds}").glob("*.parquet"))
-            tables = [pq.ParquetFile(path).read() for path in staged]
-            if tables:
-                rows = pa.concat_tables(tables).append_column(
-                    "ds", pa.array([ds] * sum(t.num_rows for t in tables), pa.string())
-                )
-                rows = conform(rows, table, self.dataset)
-                run_checks(table, self.dataset, rows, _describe(partition))
-            folder = self._partition_dir(table, partition)
+        staged = {ds: sorted((staging / f"ds={ds}").glob("*.parquet")) for ds in days}
+        for ds, paths in staged.items():
+            self._check_staged(table, ds, paths)
+        files: dict[Path, Mapping[str, str]] = {}
+        for ds, paths in staged.items():
+            folder = self._partition_dir(table, {"ds": ds})
             folder.mkdir(parents=True, exist_ok=True)
-            files = [path.rename(folder / f"part-{uuid.uuid4().hex}.parquet") for path in staged]
-            version = self._commit(table, partition, files, lineage)
-        return version
+            for path in paths:
+                files[path.rename(folder / f"part-{uuid.uuid4().hex}.parquet")] = {"ds": ds}
+        return self._commit(table, [("ds", "in", list(staged))], files, lineage)
+
+    def _check_staged(self, table: Table, ds: str, paths: Sequence[Path]) -> None:
+        if not paths:
+            return
+        rows = pa.concat_tables(pq.ParquetFile(path).read() for path in paths)
+        rows = rows.append_column("ds", pa.array([ds] * rows.num_rows, pa.string()))
+        run_checks(table, self.dataset, conform(rows, table, self.dataset), f"ds={ds}")
 
     def _partition_dir(self, table: Table, partition: Mapping[str, str]) -> Path:
         return Path(self.uri(table)).joinpath(
@@ -215,16 +232,17 @@ class Lake:
         )
 
     def _commit(
-        self, table: Table, partition: Mapping[str, str], files: list[Path], lineage: Lineage
+        self,
+        table: Table,
+        replaced: _Filters,
+        files: Mapping[Path, Mapping[str, str]],
+        lineage: Lineage,
     ) -> int:
+        """Put `files` (path -> its partition) in the place of the partitions `replaced`."""
         root = Path(self.uri(table))
         schema = self.schema(table)
-        delta = self.delta(table)
-        if delta is None:
-            delta = DeltaTable.create(
-                str(root), schema=schema, partition_by=list(table.partition), mode="ignore"
-            )
-            delta = DeltaTable(str(root))
+        # A transaction removes what its handle knows: the handle must be up to date.
+        delta = self.delta(table) or self._create(table)
         actions = [
             AddAction(
                 path=str(path.relative_to(root)),
@@ -234,7 +252,7 @@ class Lake:
                 data_change=True,
                 stats=json.dumps({"numRecords": pq.ParquetFile(path).metadata.num_rows}),
             )
-            for path in files
+            for path, partition in files.items()
         ]
         try:
             delta.create_write_transaction(
@@ -242,16 +260,26 @@ class Lake:
                 mode="overwrite",
                 schema=schema,
                 partition_by=list(table.partition),
-                partition_filters=[(name, "=", partition[name]) for name in table.partition],
+                partition_filters=replaced,
                 commit_properties=CommitProperties(custom_metadata={**self._lineage, **lineage}),
             )
         except CommitFailedError as error:
             raise ConcurrentWrite(
-                f"{table.key}, {_describe(partition)}: another process wrote this partition at the "
+                f"{table.key}, {_describe(replaced)}: another process wrote this partition at the "
                 f"same time, nothing was committed. Wait for it, then run the step again. ({error})"
             ) from error
         return self.version(table)
 
+    def _create(self, table: Table) -> DeltaTable:
+        DeltaTable.create(
+            self.uri(table),
+            schema=self.schema(table),
+            partition_by=list(table.partition),
+            mode="ignore",
+            configuration=_TABLE_PROPERTIES,
+        )
+        return DeltaTable(self.uri(table))
 
-def _describe(partition: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in partition.items())
+
+def _describe(filters: _Filters) -> str:
+    return ", ".join(f"{name}={value}" for name, _, value in filters)

@@ -8,7 +8,8 @@ what arrived since: exact, and without a pass over days that leave a window.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -53,12 +54,10 @@ def _fold(context: StepContext, days: Sequence[str]) -> dict[str, int]:
     """Write the state of `days`, given that of the days before; the rows written, by table."""
     spark, lake, dataset = session(context.settings), context.lake, context.dataset
     events = indexed_events(spark, lake, days, dataset)
-    with kept(events):
-        frames = {
-            table: folded_stats(spark, lake, events, table, days, dataset)
-            for table in (USER_STATS, ITEM_STATS)
-        }
-        frames[USER_SEQUENCES] = folded_sequences(
+    stats = partial(folded_stats, spark, lake, events, days=days, dataset=dataset)
+
+    def sequences() -> DataFrame:
+        return folded_sequences(
             events,
             previous_state(spark, lake, USER_SEQUENCES, days),
             days,
@@ -66,6 +65,13 @@ def _fold(context: StepContext, days: Sequence[str]) -> dict[str, int]:
             context.settings.features.sequence_length,
             dataset.cleaning.lateness_days,
         )
+
+    frames: dict[Table, Callable[[], DataFrame]] = {
+        USER_STATS: partial(stats, USER_STATS),
+        ITEM_STATS: partial(stats, ITEM_STATS),
+        USER_SEQUENCES: sequences,
+    }
+    with kept(events):
         staged = stage_all(frames, lake, days)
     return commit(lake, staged, days, {"step": "build_features", "ds": context.ds})
 

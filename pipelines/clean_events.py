@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,15 +19,24 @@ from pyspark.sql import functions as F
 from conf.errors import CheckFailed
 from conf.pseudonym import load_key
 from feature_store.days import shift
-from feature_store.raw_zone import STREAMS, RawZone
+from feature_store.raw_zone import STREAMS, RawZone, Stream
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import EVENTS, INTAKE, ITEMS, PROFILES, QUARANTINE, Table
-from pipelines.clean_entities import classified_entities
+from pipelines.clean_entities import EntityStream, classified_entities
 from pipelines.clean_rows import classified_events
 from pipelines.cleaning_rules import fields_of
 from pipelines.pseudonym_column import key_frame
 from pipelines.raw_reader import count_rows, one_task_per_file, read_records
-from pipelines.spark import commit, discard, kept, read_days, session, stage_all, staged_rows
+from pipelines.spark import (
+    at_once,
+    commit,
+    discard,
+    kept,
+    read_days,
+    session,
+    stage_all,
+    staged_rows,
+)
 
 _TABLES: Mapping[str, Table] = {"events": EVENTS, "profiles": PROFILES, "items": ITEMS}
 
@@ -48,8 +58,9 @@ def run(context: StepContext) -> StepResult:
     try:
         with one_task_per_file(spark), kept(*streams.values()):
             valid = F.col("reason").isNull()
-            frames = {_TABLES[stream]: rows.where(valid) for stream, rows in streams.items()}
-            staged |= stage_all(frames | {QUARANTINE: _rejected(streams)}, context.lake, days)
+            frames = {_TABLES[s]: partial(rows.where, valid) for s, rows in streams.items()}
+            frames[QUARANTINE] = partial(_rejected, streams)
+            staged |= stage_all(frames, context.lake, days)
             read = count_rows(spark, zone, STREAMS, days)
         outcomes = {ds: _outcomes(staged, ds) for ds in days}
         for ds in days:
@@ -72,18 +83,26 @@ def _classified_streams(
     """Each stream's rows in the columns of its clean table, with reason and masked line."""
     settings, dataset, days = context.settings, context.dataset, context.days
     keys = key_frame(spark, load_key(settings.path(settings.key_file)))
-    events, profiles, items = (
-        read_records(spark, zone, stream, days, tuple(fields_of(dataset, stream)))
-        for stream in ("events", "profiles", "items")
-    )
     repeat_days = dataset.cleaning.lateness_days + 1
     before = [shift(days[0], -n) for n in range(1, repeat_days + 1)]
-    earlier = read_days(spark, context.lake, EVENTS, before, ["ds", "event_id"])
-    return {
-        "events": classified_events(events, earlier, dataset, keys),
-        "profiles": classified_entities(profiles, "profiles", dataset, keys),
-        "items": classified_entities(items, "items", dataset, keys),
-    }
+
+    def records(stream: Stream) -> DataFrame:
+        return read_records(spark, zone, stream, days, tuple(fields_of(dataset, stream)))
+
+    def events() -> DataFrame:
+        earlier = read_days(spark, context.lake, EVENTS, before, ["ds", "event_id"])
+        return classified_events(records("events"), earlier, dataset, keys)
+
+    def entities(stream: EntityStream) -> DataFrame:
+        return classified_entities(records(stream), stream, dataset, keys)
+
+    return at_once(
+        {
+            "events": events,
+            "profiles": partial(entities, "profiles"),
+            "items": partial(entities, "items"),
+        }
+    )
 
 
 # ---- counts ------------------------------------------------------------------------------------

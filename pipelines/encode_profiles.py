@@ -42,12 +42,15 @@ def run(context: StepContext) -> StepResult:
         born = new_words(seen, known)
         with kept(born):
             words = known.unionByName(born.select("field", "value", "id"))
-            users = encoded_entities(profiles, words, USER_ID, dataset.user_attributes, dataset)
-            encoded = encoded_entities(items, words, ITEM_ID, dataset.item_attributes, dataset)
+            encoded = partial(encoded_entities, words=words, dataset=dataset)
             frames = {
-                VOCABULARIES: born,
-                USERS: users.withColumnRenamed("id", "user_index"),
-                ENCODED_ITEMS: encoded.withColumnRenamed("id", "item_index"),
+                VOCABULARIES: lambda: born,
+                USERS: lambda: encoded(
+                    profiles, key=USER_ID, attributes=dataset.user_attributes
+                ).withColumnRenamed("id", "user_index"),
+                ENCODED_ITEMS: lambda: encoded(
+                    items, key=ITEM_ID, attributes=dataset.item_attributes
+                ).withColumnRenamed("id", "item_index"),
             }
             staged = stage_all(frames, lake, days)
     rows = commit(lake, staged, days, {"step": "encode_profiles", "ds": context.ds})

@@ -7,10 +7,12 @@ commit is the lake's. No Delta jar is involved.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -21,6 +23,9 @@ from conf.dataset import DatasetConfig
 from conf.settings import Settings
 from feature_store.lake import Lake, Lineage
 from feature_store.tables import Table, Type, columns_of
+
+_Key = TypeVar("_Key")
+_Made = TypeVar("_Made")
 
 SPARK_TYPES: dict[Type, T.DataType] = {
     "string": T.StringType(),
@@ -169,18 +174,25 @@ def _few_files(rows: DataFrame, *by: str) -> DataFrame:
     return rows.repartition(*by) if by else rows.coalesce(1)
 
 
-def stage_all(
-    frames: Mapping[Table, DataFrame], lake: Lake, days: Sequence[str]
-) -> dict[Table, Path]:
-    """The staging folder of each table; the tables are written at the same time.
+def at_once(makers: Mapping[_Key, Callable[[], _Made]]) -> dict[_Key, _Made]:
+    """What each of `makers` gives; they run at the same time.
 
-    Most of the cost of a small day is planning, which one table cannot spread over two cores.
+    Most of the cost of a small day is planning, which one frame cannot spread over two cores.
     """
-    with ThreadPoolExecutor(len(frames)) as pool:
-        writing = {
-            table: pool.submit(stage, frame, lake, table, days) for table, frame in frames.items()
-        }
-        return {table: written.result() for table, written in writing.items()}
+    with ThreadPoolExecutor(len(makers)) as pool:
+        running = {key: pool.submit(maker) for key, maker in makers.items()}
+        return {key: future.result() for key, future in running.items()}
+
+
+def stage_all(
+    frames: Mapping[Table, Callable[[], DataFrame]], lake: Lake, days: Sequence[str]
+) -> dict[Table, Path]:
+    """The staging folder of each table; the frames are made and written at the same time."""
+
+    def staged(table: Table, frame: Callable[[], DataFrame]) -> Path:
+        return stage(frame(), lake, table, days)
+
+    return at_once({table: partial(staged, table, frame) for table, frame in frames.items()})
 
 
 def staged_rows(staging: Path, ds: str) -> int:

@@ -27,8 +27,8 @@ MAX_ROWS = 1_000_000
 DRAWS_PER_NEGATIVE = 8
 """Items drawn for a day of a batch, per negative of the settings."""
 
-REPLAY_PER_NEW_ROW = 4
-"""Most replay rows per new row: more would train on the same weeks again every day."""
+REPLAY_PER_NEW_ROW = 1
+"""Most replay rows per new row: with more, a change of the world takes weeks to be learned."""
 
 _REPLAY = 2
 

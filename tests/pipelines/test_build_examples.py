@@ -11,7 +11,7 @@ from feature_store.days import shift
 from feature_store.tables import EXAMPLES, VOCABULARIES
 from tests.pipelines.workbench import MONDAY, Row, Workbench, by, event
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = pytest.mark.spark
 
 Bench = Callable[..., Workbench]
 STEPS = ("clean_events", "encode_profiles", "build_examples")

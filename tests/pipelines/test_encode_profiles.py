@@ -10,7 +10,7 @@ from feature_store.days import shift
 from feature_store.tables import ENCODED_ITEMS, USERS, VOCABULARIES
 from tests.pipelines.workbench import MONDAY, Row, Workbench, by, event
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = pytest.mark.spark
 
 Bench = Callable[..., Workbench]
 

@@ -11,8 +11,6 @@ from feature_store.days import shift
 from feature_store.ledger import close_day
 from tests.pipelines.workbench import MONDAY, Workbench, dataset, event
 
-pytestmark = pytest.mark.slow
-
 TUESDAY = shift(MONDAY, 1)
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from conf.pseudonym import pseudonym
 from pipelines.pseudonym_column import key_frame, with_pseudonym
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = pytest.mark.spark
 
 
 def _random_ids(count: int) -> list[str]:
