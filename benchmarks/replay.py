@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.result import write_result
 from conf.dataset import load_dataset
+from conf.pseudonym import make_key
 from dayfold.status import collect_status
 from feature_store.days import days_between
 from feature_store.lake import Lake
@@ -49,6 +50,7 @@ def replay(name: str, source: Path, home: Path) -> Path:
     window = WINDOWS[name]
     raw = home / "raw" / name
     environment = {**os.environ, "DAYFOLD__HOME": str(home)}
+    make_key(home / "pseudonym.key")
     started = time.perf_counter()
     for command in (
         ["import", name, "--source", str(source), "--raw", str(raw),

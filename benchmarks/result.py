@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dayfold.workplace import code_version
+from conf.lineage import code_version
 
 RESULTS = Path(__file__).parent / "results"
 

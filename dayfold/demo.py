@@ -64,7 +64,7 @@ def _simulate(workplace: Workplace, progress: Progress) -> None:
 
 
 def _delete(workplace: Workplace) -> None:
-    from training.registry import Registry
+    from training.registry.registry import Registry
 
     lake = workplace.settings.path(workplace.settings.lake)
     if lake.exists():

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conf.dataset import DatasetConfig, load_dataset
+from conf.lineage import code_version, config_hash
 from conf.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -43,21 +40,16 @@ class Workplace:
 
     def lineage(self) -> dict[str, str]:
         """What every commit says about its origin: code version and configuration hash."""
-        return {"code_version": code_version(), "config_hash": self.config_hash()}
+        return {
+            "code_version": code_version(),
+            "config_hash": config_hash(self.settings, self.dataset),
+        }
 
     def raw_zone(self) -> RawZone:
         """The dataset's raw zone."""
         from feature_store.raw_zone import RawZone
 
         return RawZone(self.raw_root)
-
-    def config_hash(self) -> str:
-        """16 hex digits that change with any setting or declaration that a step can see."""
-        text = (
-            self.settings.model_dump_json(exclude={"launcher", "home"})
-            + self.dataset.model_dump_json()
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def open_workplace() -> Workplace:
@@ -68,22 +60,3 @@ def open_workplace() -> Workplace:
     """
     settings = load_settings()
     return Workplace(settings, load_dataset(settings.dataset))
-
-
-@cache
-def code_version() -> str:
-    """The git commit of the checkout (+ where it has changes), else the package's version."""
-    root = Path(__file__).parent.parent
-    if (root / ".git").exists():
-        described = subprocess.run(  # noqa: S603
-            ["git", "-C", str(root), "describe", "--always", "--dirty=+"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if described.returncode == 0:
-            return described.stdout.strip()
-    try:
-        return version("dayfold")
-    except PackageNotFoundError:
-        return "unknown"

@@ -32,8 +32,8 @@ _Filters = list[tuple[str, str, Any]]
 """Which partitions: (column, `=` or `in`, value or values)."""
 
 _TABLE_PROPERTIES = {"delta.checkpointInterval": "20"}
-_HANDLES: dict[tuple[str, str], DeltaTable] = {}
-"""Open tables by (lake id, uri): the news of a log cost a tenth of the whole log."""
+_HANDLES: dict[tuple[str, object], DeltaTable] = {}
+"""Open tables by uri and `_born`: the news of a log cost a tenth of the whole log."""
 
 
 class Lake:
@@ -82,9 +82,10 @@ class Lake:
         try:
             if version is not None:
                 return DeltaTable(uri, version=version)
-            handle = _HANDLES.get((self.id, uri))
+            key = (uri, _born(uri))
+            handle = _HANDLES.get(key)
             if handle is None:
-                handle = _HANDLES[self.id, uri] = DeltaTable(uri)
+                handle = _HANDLES[key] = DeltaTable(uri)
             else:
                 handle.update_incremental()
         except TableNotFoundError:
@@ -279,6 +280,16 @@ class Lake:
             configuration=_TABLE_PROPERTIES,
         )
         return DeltaTable(self.uri(table))
+
+
+def _born(uri: str) -> object:
+    """What tells a table from one that was deleted or restored at the same place."""
+    first = Path(uri, "_delta_log", f"{0:020}.json")
+    try:
+        about = first.stat()
+    except FileNotFoundError:  # not yet written, or cleaned up after its retention
+        return None
+    return about.st_ino, about.st_ctime_ns
 
 
 def _describe(filters: _Filters) -> str:

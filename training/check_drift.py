@@ -14,11 +14,11 @@ from feature_store.lake import Lake
 from feature_store.ledger import closed_days
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES, DRIFT, PROMOTIONS, SCORE_MAPS, SCORES, SKETCHES
-from training.champion import standing_before
-from training.drift import DriftDecision, History, decide
-from training.drift_statistics import DayCounts
-from training.score_map import carry, route
-from training.sketch import BINS
+from training.drift.decision import DriftDecision, History, decide
+from training.drift.score_map import carry, route
+from training.drift.statistics import DayCounts
+from training.measures.sketch import BINS
+from training.registry.champion import standing_before
 
 Floats = npt.NDArray[np.float64]
 

@@ -16,14 +16,20 @@ from conf.settings import Settings
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EVALUATIONS, EXAMPLES
-from training.catalogue_ranks import Cascade
-from training.champion import standing_before
-from training.checkpoint import load_scorer
-from training.day_scores import DayScores, day_metrics, nullable, score_examples
-from training.features import FeatureReader
-from training.registry import Registry
-from training.score_day import baseline_metrics, champion_before, load_version
-from training.scorer import TrainedScorer
+from training.features.reader import FeatureReader
+from training.fitting.checkpoint import load_scorer
+from training.registry.champion import standing_before
+from training.registry.registry import Registry
+from training.registry.serving import champion_before, load_version
+from training.scorers.trained import TrainedScorer
+from training.scoring.catalogue_ranks import Cascade
+from training.scoring.day_scores import (
+    DayScores,
+    baseline_metrics,
+    day_metrics,
+    nullable,
+    score_examples,
+)
 
 NAN = float("nan")
 NOTHING = DayScores(np.empty(0), np.empty(0))

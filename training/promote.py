@@ -21,12 +21,12 @@ import pyarrow as pa
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import DRIFT, GATES, PROMOTIONS, SCORE_MAPS, Table
-from training.assemble import Assembly, find_retriever
-from training.candidates import Aligned, Candidate, aligned_scores, candidates_of
-from training.champion import Standing, standing_before
-from training.gate import GateDecision, decide
-from training.registry import Registry
-from training.score_map import quantile_map
+from training.drift.score_map import quantile_map
+from training.promotion.assemble import Assembly, find_retriever
+from training.promotion.candidates import Aligned, Candidate, aligned_scores, candidates_of
+from training.promotion.gate import GateDecision, decide
+from training.registry.champion import Standing, standing_before
+from training.registry.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from conf.lineage import code_version, config_hash
 from feature_store.ledger import close_day, table_versions
 from feature_store.online import EVERYBODY, OnlineStore
 from feature_store.step import StepContext, StepResult
@@ -23,8 +24,7 @@ from feature_store.tables import (
     RECOMMENDATIONS,
     Table,
 )
-from training.lineage import code_version, config_hash
-from training.registry import Registry
+from training.registry.registry import Registry
 
 
 def run(context: StepContext) -> StepResult:

@@ -26,18 +26,18 @@ from feature_store.tables import (
     USER_STATS,
     VOCABULARIES,
 )
-from training.as_of import read_state
-from training.catalogue_ranks import same_moment
-from training.champion import standing_after
-from training.composite import Composite
-from training.features import FeatureReader
-from training.lists import EVERYBODY
-from training.metrics import Ints, logit_of
-from training.positives import positions_in, taken_by
-from training.recall_and_rank import Market, RecallAndRank, chunks
-from training.rows import Int32
-from training.score_day import load_version
-from training.slate import Entries, ListRules, lists_of
+from training.features.as_of import read_state
+from training.features.reader import FeatureReader
+from training.features.rows import Int32
+from training.measures.lists import EVERYBODY
+from training.measures.positives import positions_in, taken_by
+from training.registry.champion import standing_after
+from training.registry.serving import load_version
+from training.scoring.catalogue_ranks import same_moment
+from training.scoring.composite import Composite
+from training.scoring.metrics import Ints, logit_of
+from training.scoring.recall_and_rank import Market, RecallAndRank, chunks
+from training.scoring.slate import Entries, ListRules, lists_of
 
 BASE_RATE_DAYS = 7
 """Days of final labels that give the base rate."""

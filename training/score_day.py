@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from conf.dataset import DatasetConfig
-from conf.settings import Settings
 from feature_store.days import ordinal
-from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import DAILY_METRICS, EXAMPLES, SCORES, SKETCHES
-from training.catalogue_ranks import Cascade, popularity_percentile_ranks
-from training.champion import standing_before
-from training.composite import Composite, load_composite
-from training.day_scores import DayScores, day_metrics, nullable, ranked_rows, score_examples
-from training.day_sketch import day_sketch
-from training.features import FeatureReader
-from training.lists import Metric, measure_lists
-from training.metrics import constant_log_loss
+from training.features.reader import FeatureReader
+from training.measures.day_sketch import day_sketch
+from training.measures.lists import measure_lists
+from training.registry.serving import champion_before
+from training.scoring.catalogue_ranks import Cascade
+from training.scoring.composite import Composite
+from training.scoring.day_scores import (
+    DayScores,
+    baseline_metrics,
+    day_metrics,
+    nullable,
+    ranked_rows,
+    score_examples,
+)
+from training.scoring.metrics import Metric
 
 
 def run(context: StepContext) -> StepResult:
@@ -37,20 +41,6 @@ def run(context: StepContext) -> StepResult:
     lake.replace(SKETCHES, {"ds": ds}, sketches, lineage)
     lake.replace(DAILY_METRICS, {"ds": ds}, metric_rows(metrics), lineage)
     return _result(examples.num_rows, composite, metrics)
-
-
-def champion_before(lake: Lake, settings: Settings, ds: str) -> Composite | None:
-    """The composite with which `ds` begins, loaded; None while there is no champion."""
-    standing = standing_before(lake, ds)
-    return None if standing is None else load_version(lake, settings, standing.version)
-
-
-def load_version(lake: Lake, settings: Settings, version: int) -> Composite:
-    """The composite of one registered version."""
-    # MLflow takes seconds to import: a day without a champion does not pay for it.
-    from training.registry import Registry
-
-    return load_composite(Registry(settings, lake.id).version_directory(version), version)
 
 
 def _of_examples(
@@ -89,21 +79,6 @@ def score_rows(examples: pa.Table, said: DayScores, version: int) -> pa.Table:
             "percentile_rank": nullable(said.percentile),
         }
     )
-
-
-def baseline_metrics(
-    reader: FeatureReader, examples: pa.Table, dataset: DatasetConfig, half_life_days: int
-) -> list[Metric]:
-    """What needs no model: the best constant probability, or decayed popularity where `sampled`."""
-    if dataset.labels.kind != "sampled":
-        loss = constant_log_loss(examples.column("label").to_numpy())
-        return [Metric("base_rate", "log_loss", loss, examples.num_rows)]
-    ranks = popularity_percentile_ranks(reader, examples, half_life_days)
-    said = DayScores(ranks, ranks)
-    n = ranked_rows(said, dataset)
-    values = day_metrics(said, examples.column("label").to_numpy(), dataset)
-    subject = f"popularity_h{half_life_days}"
-    return [Metric(subject, name, value, n) for name, value in values.items()]
 
 
 def metric_rows(metrics: list[Metric]) -> pa.Table:

@@ -54,7 +54,7 @@ TRAIN = Step(
     before=(EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE, PROMOTIONS),
     writes=(CANDIDATES,),
     engine="torch",
-    entry="training.fit:run",
+    entry="training.train:run",
     mapped=True,
     doc="warm-starts a scorer from its parent on the days before, plus replay",
 )

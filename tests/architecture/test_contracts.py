@@ -26,10 +26,11 @@ def test_the_import_contracts_are_kept() -> None:
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("dags/dayfold_daily.py", "def f():\n    from training.fit import run\n"),
+        ("dags/dayfold_daily.py", "def f():\n    from training.train import run\n"),
         ("pipelines/steps.py", "import training.steps\n"),
         ("feature_store/days.py", "import dayfold.day\n"),
-        ("training/fit.py", "def f():\n    import pyspark\n"),
+        ("training/train.py", "def f():\n    import pyspark\n"),
+        ("training/features/rows.py", "import training.promote\n"),
     ],
 )
 def test_a_broken_contract_is_noticed(tmp_path: Path, file: str, line: str) -> None:

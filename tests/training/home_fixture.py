@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from conf.settings import GateSettings, Settings, TrainingSettings
-from training.registry import Registry
+from training.registry.registry import Registry
 
 
 @cache

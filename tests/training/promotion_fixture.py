@@ -24,11 +24,11 @@ from feature_store.tables import (
     SCORES,
     Table,
 )
-from training.champion import standing_before
-from training.checkpoint import Checkpoint, Training, save_scorer
-from training.registry import Registry
-from training.schema import schema_on
+from training.fitting.checkpoint import Checkpoint, Training, save_scorer
+from training.registry.champion import standing_before
+from training.registry.registry import Registry
 from training.scorers import Architecture, build
+from training.scorers.schema import schema_on
 
 D1, D2, D3 = "2026-01-08", "2026-01-09", "2026-01-10"
 ARCHITECTURE = Architecture(embedding_dim=4, hidden=(8,), dropout=0.0)

@@ -39,9 +39,9 @@ from feature_store.tables import (
 )
 from tests.training.home_fixture import fresh_home
 from tests.training.lake_fixture import FIRST_DAY, LINEAGE, small_dataset
-from training import evaluate, fit, promote, recommend, score_day
-from training.champion import standing_after
-from training.metrics import auc, log_loss, logit_of, sigmoid
+from training import evaluate, promote, recommend, score_day, train
+from training.registry.champion import standing_after
+from training.scoring.metrics import auc, log_loss, logit_of, sigmoid
 
 TRAINED = "2026-01-09"
 SCORED = "2026-01-10"
@@ -92,7 +92,7 @@ def promoted(
 def _promote(home: Home) -> None:
     decision = {"decision": ["retrain"], "train": [True], "reason": ["."], "evidence": ["{}"]}
     home.lake.replace(DRIFT, {"ds": TRAINED}, pa.table(decision), LINEAGE)
-    for step in (fit, evaluate):
+    for step in (train, evaluate):
         for scorer in home.settings.training.scorers:
             step.run(home.context(TRAINED, scorer))
     promote.run(home.context(TRAINED))

@@ -34,11 +34,11 @@ from tests.training.promotion_fixture import (
     written,
 )
 from training import promote as promote_step
-from training.bundle import Bundle
-from training.champion import Standing, standing_after, standing_before
-from training.composite import load_composite
-from training.registry import Registry
-from training.score_map import quantile_map
+from training.drift.score_map import quantile_map
+from training.registry.bundle import Bundle
+from training.registry.champion import Standing, standing_after, standing_before
+from training.registry.registry import Registry
+from training.scoring.composite import load_composite
 
 LakeOf = Callable[[str], Lake]
 BOTH = {"two_tower": (FAIR, None), "mlp": (GOOD, None)}
@@ -273,8 +273,8 @@ KILLS: dict[str, tuple[type | object, str, int, bool]] = {
 PRELOADED = [
     __name__,
     "torch",
-    "training.checkpoint",
-    "training.features",
+    "training.fitting.checkpoint",
+    "training.features.reader",
     "mlflow.pyfunc",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",

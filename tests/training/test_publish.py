@@ -26,7 +26,7 @@ from feature_store.tables import (
 )
 from tests.training.home_fixture import fresh_home
 from training import publish
-from training.registry import Registry
+from training.registry.registry import Registry
 
 D1, D2 = "2026-01-08", "2026-01-09"
 

@@ -1,7 +1,7 @@
 """The scorers by name. One file each, plain `nn.Module`s.
 
 Letters, once: B users in a batch, M items in a batch, P items per user, D embedding dimension,
-E width of one side's inputs, H hidden width, C, W, S, L, X as in `training.rows`.
+E width of one side's inputs, H hidden width, C, W, S, L, X as in `training.features.rows`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Protocol
 from torch import Tensor
 
 from conf.errors import ConfigError
-from training.batch import Batch
-from training.schema import Schema
+from training.scorers.batch import Batch
 from training.scorers.mlp import Mlp
+from training.scorers.schema import Schema
 from training.scorers.two_tower import TwoTower
 
 

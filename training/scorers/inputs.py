@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from feature_store.tables import HALF_LIVES_DAYS
-from training.batch import SideTensors
-from training.features import STANDING_SCALE
-from training.schema import Field, Schema, SideSchema
+from training.features.reader import STANDING_SCALE
+from training.scorers.batch import SideTensors
+from training.scorers.schema import Field, Schema, SideSchema
 
 _HISTORY_DECAY = 0.9
 """Weight of a history item relative to the next newer one."""

@@ -7,9 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from training.batch import Batch
-from training.neighbours import AFFINITIES
-from training.schema import Schema
+from training.features.neighbours import AFFINITIES
+from training.scorers.batch import Batch
 from training.scorers.inputs import (
     Inputs,
     Norm,
@@ -18,6 +17,7 @@ from training.scorers.inputs import (
     Tables,
     straight_line,
 )
+from training.scorers.schema import Schema
 
 _PAIR_FEATURES = 3 + len(AFFINITIES)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.batch import Batch, SideTensors
-from training.schema import Schema
+from training.scorers.batch import Batch, SideTensors
 from training.scorers.inputs import Inputs, PopularityPrior, hidden_layers, straight_line
+from training.scorers.schema import Schema
 
 
 class TwoTower(nn.Module):

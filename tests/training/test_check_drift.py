@@ -1,0 +1,212 @@
+"""Step check_drift: what it reads from the lake, and what it must not read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from conf.settings import Settings
+from feature_store.days import shift
+from feature_store.lake import Lake
+from feature_store.ledger import close_day
+from feature_store.step import StepContext
+from feature_store.tables import CANDIDATES, DRIFT, PROMOTIONS, SCORE_MAPS, SCORES, SKETCHES
+from tests.training.lake_fixture import small_dataset
+from training import check_drift
+from training.drift.score_map import CENTRES, quantile_map
+from training.measures.sketch import sketch_rows
+from training.scoring.metrics import sigmoid
+
+FIRST = "2026-01-05"
+DAYS = 25
+LINEAGE = {"step": "test", "ds": ""}
+ROWS = 4000
+
+
+def promotion(lake: Lake, ds: str, version: int, *, promoted: bool = True) -> None:
+    row = {
+        "champion_version": version,
+        "champion_scorer": "mlp",
+        "previous_version": 0,
+        "promoted": promoted,
+        "state": "done",
+        "heads": "{}",
+        "reason": "by hand",
+    }
+    schema = pa.schema([f for f in lake.schema(PROMOTIONS) if f.name != "ds"])
+    lake.replace(PROMOTIONS, {"ds": ds}, pa.Table.from_pylist([row], schema), LINEAGE)
+
+
+def sketch(
+    lake: Lake,
+    ds: str,
+    version: int = 1,
+    change: float = 0.0,
+    scale: float = 1.0,
+    rank: float | None = None,
+) -> None:
+    """A day's sketch by a model whose logits are the true ones times `scale` (about -2)."""
+    random = np.random.default_rng(int(ds.replace("-", "")))
+    truth = random.normal(-2 + random.normal(0, 0.02), 1.0, ROWS)
+    labels = (random.random(ROWS) < sigmoid(truth + change)).astype(float)
+    logits = -2 + scale * (truth + 2)
+    lake.replace(SKETCHES, {"ds": ds}, sketch_rows(version, logits, labels, {}), LINEAGE)
+    if rank is not None:
+        ranks = np.clip(random.normal(rank + random.normal(0, 0.005), 0.1, 400), 0, 1)
+        rows = pa.table(
+            {
+                "example_id": [f"{ds}-{i}" for i in range(400)],
+                "user_index": pa.array([2] * 400, pa.int32()),
+                "item_index": pa.array([2] * 400, pa.int32()),
+                "model_version": pa.array([version] * 400, pa.int32()),
+                "logit": np.zeros(400),
+                "label": np.ones(400),
+                "percentile_rank": ranks,
+            }
+        )
+        lake.replace(SCORES, {"ds": ds}, rows, LINEAGE)
+
+
+def history(lake: Lake, days: int = DAYS, **how: float) -> str:
+    """A promotion, then `days` quiet days; gives the day after them."""
+    promotion(lake, shift(FIRST, -1), 1)
+    for number in range(days):
+        sketch(lake, shift(FIRST, number), **how)  # type: ignore[arg-type]
+    return shift(FIRST, days)
+
+
+def decide(lake: Lake, ds: str) -> dict[str, object]:
+    context = StepContext((ds,), lake, lake.dataset, Settings(dataset="small"))
+    result = check_drift.run(context)
+    (row,) = lake.read(DRIFT, [ds]).to_pylist()
+    assert result.facts == {"decision": row["decision"], "train": row["train"]}
+    assert result.summary == f"{row['decision']}: {row['reason']}"
+    return dict(row) | {"evidence": json.loads(row["evidence"])}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake", small_dataset())
+
+
+def test_a_quiet_day_is_skipped_and_a_changed_one_retrains(lake: Lake) -> None:
+    today = history(lake)
+    sketch(lake, today)
+    assert decide(lake, today)["decision"] == "skip"
+    sketch(lake, today, change=-0.5)
+    row = decide(lake, today)
+    assert (row["decision"], row["train"]) == ("retrain", True)
+
+
+def test_an_empty_lake_has_no_champion_yet(lake: Lake) -> None:
+    assert decide(lake, FIRST)["reason"] == "no champion yet"
+
+
+def test_a_day_without_rows_is_not_called_quiet(lake: Lake) -> None:
+    row = decide(lake, history(lake))
+    assert (row["decision"], row["train"]) == ("not_enough_data", False)
+
+
+def test_the_same_day_again_gives_the_same_row_even_when_later_days_exist(lake: Lake) -> None:
+    today = history(lake)
+    sketch(lake, today)
+    before = decide(lake, today)
+    for number in range(1, 8):
+        sketch(lake, shift(today, number), version=9, change=2.0)
+    promotion(lake, shift(today, 1), 9)
+    promotion(lake, today, 8)
+    assert decide(lake, today) == before
+
+
+def test_days_scored_by_earlier_champions_are_carried_over(lake: Lake) -> None:
+    """Version 2 spreads its scores 1.4 times as wide; the map of the promotion undoes that."""
+    today = history(lake)
+    sketch(lake, today, version=2, scale=1.4)
+    old = np.random.default_rng(0).normal(-2, 1, 5000)
+    mapped = quantile_map(old, -2 + 1.4 * (old + 2))
+    promotion(lake, shift(today, -1), 2)
+    rows = pa.table(
+        {
+            "from_version": pa.array([1] * 200, pa.int32()),
+            "to_version": pa.array([2] * 200, pa.int32()),
+            "bin": pa.array(range(200), pa.int32()),
+            "mapped_logit": mapped,
+        }
+    )
+    lake.replace(SCORE_MAPS, {"ds": shift(today, -1)}, rows, LINEAGE)
+    tests = {t["name"]: t for t in decide(lake, today)["evidence"]["tests"]}  # type: ignore[index]
+    assert not tests["score"]["drifted"]
+    assert tests["score"]["days"] == 19  # the weekdays among 25 days
+    identity = rows.set_column(3, "mapped_logit", pa.array(CENTRES))
+    lake.replace(SCORE_MAPS, {"ds": shift(today, -1)}, identity, LINEAGE)
+    tests = {t["name"]: t for t in decide(lake, today)["evidence"]["tests"]}  # type: ignore[index]
+    assert tests["score"]["drifted"]
+
+
+def test_observed_over_expected_goes_on_across_versions_without_a_map(lake: Lake) -> None:
+    today = history(lake)
+    promotion(lake, shift(today, -1), 2)
+    sketch(lake, today, version=2, change=-0.5)
+    row = decide(lake, today)
+    assert row["decision"] == "retrain"
+    assert {t["name"] for t in row["evidence"]["tests"]} == {"label", "calibration"}  # type: ignore[index]
+
+
+def test_a_waived_day_is_no_part_of_what_is_normal(lake: Lake) -> None:
+    today = history(lake)
+    sketch(lake, today)
+    evidence = decide(lake, today)["evidence"]
+    assert evidence["reference_days"] == DAYS  # type: ignore[index]
+    close_day(lake, shift(FIRST, 3), "waived", "the log was broken", LINEAGE, {})
+    evidence = decide(lake, today)["evidence"]
+    assert evidence["reference_days"] == DAYS - 1  # type: ignore[index]
+
+
+def test_the_reference_goes_back_no_further_than_asked_for(lake: Lake) -> None:
+    today = history(lake, days=70)
+    sketch(lake, today)
+    # The champion of 71 days ago forces a retrain; what counts here is how far back it looked.
+    assert decide(lake, today)["evidence"]["reference_days"] == 56  # type: ignore[index]
+
+
+def test_a_champion_trained_too_long_ago_is_retrained(lake: Lake) -> None:
+    """Promoted on the day before FIRST, it was trained up to the day before that."""
+    today = history(lake, days=27)
+    sketch(lake, today)
+    row = decide(lake, today)
+    assert row["decision"] == "retrain"
+    assert "29 days back" in str(row["reason"])
+    promotion(lake, shift(today, -2), 1, promoted=False)
+    assert decide(lake, today)["decision"] == "retrain"
+    promotion(lake, shift(today, -2), 1)
+    assert decide(lake, today)["decision"] == "skip"
+
+
+def test_last_training_is_read_from_the_candidates(lake: Lake) -> None:
+    today = history(lake, days=8)
+    sketch(lake, today)
+    assert "never trained" in str(decide(lake, today)["reason"])
+    row = {"run_id": "r", "parent_version": 0, "first_day": FIRST, "last_day": FIRST}
+    row |= {"rows": 1, "replay_rows": 0, "directory": "d", "evidence": "{}"}
+    schema = pa.schema([f for f in lake.schema(CANDIDATES) if f.name not in ("ds", "scorer")])
+    for ds, train in ((shift(today, -3), False), (today, False)):
+        partition = {"ds": ds, "scorer": "mlp"}
+        lake.replace(CANDIDATES, partition, pa.Table.from_pylist([row], schema), LINEAGE)
+        decision = decide(lake, today)
+        assert decision["train"] is train
+        assert "last trained 3 days ago" in str(decision["reason"])
+
+
+def test_where_negatives_are_drawn_the_ranks_are_read_from_the_scores(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "sampled", small_dataset("sampled"))
+    today = history(lake, rank=0.8)
+    sketch(lake, today, rank=0.8)
+    quiet = decide(lake, today)
+    assert quiet["decision"] == "skip"
+    assert {t["name"] for t in quiet["evidence"]["tests"]} == {"score", "rank"}  # type: ignore[index]
+    sketch(lake, today, rank=0.7)
+    assert decide(lake, today)["decision"] == "retrain"

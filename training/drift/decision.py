@@ -1,0 +1,198 @@
+"""The drift decision: does the day train? Pure functions.
+
+`retrain` on label drift, or on score drift while the labels are not final; `watch` on score drift
+alone; `skip`; `not_enough_data`, which trains every so many days and says so. The tests of one day
+share one level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from conf.settings import DriftSettings
+from feature_store.days import gap, ordinal
+from training.drift.statistics import (
+    DayCounts,
+    DriftTest,
+    calibration_test,
+    label_test,
+    moved_groups,
+    rank_test,
+    score_test,
+)
+
+Decision = Literal["skip", "watch", "retrain", "not_enough_data"]
+
+SHARES = {"score": 0.4, "label": 0.4, "calibration": 0.2}
+"""Each test's share of the day's level. The calibration error is skewed to the right, so that its
+real level is above the nominal one; hence the small share."""
+RANKED_SHARES = {"score": 0.5, "rank": 0.5}
+"""The same where negatives are drawn."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What came before today."""
+
+    days: tuple[DayCounts, ...]
+    """Earlier days with rows, ascending."""
+    has_champion: bool
+    champion_trained_to: str | None
+    """The champion's last training day."""
+    last_training: str | None
+    """The last day that trained a candidate."""
+
+
+@dataclass(frozen=True)
+class DriftDecision:
+    """What the day does, why, and from what."""
+
+    decision: Decision
+    train: bool
+    reason: str
+    """One sentence."""
+    evidence: dict[str, Any]
+
+
+def decide(
+    ds: str,
+    today: DayCounts | None,
+    history: History,
+    drift: DriftSettings,
+    *,
+    labels_final: bool = True,
+) -> DriftDecision:
+    """The decision of `ds`.
+
+    Args:
+        ds: the day.
+        today: its sketch; None = no rows.
+        history: what came before.
+        drift: level, numbers of days and rows.
+        labels_final: whether today's labels may be counted; if not, score drift alone retrains.
+    """
+    if not history.has_champion:
+        return DriftDecision("retrain", True, "no champion yet", {})
+    if today is None or not today.n:
+        return DriftDecision("not_enough_data", False, "no example became final today", {"rows": 0})
+    pooled, reference = _pool(today, history.days, drift)
+    same_class = [day for day in reference if day.weekend == today.weekend]
+    evidence: dict[str, Any] = {
+        "rows": today.n,
+        "pooled_days": len(pooled),
+        "pooled_rows": sum(day.n for day in pooled),
+        "reference_days": len(reference),
+        "weekday_class_days": len(same_class),
+    }
+    trained_to = history.champion_trained_to
+    if trained_to is not None and gap(trained_to, ds) > drift.max_gap_days:
+        reason = (
+            f"the champion's last training day {trained_to} lies {gap(trained_to, ds)} days back, "
+            f"at most {drift.max_gap_days} are allowed"
+        )
+        return DriftDecision("retrain", True, reason, evidence)
+    lacking = _lacking(evidence, drift)
+    if lacking:
+        return _fallback(ds, lacking, history, drift, evidence)
+    # Pooled days are of both classes, and so must be the days they are compared with.
+    alike = same_class if len(pooled) == 1 else reference
+    tests = _tests(pooled, reference, alike, drift, ordinal(ds), labels_final=labels_final)
+    evidence |= {"tests": [asdict(test) for test in tests], "moved": moved_groups(pooled, alike)}
+    return _from_tests(tests, evidence, labels_final=labels_final)
+
+
+def _pool(
+    today: DayCounts, days: Sequence[DayCounts], drift: DriftSettings
+) -> tuple[list[DayCounts], list[DayCounts]]:
+    """Today with as many days before it as it takes to have enough rows; and the days before."""
+    pooled, earlier = [today], list(days)
+    while (
+        earlier
+        and sum(day.n for day in pooled) < drift.min_labelled_rows
+        and gap(earlier[-1].ds, today.ds) < drift.pool_days
+    ):
+        pooled.append(earlier.pop())
+    return pooled, earlier
+
+
+def _lacking(evidence: dict[str, Any], drift: DriftSettings) -> str:
+    wanted = {
+        "reference_days": drift.min_reference_days,
+        "weekday_class_days": drift.min_weekday_class_days,
+        "pooled_rows": drift.min_labelled_rows,
+    }
+    return ", ".join(
+        f"{evidence[what]} {what.replace('_', ' ')} of {least}"
+        for what, least in wanted.items()
+        if evidence[what] < least
+    )
+
+
+def _fallback(
+    ds: str, lacking: str, history: History, drift: DriftSettings, evidence: dict[str, Any]
+) -> DriftDecision:
+    last = history.last_training
+    since = None if last is None else gap(last, ds)
+    train = since is None or since >= drift.fallback_every_days
+    rule = f"meanwhile training every {drift.fallback_every_days} days"
+    when = "never trained yet" if since is None else f"last trained {since} days ago"
+    return DriftDecision("not_enough_data", train, f"{lacking}; {rule}, {when}", evidence)
+
+
+def _tests(
+    pooled: Sequence[DayCounts],
+    reference: Sequence[DayCounts],
+    alike: Sequence[DayCounts],
+    drift: DriftSettings,
+    seed: int,
+    *,
+    labels_final: bool,
+) -> list[DriftTest]:
+    ranked = pooled[0].rank_mean is not None
+    shares = RANKED_SHARES if ranked else SHARES
+    alpha = {name: share * drift.alpha for name, share in shares.items()}
+    score = score_test(pooled, alike, alpha["score"], seed)
+    tests = [] if score is None else [score]
+    if labels_final and ranked:
+        tests.append(rank_test(pooled, reference, alpha["rank"]))
+    elif labels_final:
+        tests.append(label_test(pooled, reference, alpha["label"]))
+        tests.append(calibration_test(pooled, reference, alpha["calibration"]))
+    return tests
+
+
+def _from_tests(
+    tests: Sequence[DriftTest], evidence: dict[str, Any], *, labels_final: bool
+) -> DriftDecision:
+    score = [test for test in tests if test.drifted and test.name == "score"]
+    label = [test for test in tests if test.drifted and test.name != "score"]
+    if label:
+        return DriftDecision("retrain", True, "; ".join(map(_sentence, label)), evidence)
+    if score and not labels_final:
+        reason = f"{_sentence(score[0])}; the labels are not final yet"
+        return DriftDecision("retrain", True, reason, evidence)
+    if score:
+        reason = f"{_sentence(score[0])}; the labels are as expected"
+        return DriftDecision("watch", False, reason, evidence)
+    if not tests:
+        return DriftDecision("not_enough_data", False, "no test could be made", evidence)
+    least = min(tests, key=lambda test: test.p)
+    return DriftDecision("skip", False, f"as usual: {_sentence(least)}", evidence)
+
+
+_NAMES = {
+    "score": "score divergence",
+    "label": "log(observed/expected clicks)",
+    "rank": "mean percentile rank of the positives",
+    "calibration": "calibration error beyond chance",
+}
+
+
+def _sentence(test: DriftTest) -> str:
+    return (
+        f"{_NAMES[test.name]} is {test.value:.4g}, normal {test.normal:.4g}, "
+        f"{'beyond' if test.drifted else 'within'} {test.threshold:.4g} "
+        f"(p {test.p:.2g}, {test.rows:,} rows, {test.days} reference days)"
+    )

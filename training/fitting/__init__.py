@@ -1,0 +1,1 @@
+"""From examples to weights: batches, losses, the Lightning module, warm start, checkpoints."""

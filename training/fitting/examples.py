@@ -1,0 +1,188 @@
+"""The rows that a candidate is trained on: new days, replay, and the time-last slice held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from conf.errors import TrainingError
+from conf.settings import TrainingSettings
+from feature_store.days import ordinal, shift
+from feature_store.lake import Lake
+from feature_store.tables import EXAMPLES
+from training.features.as_of import day_numbers, instants
+from training.features.reader import FeatureReader
+from training.features.rows import Float64, Int32, Int64, Rows, Side
+from training.fitting.loader import LabelledSource, Positives, SampledSource, Source
+from training.fitting.negatives import Proposal
+from training.scorers.schema import Schema
+
+MIN_ROWS = 2
+MAX_ROWS = 1_000_000
+"""Most new rows of one training; of more, the latest are taken."""
+
+DRAWS_PER_NEGATIVE = 8
+"""Items drawn for a day of a batch, per negative of the settings."""
+
+REPLAY_PER_NEW_ROW = 1
+"""Most replay rows per new row: with more, a change of the world takes weeks to be learned."""
+
+_REPLAY = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The days of a training."""
+
+    new_days: tuple[str, ...]
+    """Days after the parent's last training day with examples; all of them without a parent."""
+    first_day: str
+    last_day: str
+    """The day before the one that tests."""
+    warm: bool
+
+
+def plan_of(lake: Lake, ds: str, trained_until: str | None) -> Plan:
+    """The days to train on before `ds`, for a parent that knows days up to `trained_until`.
+
+    Raises:
+        TrainingError: there is no day with examples among them.
+    """
+    days = [d for d in lake.days(EXAMPLES) if d < ds and (not trained_until or d > trained_until)]
+    if not days:
+        since = f"after {trained_until} (its parent's last day) and " if trained_until else ""
+        raise TrainingError(
+            f"There is nothing to train on for {ds}: expected days {since}before {ds} in "
+            f"{EXAMPLES.key}, found none. Next: dayfold run the days before {ds}."
+        )
+    first = shift(trained_until, 1) if trained_until else days[0]
+    return Plan(tuple(days), first, shift(ds, -1), trained_until is not None)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows in the order of time, replayed ones first, with all that batches are made of."""
+
+    reader: FeatureReader
+    sampled: bool
+    leave_out_taken: bool
+    user: Side
+    context: Int32
+    item: Int32
+    items: Side | None
+    """The items' features; None where they are read per batch (`sampled`)."""
+    day: Int64
+    label: Float64
+    weight: Float64
+    replayed: np.ndarray
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.item)
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """Every array, in a fixed order."""
+        for side in (self.user, self.items):
+            if side is not None:
+                yield from (side.index, side.categorical, *side.multi, side.numeric, side.history)
+                yield from (part for part in (side.neighbours, side.affinity) if part is not None)
+        yield from (self.context, self.item, self.day, self.label, self.weight, self.replayed)
+
+
+def load_examples(lake: Lake, plan: Plan, settings: TrainingSettings) -> Examples:
+    """The new rows of `plan` and a replay sample, each with the features it had at its time.
+
+    Raises:
+        TrainingError: fewer than two rows.
+    """
+    new = _in_time_order(lake.read(EXAMPLES, plan.new_days))
+    new = new.slice(max(0, new.num_rows - MAX_ROWS))
+    most = min(settings.replay_rows, REPLAY_PER_NEW_ROW * new.num_rows) if plan.warm else 0
+    replay = _replay(lake, plan, settings, most)
+    rows = pa.concat_tables([replay, new])
+    if rows.num_rows < MIN_ROWS:
+        raise TrainingError(
+            f"There is nothing to train on: {EXAMPLES.key} has {rows.num_rows} rows from "
+            f"{plan.first_day} to {plan.last_day}, expected at least {MIN_ROWS}."
+        )
+    days = [*rows.column("ds").unique().to_pylist()]
+    reader = FeatureReader(lake, min(days), plan.last_day)
+    return _gathered(reader, lake, rows, np.arange(rows.num_rows) < replay.num_rows)
+
+
+def _gathered(reader: FeatureReader, lake: Lake, rows: pa.Table, replayed: np.ndarray) -> Examples:
+    sampled = lake.dataset.labels.kind == "sampled"
+    at, day = instants(rows.column("event_timestamp")), day_numbers(rows.column("event_ds"))
+    item = rows.column("item_index").to_numpy().astype(np.int32)
+    user = rows.column("user_index").to_numpy().astype(np.int32)
+    return Examples(
+        reader,
+        sampled,
+        lake.dataset.recommend.exclude_taken,
+        reader.users(user, at, day),
+        reader.context(rows),
+        item,
+        None if sampled else reader.items(item, at, day),
+        day,
+        rows.column("label").to_numpy(),
+        rows.column("weight").to_numpy(),
+        replayed,
+    )
+
+
+def _in_time_order(rows: pa.Table) -> pa.Table:
+    return rows.sort_by([("event_timestamp", "ascending"), ("example_id", "ascending")])
+
+
+def _replay(lake: Lake, plan: Plan, settings: TrainingSettings, most: int) -> pa.Table:
+    """At most `most` rows of the `replay_days` before the new ones, drawn by the seed."""
+    start = shift(plan.first_day, -settings.replay_days)
+    days = [d for d in lake.days(EXAMPLES) if start <= d < plan.first_day] if most else []
+    rows = _in_time_order(lake.read(EXAMPLES, days))
+    if rows.num_rows <= most:
+        return rows
+    generator = np.random.default_rng([settings.seed, ordinal(plan.first_day), _REPLAY])
+    drawn = generator.choice(rows.num_rows, most, replace=False)
+    return rows.take(np.sort(drawn))
+
+
+def sources_of(
+    examples: Examples, schema: Schema, settings: TrainingSettings, whole_lists: bool
+) -> tuple[Source, Source]:
+    """The rows to train on and the held-out ones: the last share of the new rows by time.
+
+    `whole_lists`: list a positive with all items drawn for its day, which costs a scorer with a dot
+    product nothing, not only with `settings.negatives` of them.
+    """
+    new = int((~examples.replayed).sum())
+    held_out = int(new * settings.validation_share)
+    cut = len(examples) - held_out
+    if cut < MIN_ROWS:
+        cut = len(examples)
+    if examples.items is not None:
+        rows = Rows(examples.user, examples.items, examples.context)
+        return tuple(  # type: ignore[return-value]
+            LabelledSource(rows.take(part), examples.label[part], examples.weight[part], schema)
+            for part in (slice(0, cut), slice(cut, None))
+        )
+    proposal = Proposal(examples.reader, np.unique(examples.day))
+    positives = Positives(
+        examples.user, examples.item, examples.context, examples.day, examples.weight
+    )
+    # an item that was not known when its day began could not have been recommended
+    known = proposal.contains(examples.item, examples.day)
+    return tuple(  # type: ignore[return-value]
+        SampledSource(
+            positives.take(np.flatnonzero(known[part]) + part.start),
+            examples.reader,
+            proposal,
+            schema,
+            DRAWS_PER_NEGATIVE * settings.negatives,
+            settings.negatives * (DRAWS_PER_NEGATIVE if whole_lists else 1),
+            examples.leave_out_taken,
+        )
+        for part in (slice(0, cut), slice(cut, len(examples)))
+    )

@@ -1,0 +1,235 @@
+"""A stream of ready batches whose order is a pure function of (seed, days, step).
+
+A killed run resumes by asking for the step it was at. Nothing is kept between batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.features.reader import FeatureReader
+from training.features.rows import Float64, Int32, Int64, Rows, Side
+from training.fitting.negatives import Proposal
+from training.scorers.batch import (
+    Batch,
+    SideTensors,
+    batch_of_rows,
+    context_tensor,
+    mask_ids,
+    side_tensors,
+)
+from training.scorers.schema import Schema
+
+BLOCK = 64
+"""Rows of one day that stay together in a batch and share the negatives drawn for that day."""
+
+_ITEM_BITS = 32
+_ORDER, _DRAWS = 0, 1
+
+
+class Source(Protocol):
+    """Examples from which batches are made."""
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+
+    def blocks(self, generator: np.random.Generator) -> list[Int64]:
+        """The examples' positions, shuffled, in blocks that are to stay together."""
+
+    def batch(self, chosen: Int64, generator: np.random.Generator) -> Batch:
+        """The batch of the examples at `chosen`."""
+
+
+@dataclass(frozen=True)
+class LabelledSource:
+    """Examples with a label 0 or 1 (`impressions`, `threshold`): one item each."""
+
+    rows: Rows
+    label: Float64
+    weight: Float64
+    schema: Schema
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+        return len(self.label)
+
+    def blocks(self, generator: np.random.Generator) -> list[Int64]:
+        """All examples in one block, shuffled."""
+        return [generator.permutation(len(self.label))]
+
+    def batch(self, chosen: Int64, generator: np.random.Generator) -> Batch:
+        """The batch of the examples at `chosen`; nothing is drawn."""
+        rows = self.rows.take(chosen)
+        return batch_of_rows(rows, self.schema, self.label[chosen], self.weight[chosen])
+
+
+@dataclass(frozen=True)
+class Positives:
+    """Positive events of a log without impressions."""
+
+    user: Side
+    item: Int32
+    context: Int32
+    day: Int64
+    weight: Float64
+
+    def take(self, rows: Int64 | np.ndarray | slice) -> Positives:
+        """The events that `rows` selects."""
+        return Positives(
+            self.user.take(rows),
+            self.item[rows],
+            self.context[rows],
+            self.day[rows],
+            self.weight[rows],
+        )
+
+
+@dataclass(frozen=True)
+class SampledSource:
+    """Positives, each listed with `negatives` items drawn from its day's catalogue.
+
+    `drawn` items are drawn for each day of a batch; each positive is listed with `negatives` of
+    them. Items are described as at the beginning of the day, as they are when lists are served.
+    """
+
+    positives: Positives
+    reader: FeatureReader
+    proposal: Proposal
+    schema: Schema
+    drawn: int
+    negatives: int
+    leave_out_taken: bool
+    """Whether drawn items that are in the user's history are left out of the list."""
+
+    def __len__(self) -> int:
+        """How many positives there are."""
+        return len(self.positives.item)
+
+    def blocks(self, generator: np.random.Generator) -> list[Int64]:
+        """Blocks of one day each, in random order."""
+        shuffled = generator.permutation(len(self))
+        by_day = shuffled[np.argsort(self.positives.day[shuffled], kind="stable")]
+        starts = np.flatnonzero(np.diff(self.positives.day[by_day])) + 1
+        blocks = [
+            day[first : first + BLOCK]
+            for day in np.split(by_day, starts)
+            for first in range(0, len(day), BLOCK)
+        ]
+        return [blocks[position] for position in generator.permutation(len(blocks))]
+
+    def batch(self, chosen: Int64, generator: np.random.Generator) -> Batch:
+        """The batch of the positives at `chosen`, with freshly drawn negatives."""
+        part = self.positives.take(chosen)
+        days, position = np.unique(part.day, return_inverse=True)
+        pool, log_expected = self.proposal.draw(days, self.drawn, generator)
+        listed = np.broadcast_to(np.arange(self.drawn), (len(chosen), self.drawn))
+        if self.negatives < self.drawn:
+            listed = generator.integers(0, self.drawn, (len(chosen), self.negatives))
+        keys = np.concatenate([_key(days[:, None], pool).ravel(), _key(part.day, part.item)])
+        distinct, inverse = np.unique(keys, return_inverse=True)
+        first = inverse[pool.size :, None]
+        negative = inverse[: pool.size].reshape(pool.shape)[position[:, None], listed]
+        left_out = negative == first
+        if self.leave_out_taken:
+            left_out |= np.take_along_axis(_taken(distinct, part), negative, axis=1)
+        expected = log_expected[position[:, None], listed] + np.log(listed.shape[1] / self.drawn)
+        correction = np.zeros((len(chosen), 1 + negative.shape[1]), dtype=np.float32)
+        correction[:, 1:] = np.where(left_out, -np.inf, -expected)
+        return Batch(
+            side_tensors(part.user, self.schema.user, self.schema.item.index.size),
+            self._items(distinct),
+            torch.from_numpy(np.concatenate([first, negative], axis=1)),
+            context_tensor(part.context, self.schema),
+            torch.ones(len(chosen)),
+            torch.from_numpy(part.weight.astype(np.float32)),
+            torch.from_numpy(correction),
+        )
+
+    def _items(self, keys: Int64) -> SideTensors:
+        """The items of (day, item) `keys`, as at the beginning of their day."""
+        days, item = keys >> _ITEM_BITS, (keys & ((1 << _ITEM_BITS) - 1)).astype(np.int32)
+        side = self.reader.items(item, self.reader.starts_of(days), days)
+        return side_tensors(side, self.schema.item, self.schema.item.index.size)
+
+
+def _key(day: Int64, item: Int32) -> Int64:
+    return (day << _ITEM_BITS) | item
+
+
+def _taken(keys: Int64, positives: Positives) -> NDArray[np.bool_]:
+    """(B, M) whether each of the (day, item) `keys` is in the row's user's history."""
+    taken = np.zeros((len(positives.item), len(keys)), dtype=np.bool_)
+    history = _key(positives.day[:, None], positives.user.history)
+    at = np.minimum(np.searchsorted(keys, history), len(keys) - 1)
+    row, place = np.nonzero(keys[at] == history)
+    taken[row, at[row, place]] = True
+    return taken
+
+
+@dataclass(frozen=True)
+class BatchStream:
+    """Batches of `passes` passes over a source, each in its own order; an iterable for Lightning.
+
+    Batches of a pass differ by at most one row in size. Each of `world` processes takes every
+    `world`-th row of a batch, beginning with its `rank`.
+    """
+
+    source: Source
+    batch_size: int
+    passes: int
+    seed: int
+    days: tuple[int, int]
+    """First and last day of the examples, days since 1970."""
+    unknown_masking: float = 0.0
+    shuffled: bool = True
+    first_step: int = 0
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Batches of one pass."""
+        return max(1, round(len(self.source) / self.batch_size)) if len(self.source) else 0
+
+    def __len__(self) -> int:
+        """Batches from `first_step` on."""
+        return self.steps_per_pass * self.passes - self.first_step
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches from `first_step` on."""
+        order, ordered = np.empty(0, dtype=np.int64), -1
+        for step in range(self.first_step, self.steps_per_pass * self.passes):
+            if step // self.steps_per_pass != ordered:
+                ordered = step // self.steps_per_pass
+                order = self._order(ordered)
+            yield self._batch(step, order)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of `step`, whatever was asked for before."""
+        return self._batch(step, self._order(step // self.steps_per_pass))
+
+    def rows_of(self, step: int) -> Int64:
+        """Positions in the source of the rows of `step`, of all processes."""
+        return self._rows_of(step, self._order(step // self.steps_per_pass))
+
+    def _rows_of(self, step: int, order: Int64) -> Int64:
+        position = step % self.steps_per_pass
+        bounds = np.linspace(0, len(order), self.steps_per_pass + 1).astype(np.int64)
+        return order[bounds[position] : bounds[position + 1]]
+
+    def _batch(self, step: int, order: Int64) -> Batch:
+        generator = np.random.default_rng([self.seed, *self.days, _DRAWS, step, self.rank])
+        batch = self.source.batch(self._rows_of(step, order)[self.rank :: self.world], generator)
+        return mask_ids(batch, self.unknown_masking, generator)
+
+    def _order(self, number: int) -> Int64:
+        if not self.shuffled:
+            return np.arange(len(self.source), dtype=np.int64)
+        generator = np.random.default_rng([self.seed, *self.days, _ORDER, number])
+        return np.concatenate(self.source.blocks(generator))

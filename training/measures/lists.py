@@ -1,0 +1,152 @@
+"""How well yesterday's published lists, and popularity, foresaw what users took today.
+
+What counts is a pair (user, item) of a positive event that happened on the day. The main figure is
+over pairs that are new to the user; late arrivals of earlier days are left out, because the list
+of the day was not the one that those users saw. All subjects are measured on the same pairs, and
+an item that nobody could have listed counts as a miss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_store.days import shift
+from feature_store.lake import Lake
+from feature_store.tables import RECOMMENDATIONS
+from training.measures.popularity import popular_decayed, popular_in_window
+from training.measures.positives import distinct_pairs, positions_in, positive_events, taken_by
+from training.scoring.metrics import Ints, Metric, mean_reciprocal_rank, ndcg_at_k, recall_at_k
+
+AT = 10
+"""Positions of a list that are looked at."""
+EVERYBODY = "*"
+"""The list of users without one of their own."""
+MISSED = 0
+"""Position of an item that is not in a list; real positions begin at 1."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Distinct pairs, as positions in the ids that occur in them."""
+
+    users: pa.Array
+    items: pa.Array
+    user: Ints
+    """(n,) positions in `users`."""
+    item: Ints
+    """(n,) positions in `items`."""
+
+    def __len__(self) -> int:
+        """How many pairs there are."""
+        return len(self.user)
+
+    def without(self, taken: pa.Table) -> Pairs:
+        """The pairs that are not among those of `taken` (user_id, item_id)."""
+        span = len(self.items) + 1
+        user = positions_in(taken.column("user_id"), self.users)
+        item = positions_in(taken.column("item_id"), self.items)
+        inside = (user >= 0) & (item >= 0)
+        new = ~np.isin(self.user * span + self.item, (user * span + item)[inside])
+        return replace(self, user=self.user[new], item=self.item[new])
+
+
+def measure_lists(lake: Lake, ds: str) -> list[Metric]:
+    """Recall, nDCG and reciprocal rank at 10 of the lists and of popularity, on the day's pairs.
+
+    Where items may be recommended again, a second set named `_all` is over every pair, and there
+    popularity does not leave out what a user already took.
+    """
+    today = _taken_today(lake, ds)
+    if not len(today):
+        return []
+    taken = taken_by(lake, shift(ds, -1), today.users)
+    new = today.without(taken)
+    subjects = {
+        "popularity_7d": popular_in_window(lake, ds),
+        "popularity_decayed": popular_decayed(lake, ds),
+    }
+    metrics = _metrics("lists", list_positions(lake, ds, new), new)
+    for subject, items in subjects.items():
+        metrics += _metrics(subject, popular_positions(items, new, taken), new)
+    if not lake.dataset.recommend.exclude_taken:
+        metrics += _metrics("lists", list_positions(lake, ds, today), today, "_all")
+        for subject, items in subjects.items():
+            positions = popular_positions(items, today, taken.slice(0, 0))
+            metrics += _metrics(subject, positions, today, "_all")
+    return metrics
+
+
+def list_positions(lake: Lake, ds: str, pairs: Pairs) -> Ints | None:
+    """(n,) position of each pair's item in its user's list (MISSED = not in it).
+
+    The lists are those of the last day before `ds` that has any; None where there is no such day.
+    """
+    days = [day for day in lake.days(RECOMMENDATIONS) if day < ds]
+    if not days:
+        return None
+    lists = lake.read(RECOMMENDATIONS, days[-1:], ["user_id", "item_id", "rank"])
+    owners = pc.unique(lists.column("user_id"))
+    owner = positions_in(pairs.users, owners)
+    owner = np.where(owner < 0, positions_in(pa.array([EVERYBODY]), owners), owner)[pairs.user]
+    item = positions_in(lists.column("item_id"), pairs.items)
+    key = positions_in(lists.column("user_id"), owners) * len(pairs.items) + item
+    rank = lists.column("rank").to_numpy()
+    key, rank = key[item >= 0], rank[item >= 0]
+    return _looked_up(owner * len(pairs.items) + pairs.item, key, rank)
+
+
+def popular_positions(popular: pa.Array, pairs: Pairs, taken: pa.Table) -> Ints:
+    """(n,) position of each pair's item among `popular` less what its user took (MISSED = none).
+
+    Args:
+        popular: item ids in descending popularity.
+        pairs: the pairs looked for.
+        taken: user_id, item_id of what is left out.
+    """
+    place = positions_in(pairs.items, popular)[pairs.item]
+    span = len(popular) + 1
+    taken_place = positions_in(taken.column("item_id"), popular)
+    taken_user = positions_in(taken.column("user_id"), pairs.users)
+    ranked = (taken_place >= 0) & (taken_user >= 0)
+    keys = np.sort(taken_user[ranked] * span + taken_place[ranked])
+    ahead = np.searchsorted(keys, pairs.user * span + place) - np.searchsorted(
+        keys, pairs.user * span
+    )
+    return np.where(place < 0, MISSED, place - ahead + 1)
+
+
+def _looked_up(wanted: Ints, keys: Ints, values: Ints) -> Ints:
+    """The value at each wanted key, 0 where there is none."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=np.int64)
+    order = np.argsort(keys)
+    at = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
+    return np.where(keys[order][at] == wanted, values[order][at], 0).astype(np.int64)
+
+
+def _taken_today(lake: Lake, ds: str) -> Pairs:
+    events = positive_events(lake, [ds], ["user_id", "item_id", "event_ds"])
+    today = events.filter(pc.greater_equal(events.column("event_ds").cast(pa.string()), ds))
+    pairs = distinct_pairs(today)
+    users, items = pc.unique(pairs.column("user_id")), pc.unique(pairs.column("item_id"))
+    user = positions_in(pairs.column("user_id"), users)
+    return Pairs(users, items, user, positions_in(pairs.column("item_id"), items))
+
+
+def _metrics(subject: str, positions: Ints | None, pairs: Pairs, suffix: str = "") -> list[Metric]:
+    if positions is None or not len(pairs):
+        return []
+    relevant = np.bincount(pairs.user, minlength=len(pairs.users))
+    hits = np.zeros((len(pairs.users), AT), dtype=np.bool_)
+    found = (positions != MISSED) & (positions <= AT)
+    hits[pairs.user[found], positions[found] - 1] = True
+    values = {
+        "recall_at_10": (recall_at_k(hits, relevant, AT), len(pairs)),
+        "ndcg_at_10": (ndcg_at_k(hits, relevant, AT), int((relevant > 0).sum())),
+        "mrr_at_10": (mean_reciprocal_rank(hits, relevant), int((relevant > 0).sum())),
+    }
+    return [Metric(subject, name + suffix, value, n) for name, (value, n) in values.items()]

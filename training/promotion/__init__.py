@@ -1,0 +1,1 @@
+"""From candidate to champion: paired comparison, the gate, and the versions that it admits."""

@@ -1,0 +1,156 @@
+"""The day's candidates as the gate sees them: read from the lake, aligned on the same examples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.settings import Settings
+from feature_store.lake import Lake
+from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EXAMPLES, SCORES
+from training.promotion.gate import Scored
+from training.scoring.metrics import log_losses, logit_of
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One scorer trained that day."""
+
+    scorer: str
+    run_id: str
+    parent_version: int
+    first_day: str
+    last_day: str
+    directory: Path
+    """Its checkpoint."""
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The scores of all candidates and of the champion on the same examples, ordered by id."""
+
+    scored: list[Scored]
+    champion_logits: Floats | None
+    logits: dict[str, Floats]
+    """Of each candidate."""
+
+
+def candidates_of(lake: Lake, settings: Settings, ds: str) -> list[Candidate]:
+    """The candidates of `ds` whose scorer is enabled, in the order of `training.scorers`."""
+    rows = {row["scorer"]: row for row in lake.read(CANDIDATES, [ds]).to_pylist()}
+    return [
+        Candidate(
+            scorer=name,
+            run_id=rows[name]["run_id"],
+            parent_version=rows[name]["parent_version"],
+            first_day=rows[name]["first_day"],
+            last_day=rows[name]["last_day"],
+            directory=settings.path(settings.home) / rows[name]["directory"],
+            evidence=json.loads(rows[name]["evidence"]),
+        )
+        for name in settings.training.scorers
+        if name in rows
+    ]
+
+
+def aligned_scores(
+    lake: Lake, ds: str, scorers: list[str], *, has_champion: bool, half_life_days: int
+) -> Aligned:
+    """The scores of `scorers` and of the champion on the examples that all of them scored."""
+    rows = lake.read(CANDIDATE_SCORES, [ds])
+    tables = {
+        name: rows.filter(pc.equal(rows.column("scorer"), name)).sort_by("example_id")
+        for name in scorers
+    }
+    champion = lake.read(SCORES, [ds]).sort_by("example_id") if has_champion else None
+    common = _common([*tables.values(), *([champion] if champion is not None else [])])
+    tables = {name: _only(table, common) for name, table in tables.items()}
+    champion = None if champion is None else _only(champion, common)
+    if lake.dataset.labels.kind == "sampled":
+        baseline = (
+            _popularity_losses(lake, ds, common, half_life_days)
+            if champion is None
+            else np.full(len(common), 0.5)
+        )
+        scored = [_by_rank(name, table, champion, baseline) for name, table in tables.items()]
+    else:
+        scored = [_by_log_loss(name, table, champion) for name, table in tables.items()]
+    return Aligned(
+        scored,
+        None if champion is None else _numbers(champion, "logit"),
+        {name: _numbers(table, "logit") for name, table in tables.items()},
+    )
+
+
+def _by_log_loss(name: str, table: pa.Table, champion: pa.Table | None) -> Scored:
+    labels, logits = _numbers(table, "label"), _numbers(table, "logit")
+    head = _numbers(table, "head_logit")
+    has_head = bool(len(head)) and not np.isnan(head).any()
+    serving = None if champion is None else _numbers(champion, "logit")
+    rate = float(np.clip(labels.mean(), 1e-6, 1 - 1e-6)) if len(labels) else 0.5
+    return Scored(
+        scorer=name,
+        user=table.column("user_index").to_numpy(),
+        loss=log_losses(logits, labels),
+        baseline_loss=log_losses(np.full(len(labels), logit_of(rate)), labels),
+        head_loss=log_losses(head, labels) if has_head else None,
+        champion_loss=None if serving is None else log_losses(serving, labels),
+        logits=logits,
+        labels=labels,
+        reference_logits=head if has_head else serving,
+    )
+
+
+def _by_rank(name: str, table: pa.Table, champion: pa.Table | None, baseline: Floats) -> Scored:
+    """Losses are 1 - percentile rank, of the positives whose item was known."""
+    loss = 1 - _numbers(table, "percentile_rank")
+    head = 1 - _numbers(table, "head_percentile_rank")
+    serving = None if champion is None else 1 - _numbers(champion, "percentile_rank")
+    known = ~np.isnan(loss) & ~np.isnan(baseline)
+    return Scored(
+        scorer=name,
+        user=table.column("user_index").to_numpy()[known],
+        loss=loss[known],
+        baseline_loss=baseline[known],
+        head_loss=None if np.isnan(head[known]).any() or not known.any() else head[known],
+        champion_loss=None if serving is None else serving[known],
+    )
+
+
+def _popularity_losses(lake: Lake, ds: str, ids: pa.Array, half_life_days: int) -> Floats:
+    """1 - percentile rank of each example's item by decayed popularity, (n,)."""
+    from training.features.reader import FeatureReader
+    from training.scoring.catalogue_ranks import popularity_percentile_ranks
+
+    examples = _only(lake.read(EXAMPLES, [ds]).sort_by("example_id"), ids)
+    if not examples.num_rows:
+        return np.empty(0)
+    ranks = popularity_percentile_ranks(FeatureReader(lake, ds, ds), examples, half_life_days)
+    return np.asarray(1 - ranks)
+
+
+def _common(tables: list[pa.Table]) -> pa.Array:
+    """The example ids that are in every table, ascending."""
+    ids = tables[0].column("example_id")
+    for table in tables[1:]:
+        ids = ids.filter(pc.is_in(ids, value_set=table.column("example_id")))
+    return ids.combine_chunks()
+
+
+def _only(table: pa.Table, ids: pa.Array) -> pa.Table:
+    return table.filter(pc.is_in(table.column("example_id"), value_set=ids))
+
+
+def _numbers(table: pa.Table, column: str) -> Floats:
+    """A column as floats, (n,); null = NaN."""
+    return np.asarray(table.column(column).to_numpy(), dtype=np.float64)

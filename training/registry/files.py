@@ -1,0 +1,114 @@
+"""What the registry needs besides MLflow: files, one process at a time, a quiet import."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from conf.errors import RegistryError
+
+INPUTS: list[dict[str, object]] = [
+    {"name": "user_id", "type": "string"},
+    {"name": "top_n", "type": "long", "required": False},
+]
+"""Columns that a version is asked with (see `training.registry.bundle.Bundle.predict`)."""
+OUTPUTS: list[dict[str, object]] = [
+    {"name": "user_id", "type": "string"},
+    {"name": "rank", "type": "long"},
+    {"name": "item_id", "type": "string"},
+    {"name": "score", "type": "double"},
+    {"name": "version", "type": "string"},
+]
+"""Columns of its answer."""
+
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+def local_path(uri: str) -> Path | None:
+    """The folder that `uri` names on this machine's file system, or None if it is elsewhere."""
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(url2pathname(parsed.path))
+    return Path(uri) if not parsed.scheme else None
+
+
+def as_uri(location: str) -> str:
+    """`location` as a URI: paths become absolute file URIs."""
+    return location if urlparse(location).scheme else Path(location).absolute().as_uri()
+
+
+def composite_in(model: Path, what: str) -> Path:
+    """The composite's folder within the saved model `model`.
+
+    Raises:
+        RegistryError: it holds none.
+    """
+    found = sorted(model.glob("data/*/composite.json"))
+    if not found:
+        raise RegistryError(
+            f"{what} has no files: expected a composite under {model}. "
+            f"Restore the folder, or begin again with `dayfold demo --fresh`."
+        )
+    return found[0].parent
+
+
+def fetched_once(folder: Path, fetch: Callable[[Path], None]) -> Path:
+    """The saved model within `folder`, which `fetch` fills if it is not there yet."""
+    if not folder.exists():
+        fetching = folder.with_name(f"{folder.name}.{os.getpid()}")
+        fetching.mkdir(parents=True, exist_ok=True)
+        fetch(fetching)
+        with contextlib.suppress(OSError):  # another process was faster
+            fetching.rename(folder)
+    return next(p for p in (folder, *sorted(folder.iterdir())) if (p / "MLmodel").exists())
+
+
+def check_lake(what: str, found: str | None, expected: str) -> None:
+    """Pass if `what` belongs to the lake `expected`.
+
+    Raises:
+        RegistryError: it belongs to another one.
+    """
+    if found != expected:
+        raise RegistryError(
+            f"The {what} belongs to the lake {found}, expected {expected}: the lake was replaced, "
+            f"or two lakes share a registry. Next: `dayfold demo --fresh`, or another home: "
+            f"DAYFOLD__HOME=<folder>."
+        )
+
+
+@contextlib.contextmanager
+def one_at_a_time(home: Path) -> Iterator[None]:
+    """Hold the registry's lock of this machine: find-or-create in one process at a time."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "registry.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Within it MLflow is imported as we want it, without its own libraries' deprecations."""
+    for variable, value in _ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    for logger in ("mlflow", "alembic"):
+        logging.getLogger(logger).setLevel(logging.ERROR)

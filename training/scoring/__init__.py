@@ -1,0 +1,1 @@
+"""A model's scores: retriever and ranker as one composite, ranks in the catalogue, metrics."""

@@ -1,0 +1,125 @@
+"""Step `train`: warm-starts a scorer from its parent on the days before `ds`, plus replay."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from conf.errors import TrainingError
+from feature_store.step import StepContext, StepResult
+from feature_store.tables import CANDIDATES, EXAMPLES
+from training.fitting.candidate import Candidate, train_candidate
+from training.fitting.checkpoint import save_scorer, scorer_name
+from training.registry.champion import standing_before
+from training.registry.registry import Registry
+
+
+def run(context: StepContext) -> StepResult:
+    """Train `context.scorer` for `context.ds`, write its checkpoint and its candidates row.
+
+    Raises:
+        TrainingError: nothing to train on, or the loss is not finite.
+        RegistryError: the parent's version is not in the registry.
+    """
+    scorer, ds = context.scorer, context.ds
+    if scorer is None:
+        raise TrainingError("Step train needs a scorer. Next: dayfold step train --scorer NAME.")
+    registry = Registry(context.settings, context.lake.id)
+    standing = standing_before(context.lake, ds)
+    version = standing.heads.get(scorer, 0) if standing else 0
+    parent = _part_of(registry.version_directory(version), scorer) if version else None
+    started = time.monotonic()
+    candidate = train_candidate(
+        context.lake, context.settings.training, scorer, ds, parent, version
+    )
+    seconds = time.monotonic() - started
+    directory = Path("candidates") / context.dataset.name / ds / scorer
+    save_scorer(Path(context.settings.home).absolute() / directory, candidate.checkpoint)
+    run_id = registry.scorer_run(ds, scorer)
+    _log(registry, run_id, context, candidate, seconds)
+    rows = _row(candidate, run_id, directory)
+    lineage = {"step": "train", "ds": ds, "scorer": scorer, "input_hash": candidate.input_hash}
+    context.lake.replace(CANDIDATES, {"ds": ds, "scorer": scorer}, rows, lineage)
+    return StepResult(_summary(candidate, seconds), {"scorer": scorer, "run_id": run_id})
+
+
+def _part_of(directory: Path, scorer: str) -> Path:
+    """The part of a composite that holds `scorer`."""
+    for part in ("ranker", "retriever"):
+        if scorer_name(directory / part) == scorer:
+            return directory / part
+    raise TrainingError(
+        f"{directory} is the head of {scorer!r} but neither its ranker nor its retriever is one: "
+        "the promotion ledger and the registry differ. Next: dayfold status."
+    )
+
+
+def _row(candidate: Candidate, run_id: str, directory: Path) -> pa.Table:
+    checkpoint = candidate.checkpoint
+    trained = checkpoint.training
+    evidence = {
+        "validation_losses": candidate.validation_losses,
+        "best_pass": candidate.best_pass,
+        "steps": len(candidate.training_losses),
+        "vocabulary_sizes": checkpoint.net.schema.sizes(),
+        "fresh_because": candidate.fresh_because,
+        "input_hash": candidate.input_hash,
+    }
+    return pa.table(
+        {
+            "run_id": [run_id],
+            "parent_version": pa.array([trained.parent_version], pa.int32()),
+            "first_day": [trained.first_day],
+            "last_day": [trained.last_day],
+            "rows": [trained.rows],
+            "replay_rows": [trained.replay_rows],
+            "directory": [directory.as_posix()],
+            "evidence": [json.dumps(evidence, sort_keys=True)],
+        }
+    )
+
+
+def _log(
+    registry: Registry, run_id: str, context: StepContext, candidate: Candidate, seconds: float
+) -> None:
+    checkpoint = candidate.checkpoint
+    trained = checkpoint.training
+    registry.log(
+        run_id,
+        params={
+            **{f"training.{k}": v for k, v in context.settings.training.model_dump().items()},
+            "parent_version": trained.parent_version,
+            "first_day": trained.first_day,
+            "last_day": trained.last_day,
+            "vocabulary_day": checkpoint.net.schema.day,
+            "input_table": f"{EXAMPLES.key}@{context.lake.version(EXAMPLES)}",
+            "input_hash": candidate.input_hash,
+        },
+        metrics={
+            "rows": trained.rows,
+            "replay_rows": trained.replay_rows,
+            "best_pass": candidate.best_pass,
+            "train_seconds": seconds,
+            "parameters": sum(p.numel() for p in checkpoint.net.parameters()),
+        },
+        series={
+            "train_loss": candidate.training_losses,
+            "validation_loss": candidate.validation_losses,
+        },
+    )
+
+
+def _summary(candidate: Candidate, seconds: float) -> str:
+    trained = candidate.checkpoint.training
+    start = f"from version {trained.parent_version}" if trained.parent_version else "without parent"
+    if candidate.fresh_because:
+        start = f"afresh ({'; '.join(candidate.fresh_because)})"
+    losses = candidate.validation_losses
+    loss = f", validation loss {losses[candidate.best_pass - 1]:.4f}" if losses else ""
+    return (
+        f"{candidate.checkpoint.name} {start}: {trained.rows} rows of {trained.first_day} to "
+        f"{trained.last_day}, {trained.replay_rows} replayed{loss}, {seconds:.1f} s"
+    )
