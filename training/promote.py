@@ -25,6 +25,7 @@ from training.drift.score_map import quantile_map
 from training.promotion.assemble import Assembly, find_retriever
 from training.promotion.candidates import Aligned, Candidate, aligned_scores, candidates_of
 from training.promotion.gate import GateDecision, decide
+from training.promotion.score_scale import same_rows_logits
 from training.registry.champion import Standing, standing_before
 from training.registry.registry import Registry
 
@@ -58,7 +59,7 @@ def run(context: StepContext) -> StepResult:
         _write_promotion(lake, ds, outcome, "intent")
     _move_aliases(registry, ds, outcome, versions)
     _write_gates(lake, ds, decisions, versions)
-    _write_score_map(lake, ds, outcome, aligned)
+    _write_score_map(context, outcome, aligned)
     _write_promotion(lake, ds, outcome, "done")
     return _result(outcome)
 
@@ -235,12 +236,16 @@ def _write_gates(
     _replace(lake, GATES, ds, rows)
 
 
-def _write_score_map(lake: Lake, ds: str, outcome: Outcome, aligned: Aligned | None) -> None:
+def _write_score_map(context: StepContext, outcome: Outcome, aligned: Aligned | None) -> None:
     """The map from the replaced champion's scores to the new one's, on the rows of the day."""
+    ds = context.ds
     rows: list[dict[str, object]] = []
     before, after = outcome.before, outcome.after
-    if outcome.promoted and before and after and aligned and aligned.champion_logits is not None:
-        mapped = quantile_map(aligned.champion_logits, aligned.logits[after.scorer])
+    logits = None
+    if outcome.promoted and before and after and aligned:
+        logits = same_rows_logits(context, aligned, before.version, after.version, after.scorer)
+    if before and after and logits:
+        mapped = quantile_map(*logits)
         rows = [
             {
                 "ds": ds,
@@ -251,7 +256,7 @@ def _write_score_map(lake: Lake, ds: str, outcome: Outcome, aligned: Aligned | N
             }
             for position, logit in enumerate(np.asarray(mapped))
         ]
-    _replace(lake, SCORE_MAPS, ds, rows)
+    _replace(context.lake, SCORE_MAPS, ds, rows)
 
 
 def _replace(lake: Lake, table: Table, ds: str, rows: list[dict[str, object]]) -> None:

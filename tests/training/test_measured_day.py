@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -40,7 +41,12 @@ from feature_store.tables import (
 from tests.training.home_fixture import fresh_home
 from tests.training.lake_fixture import FIRST_DAY, LINEAGE, small_dataset
 from training import evaluate, promote, recommend, score_day, train
+from training.measures.sketch import BINS, bin_edges
+from training.promotion.candidates import Aligned
+from training.promotion.score_scale import same_rows_logits
+from training.registry.bundle import Bundle
 from training.registry.champion import standing_after
+from training.registry.registry import Registry
 from training.scoring.metrics import auc, log_loss, logit_of, sigmoid
 
 TRAINED = "2026-01-09"
@@ -158,6 +164,51 @@ def test_sampled_sketches_hold_ten_drawn_negatives_per_positive(
     ranks = home.lake.read(SCORES, [SCORED]).column("percentile_rank")
     found = home.metrics(SCORED)["champion.mean_percentile_rank"]
     assert found == (pytest.approx(pc.mean(ranks).as_py()), positives - ranks.null_count)
+
+
+def test_two_champions_are_compared_on_the_rows_that_the_sketch_counts(
+    promoted: Callable[[str], Home],
+) -> None:
+    home = promoted("sampled")
+    standing = standing_after(home.lake, TRAINED)
+    assert standing is not None
+    other = next(version for version in standing.heads.values() if version != standing.version)
+    aligned = Aligned([], {}, np.zeros(1))
+    logits = same_rows_logits(home.context(SCORED), aligned, standing.version, other, "two_tower")
+    assert logits is not None
+    old, new = logits
+    sketch = home.lake.read(SKETCHES, [SCORED])
+    everything = sketch.filter(pc.equal(sketch.column("slice"), "all"))
+    counts = np.zeros(BINS)
+    counts[everything.column("bin").to_numpy()] = everything.column("n").to_numpy()
+    assert np.histogram(old, bin_edges())[0].tolist() == counts.tolist()
+    assert len(new) == len(old)
+    assert not np.array_equal(old, new)
+
+
+@pytest.mark.parametrize("kind", ["impressions", "sampled"])
+def test_what_is_served_gives_the_scores_that_were_published(
+    promoted: Callable[[str], Home], kind: str
+) -> None:
+    home = promoted(kind)
+    standing = standing_after(home.lake, TRAINED)
+    assert standing is not None
+    registry = Registry(home.settings, home.lake.id)
+    bundle = Bundle(registry.version_directory(standing.version), str(standing.version))
+    published = {
+        (row["user_id"], row["item_id"]): row["score"]
+        for row in home.rows(RECOMMENDATIONS, TRAINED)
+        if row["source"] == "model"
+    }
+    users = sorted({user for user, _ in published})
+    served = bundle.predict(pd.DataFrame({"user_id": users, "top_n": 50}))
+    compared = [
+        (row.score, published[row.user_id, row.item_id])
+        for row in served.itertuples()
+        if (row.user_id, row.item_id) in published
+    ]
+    assert len(compared) >= len(published) / 2 > 0
+    np.testing.assert_allclose(*zip(*compared, strict=True), rtol=1e-4, atol=1e-4)
 
 
 def test_a_day_without_a_champion_has_only_baselines(promoted: Callable[[str], Home]) -> None:
