@@ -106,7 +106,7 @@ class RecommendSettings(_Frozen):
 
     recall_k: Annotated[PositiveInt, Field(le=10_000)] = 100
     top_n: Annotated[PositiveInt, Field(le=1_000)] = 10
-    active_days: PositiveInt = 28
+    active_days: PositiveInt = 90
     """Lists are made for users with an event in this many last days."""
     popularity_half_life_days: Literal[1, 7, 30] = 1
     """Half-life of the decayed popularity that tops lists up and serves cold users."""

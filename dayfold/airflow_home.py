@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from conf.errors import DayfoldError
@@ -47,6 +48,13 @@ def prepare(home: Path) -> None:
     if done.returncode != 0:
         raise DayfoldError(f"Airflow's database could not be made:\n{done.stderr[-2000:]}")
     marker.touch()
+
+
+def run_airflow(home: Path, arguments: Sequence[str]) -> int:
+    """Run Airflow's command line on the database under `home`; its exit code."""
+    prepare(home)
+    command = [sys.executable, "-m", "airflow", *arguments]
+    return subprocess.run(command, check=False).returncode  # noqa: S603
 
 
 def _secret(path: Path) -> str:

@@ -237,6 +237,15 @@ def ui(
     serve(open_workplace(), mlflow_port, airflow_port)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def airflow(context: typer.Context) -> None:
+    """Airflow's own command line on this home's database: `dayfold airflow dags list`."""
+    from dayfold.airflow_home import run_airflow
+    from dayfold.workplace import open_workplace
+
+    raise typer.Exit(run_airflow(open_workplace().home, context.args))
+
+
 @app.command()
 def setup() -> None:
     """Make the databases and the key under .dayfold/ (`make setup` does it)."""

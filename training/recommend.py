@@ -3,7 +3,8 @@
 For every user with an event in the last `active_days`: the retriever's top K over the items that
 are valid when the day ends, without those that the user already took (where the dataset says so);
 the ranker's logits of these; what lies above the base rate; at most `category_cap` of a category;
-the best N, topped up from decayed popularity. The list `*` is decayed popularity alone.
+the best N, topped up from decayed popularity. The list `*`, for whoever has none, is that of a user
+of whom nothing is known.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ from training.scoring.slate import Entries, ListRules, lists_of
 
 BASE_RATE_DAYS = 7
 """Days of final labels that give the base rate."""
+UNKNOWN = 0
+"""The user of whom nothing is known; the first of a market, its list is everybody else's."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +60,19 @@ def run(context: StepContext) -> StepResult:
     standing = standing_after(lake, ds)
     composite = load_version(lake, context.settings, standing.version) if standing else None
     reader = FeatureReader(lake, ds, ds)
-    users = active_users(lake, ds, settings.active_days)
+    users = np.concatenate([[UNKNOWN], active_users(lake, ds, settings.active_days)]).astype(
+        np.int32
+    )
     catalogue = np.sort(reader.catalogue(*reader.at_end_of(ds)))
     names = _names(lake, ds, users, catalogue)
     market = Market(users, catalogue, _taken(lake, ds, names))
     popular = popular_first(reader, catalogue, ds, settings.popularity_half_life_days)
     rules = list_rules(reader, catalogue, ds, settings, context.dataset)
     lists = _lists(context, composite, reader, market, popular, rules)
-    everybody = lists_of(_no_entries(), _NO_KEYS, popular, 1, len(catalogue), rules)
     version = composite.version if composite else 0
-    rows = pa.concat_tables(
-        [
-            list_rows(everybody, pa.array([EVERYBODY]), names.items, version),
-            list_rows(lists, names.users, names.items, version),
-        ]
-    )
+    rows = list_rows(lists, names.users, names.items, version)
     lake.replace(RECOMMENDATIONS, {"ds": ds}, rows, {"step": "recommend", "ds": ds})
-    return _result(composite, len(users), lists, len(catalogue))
+    return _result(composite, len(users) - 1, lists, len(catalogue))
 
 
 def active_users(lake: Lake, ds: str, active_days: int) -> Int32:
@@ -185,7 +184,8 @@ def _names(lake: Lake, ds: str, users: Int32, catalogue: Int32) -> Names:
         at = pc.index_in(pa.array(ids, pa.int32()), value_set=rows.column("id").combine_chunks())
         return rows.column("value").combine_chunks().take(at)
 
-    return Names(values("user_id", users), values("item_id", catalogue))
+    known = values("user_id", users[1:])
+    return Names(pa.concat_arrays([pa.array([EVERYBODY]), known]), values("item_id", catalogue))
 
 
 def _taken(lake: Lake, ds: str, names: Names) -> Ints:

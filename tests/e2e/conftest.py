@@ -17,6 +17,7 @@ from feature_store.lake import Lake
 
 DAYFOLD = str(Path(sys.executable).parent / "dayfold")
 HISTORY_FROM, FIRST, LAST = "2026-01-01", "2026-01-31", "2026-02-02"
+SIZE = ("--users", "300", "--items", "120", "--seed", "3", "--drift", "2026-02-01:ctr:-1.0")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """History of 30 days, then three days through `dag.test()`, the second of them drifted."""
     shop = Shop(tmp_path_factory.mktemp("shop"))
     span = ("--from", HISTORY_FROM, "--to", LAST)
-    size = ("--users", "300", "--items", "120", "--seed", "3", "--drift", "2026-02-01:ctr:-1.0")
-    shop.run("simulate", "--raw", str(shop.raw), *span, *size)
+    shop.run("simulate", "--raw", str(shop.raw), *span, *SIZE)
     shop.run("run", "--history-from", HISTORY_FROM, "--from", FIRST, "--to", LAST)
     return shop

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,9 +20,9 @@ from feature_store.tables import (
     STEP_RUNS,
     TABLES,
     VOCABULARIES,
-    Table,
 )
 from tests.e2e.conftest import FIRST, HISTORY_FROM, LAST, Shop
+from tests.e2e.same_rows import assert_same_rows, rows_of
 
 pytestmark = [pytest.mark.spark, pytest.mark.airflow]
 DAYS = list(days_between(FIRST, LAST))
@@ -117,13 +115,13 @@ COMPARED = [table for table in TABLES if table not in (STEP_RUNS, LEDGER)]
 @pytest.mark.slow
 def test_running_a_finished_day_again_changes_no_row_and_registers_nothing(shop: Shop) -> None:
     for ds in (FIRST, LAST):
-        before = {table.key: _rows(shop, table, ds) for table in COMPARED}
+        before = {table.key: rows_of(shop, table, ds) for table in COMPARED}
         champion = shop.lake.read(PROMOTIONS, [LAST]).to_pylist()
         versions = _registered(shop)
         again = shop.run("run", "--from", ds, "--to", ds, "--force")
         assert "ok" in again.stdout
         for table in COMPARED:
-            _assert_same_rows(table, before[table.key], _rows(shop, table, ds))
+            assert_same_rows(table, before[table.key], rows_of(shop, table, ds))
         assert shop.lake.read(PROMOTIONS, [LAST]).to_pylist() == champion
         assert _registered(shop) == versions
 
@@ -158,33 +156,6 @@ def _lines(path: Any) -> list[bytes]:
 
     lines = gzip.decompress(path.read_bytes()).split(b"\n")
     return lines[:-1] if lines[-1] == b"" else lines
-
-
-def _rows(shop: Shop, table: Table, ds: str) -> list[dict[str, Any]]:
-    rows = shop.lake.read(table, [ds]).to_pylist()
-    return sorted(rows, key=lambda row: json.dumps(row, default=str, sort_keys=True))
-
-
-def _assert_same_rows(
-    table: Table, before: list[dict[str, Any]], after: list[dict[str, Any]]
-) -> None:
-    assert len(before) == len(after), table.key
-    floats = [c.name for c in table.columns if c.type == "double"]
-    exact = [{k: v for k, v in row.items() if k not in floats} for row in before]
-    keyed = {
-        json.dumps(e, default=str, sort_keys=True): row
-        for e, row in zip(exact, before, strict=True)
-    }
-    for row in after:
-        key = json.dumps(
-            {k: v for k, v in row.items() if k not in floats}, default=str, sort_keys=True
-        )
-        assert key in keyed, (table.key, row)
-        old = [keyed[key][name] for name in floats]
-        new = [row[name] for name in floats]
-        np.testing.assert_allclose(
-            np.array(new, float), np.array(old, float), rtol=1e-9, atol=1e-9, err_msg=table.key
-        )
 
 
 def _registered(shop: Shop) -> list[tuple[Any, ...]]:

@@ -24,7 +24,7 @@ from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import USER_STATS, VOCABULARIES
 from training.features.rows import Side
-from training.scoring.catalogue_ranks import crossed
+from training.scoring.catalogue_ranks import neutral_context
 from training.scoring.composite import Composite, load_composite
 
 DEFAULT_TOP_N = 10
@@ -125,8 +125,8 @@ class Bundle:
         user = self._user(user_id)
         recalled = self._composite.retriever.user_vectors(user) @ self._item_vectors.T
         best = np.argsort(-recalled[0], kind="stable")[: max(10 * top_n, 100)]
-        items = self._items.take(best)
-        scores = self._composite.ranker.logits(crossed(user, items, self._day, self._dataset))
+        context = neutral_context(1, self._day, self._dataset)
+        scores = self._composite.ranker.list_logits(user, self._items, best[None], context)[0]
         order = np.argsort(-scores, kind="stable")[:top_n]
         return pd.DataFrame(
             {

@@ -99,6 +99,23 @@ def batch_of_rows(
     )
 
 
+def batch_of_lists(
+    users: Side, items: Side, listed: NDArray[np.int64], context: NDArray[np.int32], schema: Schema
+) -> Batch:
+    """Each of `users` with the items at its row of positions `listed` (B, P), in its context."""
+    distinct, pair = np.unique(listed, return_inverse=True)
+    known = schema.item.index.size
+    return Batch(
+        side_tensors(users, schema.user, known),
+        side_tensors(items.take(distinct), schema.item, known),
+        torch.from_numpy(pair.reshape(listed.shape)),
+        context_tensor(context, schema),
+        torch.zeros(len(users)),
+        torch.ones(len(users)),
+        torch.zeros(listed.shape),
+    )
+
+
 def mask_ids(batch: Batch, share: float, generator: np.random.Generator) -> Batch:
     """`batch` with a random `share` of its ids read as unknown, so that row 0 is trained."""
     if share == 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conf.errors import TrainingError
-from training.features.rows import Float32, Float64, Rows, Side
+from training.features.rows import Float32, Float64, Int32, Int64, Rows, Side
 
 if TYPE_CHECKING:
     from training.scorers import ScorerNet
@@ -44,6 +44,30 @@ class TrainedScorer:
             for start in range(0, len(rows), _ROWS_AT_ONCE):
                 batch = batch_of_rows(rows.take(slice(start, start + _ROWS_AT_ONCE)), self.schema)
                 parts.append(self.net(batch)[:, 0].double().numpy())
+        return np.concatenate(parts)
+
+    def list_logits(self, users: Side, items: Side, listed: Int64, context: Int32) -> Float64:
+        """(U, P) logits of each user's list of items; a user's side is computed once for all P.
+
+        Args:
+            users: U users.
+            items: of which the lists are made.
+            listed: (U, P) positions in `items`.
+            context: (U, X).
+        """
+        import torch
+
+        from training.scorers.batch import batch_of_lists
+
+        parts = [np.empty((0, listed.shape[1]))]
+        step = max(1, _ROWS_AT_ONCE // max(listed.shape[1], 1))
+        with torch.inference_mode():
+            for start in range(0, len(users) if listed.shape[1] else 0, step):
+                part = slice(start, start + step)
+                batch = batch_of_lists(
+                    users.take(part), items, listed[part], context[part], self.schema
+                )
+                parts.append(self.net(batch).double().numpy())
         return np.concatenate(parts)
 
     def user_vectors(self, users: Side) -> Float32:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from conf.dataset import DatasetConfig
 from feature_store.tables import HALF_LIVES_DAYS, MISSING
 from training.features.as_of import day_numbers
-from training.features.rows import Float32, Instants, Int32, Int64, Rows, Side
+from training.features.rows import Float32, Instants, Int32, Int64, Side
 from training.scoring.metrics import Floats, percentile_rank
 from training.scoring.slate import top_k
 
@@ -153,9 +153,8 @@ def catalogue_scores(
             yield start, scores
             continue
         recalled = top_k(scores, cascade.recall_k)
-        user = np.repeat(np.arange(len(part)), recalled.shape[1])
-        rows = paired(part, items, user, recalled.ravel(), day, dataset)
-        logits = cascade.ranker.logits(rows).reshape(recalled.shape)
+        context = neutral_context(len(part), day, dataset)
+        logits = cascade.ranker.list_logits(part, items, recalled, context)
         yield start, reranked(scores, recalled, logits)
 
 
@@ -179,21 +178,9 @@ def _by_logits(
     step = max(1, _PAIRS_AT_ONCE // size)
     for start in range(0, len(users), step):
         part = users.take(slice(start, start + step))
-        logits = scorer.logits(crossed(part, items, day, dataset))
-        yield start, logits.reshape(len(part), size)
-
-
-def crossed(users: Side, items: Side, day: int, dataset: DatasetConfig) -> Rows:
-    """Every user with every item, user by user, in the neutral context of `day`."""
-    user, item = np.divmod(np.arange(len(users) * len(items)), max(len(items), 1))
-    return paired(users, items, user, item, day, dataset)
-
-
-def paired(
-    users: Side, items: Side, user: Int64, item: Int64, day: int, dataset: DatasetConfig
-) -> Rows:
-    """The pairs (user position, item position), (n,) each, in the neutral context of `day`."""
-    return Rows(users.take(user), items.take(item), neutral_context(len(user), day, dataset))
+        everything = np.tile(np.arange(size), (len(part), 1))
+        context = neutral_context(len(part), day, dataset)
+        yield start, scorer.list_logits(part, items, everything, context)
 
 
 def neutral_context(rows: int, day: int, dataset: DatasetConfig) -> Int32:

@@ -13,7 +13,7 @@ import numpy as np
 
 from conf.dataset import DatasetConfig
 from training.features.rows import Float32, Int32
-from training.scoring.catalogue_ranks import paired, same_moment
+from training.scoring.catalogue_ranks import neutral_context, same_moment
 from training.scoring.metrics import Ints
 from training.scoring.slate import Entries, top_k
 
@@ -79,6 +79,6 @@ class RecallAndRank:
         scores[taken // size, taken % size] = -np.inf
         items = top_k(scores, self._k)
         open_ = np.take_along_axis(scores, items, axis=1) > -np.inf
-        user, item = np.nonzero(open_)[0], items[open_]
-        rows = paired(users, self._items, user, item, self._day, self._dataset)
-        return Entries(user, item, self._composite.ranker.logits(rows))
+        context = neutral_context(len(users), self._day, self._dataset)
+        logits = self._composite.ranker.list_logits(users, self._items, items, context)
+        return Entries(np.nonzero(open_)[0], items[open_], logits[open_])

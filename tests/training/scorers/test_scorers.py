@@ -199,3 +199,17 @@ def test_a_schema_comes_back_from_json(lake_of: LakeOf, tmp_path: Path) -> None:
     assert all(reason.startswith("smaller: ") for reason in shrunk)
     other = schema_on(lake_of("sampled"), EARLY)
     assert "gone: labels: impressions" in schema.difference(other)
+
+
+@pytest.mark.parametrize("kind", ["impressions", "sampled"])
+@pytest.mark.parametrize("name", SCORERS)
+def test_a_list_has_the_logits_of_its_pairs(lake_of: LakeOf, name: str, kind: str) -> None:
+    lake = lake_of(kind)
+    rows, _ = rows_on(lake, LATE)
+    fixed()
+    scorer = TrainedScorer(name, build(name, schema_on(lake, LATE), SMALL))
+    listed = np.random.default_rng(1).integers(0, len(rows), (len(rows), 7))
+    lists = scorer.list_logits(rows.user, rows.item, listed, rows.context)
+    user = np.repeat(np.arange(len(rows)), 7)
+    pairs = Rows(rows.user.take(user), rows.item.take(listed.ravel()), rows.context[user])
+    np.testing.assert_allclose(lists.ravel(), scorer.logits(pairs), rtol=1e-5, atol=1e-5)

@@ -43,6 +43,11 @@ class ByItem(TrainedScorer):
     def logits(self, rows: Rows) -> np.ndarray:
         return self._logits(rows.item.index)
 
+    def list_logits(
+        self, users: Side, items: Side, listed: np.ndarray, context: np.ndarray
+    ) -> np.ndarray:
+        return self._logits(items.index[listed])
+
     def user_vectors(self, users: Side) -> np.ndarray:
         return np.ones((len(users), 1), dtype=np.float32)
 
