@@ -317,7 +317,7 @@ def test_lists_are_full_ordered_and_new_to_their_users(
         assert sources == sorted(sources)  # model before popularity
     model = Counter(row["source"] for rows in lists.values() for row in rows)["model"]
     assert model > 100
-    assert {row["source"] for row in lists["*"]} == {"popularity"}
+    assert len(lists["*"]) == min(10, len(born))
 
 
 def test_everyone_active_has_a_list(promoted: Callable[[str], Home]) -> None:
