@@ -18,6 +18,7 @@ def environment(home: Path) -> dict[str, str]:
     """The variables that put Airflow's database, logs and configuration under `home`/airflow."""
     airflow = home / "airflow"
     return {
+        "PATH": _path_with_airflow(),
         "AIRFLOW_HOME": str(airflow),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_FOLDER),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -55,6 +56,13 @@ def run_airflow(home: Path, arguments: Sequence[str]) -> int:
     prepare(home)
     command = [sys.executable, "-m", "airflow", *arguments]
     return subprocess.run(command, check=False).returncode  # noqa: S603
+
+
+def _path_with_airflow() -> str:
+    """PATH with this environment's programs first: Airflow starts its parts by name."""
+    own = str(Path(sys.executable).parent)
+    others = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder != own]
+    return os.pathsep.join([own, *others])
 
 
 def _secret(path: Path) -> str:

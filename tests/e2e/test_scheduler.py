@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from feature_store.ledger import closed_days
+from feature_store.raw_zone import STREAMS
 from feature_store.tables import LEDGER, STEP_RUNS, TABLES
 from tests.e2e.conftest import DAYFOLD, HISTORY_FROM, SIZE, Shop
 from tests.e2e.same_rows import assert_same_rows, rows_of
@@ -52,10 +53,11 @@ def _next_days(shop: Shop, raw: Path) -> None:
     """Two days more for the shop's raw zone."""
     span = ("--from", HISTORY_FROM, "--to", BACKFILLED)
     shop.run("simulate", "--raw", str(raw), *span, *SIZE)
-    for folder in raw.glob("*/ds=*"):
-        target = shop.raw / folder.relative_to(raw)
-        if not target.exists():
-            shutil.copytree(folder, target)
+    for stream in STREAMS:
+        for folder in (raw / stream).glob("ds=*"):
+            target = shop.raw / stream / folder.name
+            if not target.exists():
+                shutil.copytree(folder, target)
 
 
 def _copy(shop: Shop, home: Path) -> Shop:
