@@ -89,7 +89,9 @@ def serve(workplace: Workplace, mlflow_port: int, airflow_port: int) -> None:
         )
         _wait(f"http://{HOST}:{mlflow_port}/health", started[0], logs / "ui-mlflow.log")
         _wait(f"{airflow_url}/api/v2/monitor/health", started[1], logs / "ui-airflow.log")
-        console.print(f"MLflow   http://{HOST}:{mlflow_port}/?workflowType=machine_learning")
+        console.print(
+            f"MLflow   http://{HOST}:{mlflow_port}/#/experiments?workflowType=machine_learning"
+        )
         console.print(f"Airflow  {airflow_url}/dags/dayfold_daily")
         console.print("Ctrl-C stops both.")
         while all(process.poll() is None for process in started):
