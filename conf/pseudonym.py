@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from conf.errors import ConfigError
@@ -22,12 +23,16 @@ PSEUDONYM_DIGITS = 32
 def make_key(path: Path) -> None:
     """Write a new random key to `path` (mode 600) unless there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         return
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_hex(KEY_BYTES))
+    # Whole or not at all; of two that make it at once, the first one's is kept.
+    with suppress(FileExistsError):
+        os.link(fresh, path)
+    fresh.unlink()
 
 
 def load_key(path: Path) -> bytes:
@@ -47,13 +52,16 @@ def load_key(path: Path) -> bytes:
             )
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"{path} may be read by others. Next: chmod 600 {path}")
-        text = path.read_text().strip()
+        text = path.read_text(errors="replace").strip()
     try:
         key = bytes.fromhex(text)
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise ConfigError(f"{source} must hold {2 * KEY_BYTES} hex digits. Next: `dayfold key`")
+        raise ConfigError(
+            f"{source} must hold {2 * KEY_BYTES} hex digits. Next: put the key back that the "
+            "lake's ids were made with; if there are none yet, delete it and run `dayfold key`."
+        )
     return key
 
 

@@ -143,11 +143,20 @@ class Settings(_Frozen):
 
     def path(self, template: str) -> Path:
         """`template` with {home} and {dataset} filled in, as an absolute path."""
-        return Path(template.format(home=self.home, dataset=self.dataset)).absolute()
+        return Path(_filled(template, self.home, self.dataset)).absolute()
 
     def uri(self, template: str) -> str:
         """`template` with {home} (absolute) and {dataset} filled in, for URIs."""
-        return template.format(home=Path(self.home).absolute(), dataset=self.dataset)
+        return _filled(template, str(Path(self.home).absolute()), self.dataset)
+
+
+def _filled(template: str, home: str, dataset: str) -> str:
+    try:
+        return template.format(home=home, dataset=dataset)
+    except (KeyError, IndexError, ValueError) as error:
+        raise ConfigError(
+            f"The setting {template!r} may hold {{home}} and {{dataset}}, and no other braces."
+        ) from error
 
 
 def _merge(base: dict[str, object], over: Mapping[str, object]) -> dict[str, object]:
@@ -169,6 +178,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
         level = nested
         for parent in parents:
             level = level.setdefault(parent, {})  # type: ignore[assignment]
+            if not isinstance(level, dict):
+                raise ConfigError(
+                    f"{variable} sets a part of {parent!r}, which another variable sets as a "
+                    "whole. Next: unset one of them."
+                )
         level[leaf] = value.split(",") if leaf in {"scorers", "hidden"} else value
     return nested
 

@@ -18,11 +18,12 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule, task
 
 from conf.settings import load_settings
 from dayfold.day import BRANCH_AFTER, STEPS, edges
-from dayfold.launch import launch
+from dayfold.launch import launch, launch_if_decided
 
 SETTINGS = load_settings()
 DAY = "{{ params.day or ds }}"
 BRANCH = "branch_on_drift"
+PROMOTE = "promote"
 
 
 def choose(facts: dict[str, object], when_training: str, otherwise: str) -> str:
@@ -36,8 +37,6 @@ def launching(name: str, scorer: object = None) -> PythonOperator:
         task_id=name,
         python_callable=launch,
         op_kwargs={"launcher": SETTINGS.launcher, "name": name, "ds": DAY, "scorer": scorer},
-        # promote has work when training was skipped, and when a scorer failed.
-        trigger_rule=TriggerRule.ALL_DONE if name == "promote" else TriggerRule.ALL_SUCCESS,
     )
 
 
@@ -68,7 +67,19 @@ with DAG(
             previous = current
 
     candidates = candidate.expand(scorer=list(SETTINGS.training.scorers))
-    tasks = {step.name: launching(step.name) for step in STEPS if not step.mapped}
+    tasks = {s.name: launching(s.name) for s in STEPS if not s.mapped and s.name != PROMOTE}
+    tasks[PROMOTE] = PythonOperator(
+        task_id=PROMOTE,
+        python_callable=launch_if_decided,
+        op_kwargs={
+            "launcher": SETTINGS.launcher,
+            "name": PROMOTE,
+            "ds": DAY,
+            "decision": tasks[BRANCH_AFTER.name].output,
+        },
+        # It has work when training was skipped, and when a scorer failed.
+        trigger_rule=TriggerRule.ALL_DONE,
+    )
     mapped = {step.name for step in STEPS if step.mapped}
     branch = BranchPythonOperator(
         task_id=BRANCH,
@@ -76,10 +87,10 @@ with DAG(
         op_kwargs={
             "facts": tasks[BRANCH_AFTER.name].output,
             "when_training": "candidate.train",
-            "otherwise": "promote",
+            "otherwise": PROMOTE,
         },
     )
-    tasks[BRANCH_AFTER.name] >> branch >> [candidates, tasks["promote"]]
+    tasks[BRANCH_AFTER.name] >> branch >> [candidates, tasks[PROMOTE]]
     for earlier, later in sorted(edges()):
         if earlier in mapped and later in mapped:
             continue

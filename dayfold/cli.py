@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from conf.errors import DayfoldError
+from conf.errors import ConfigError, DayfoldError
 from conf.settings import overrides_to_environment
 from dayfold.import_commands import importing
 from dayfold.launch import EXIT_REFUSED
@@ -20,7 +20,7 @@ app = typer.Typer(
     help="Fold each day's logs into a recommender: Airflow, Spark, Lightning, MLflow.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
 )
 day = typer.Typer(help="Close a day by hand.", no_args_is_help=True)
 app.add_typer(day, name="day")
@@ -33,14 +33,16 @@ Day = Annotated[str, typer.Option("--ds", help="Processing day, YYYY-MM-DD.")]
 First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]
 Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")]
 
-console = Console(highlight=False)
+# In a pipe nobody sees the edge of the screen.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and exit code 2."""
     try:
         app()
-    except DayfoldError as error:
+    except (DayfoldError, OSError, UnicodeError) as error:
+        # A path that is no folder, a full disk, a file that is not text: a traceback helps nobody.
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             str(error), style="red", markup=False
         )
@@ -51,7 +53,7 @@ def main() -> None:
 def demo(
     fresh: Annotated[bool, typer.Option(help="Delete the demo's earlier days first.")] = False,
 ) -> None:
-    """Simulate a shop, build its history, run ten days past a planted drift, show the outcome."""
+    """Simulate a shop, build its history, run eight days past a planted drift, show the outcome."""
     from dayfold.demo import run_demo
 
     overrides_to_environment(dataset="simulated", launcher="inline")
@@ -74,7 +76,8 @@ def simulate(
     """Write simulated days, dirt included, into a raw zone."""
     from dayfold.simulation import simulate_days
 
-    console.print(simulate_days(raw, first, last, users, items, seed, drift or []))
+    summary = simulate_days(raw, first, last, users, items, seed, drift or [])
+    console.print(summary, soft_wrap=True)
 
 
 @app.command()
@@ -98,8 +101,8 @@ def run(
     from dayfold.workplace import open_workplace
     from feature_store.days import parse_day, shift
 
-    parse_day(first, "--from")
-    parse_day(last, "--to")
+    if parse_day(first, "--from") > parse_day(last, "--to"):
+        raise ConfigError(f"--from {first} lies after --to {last}. Next: exchange the two.")
     overrides_to_environment(dataset=dataset, raw=raw, lake=lake, launcher=launcher)
     workplace = open_workplace()
     require_java()
@@ -116,7 +119,9 @@ def run(
 
 @app.command()
 def step(
-    name: Annotated[str, typer.Argument(help="Step name, see README.")],
+    name: Annotated[
+        str, typer.Argument(help="open_day, clean_events, ...: the steps of the README's table.")
+    ],
     ds: Day,
     scorer: Annotated[str | None, typer.Option(help="For the steps train and evaluate.")] = None,
     dataset: Dataset = None,
@@ -146,7 +151,7 @@ def status(
     dataset: Dataset = None,
     lake: LakeRoot = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
-    last: Annotated[int, typer.Option(help="Show this many last days.")] = 14,
+    last: Annotated[int, typer.Option(min=1, help="Show this many last days.")] = 14,
 ) -> None:
     """Show what each day read, decided, trained, promoted and cost."""
     from dayfold.status import collect_status, status_table
@@ -159,7 +164,7 @@ def status(
     elif not days:
         console.print("No day is there yet. Next: make demo, or dayfold run --help")
     else:
-        console.print(status_table(days))
+        console.print(status_table(days, console.width))
 
 
 @day.command()
@@ -223,8 +228,8 @@ def report(
 
 @app.command()
 def ui(
-    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow.")] = 5000,
-    airflow_port: Annotated[int, typer.Option(help="Port of Airflow.")] = 8080,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of MLflow.")] = 5000,
+    airflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Airflow.")] = 8080,
     dataset: Dataset = None,
     raw: Raw = None,
     lake: LakeRoot = None,

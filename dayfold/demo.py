@@ -82,7 +82,7 @@ def _show(workplace: Workplace, progress: Progress, report: str) -> None:
     console = progress.console
     days = collect_status(workplace.lake(), 14)
     progress.note("")
-    console.print(status_table(days))
+    console.print(status_table(days, console.width))
     console.print(_drift_table(days))
     before, after = _lists(workplace)
     console.print(list_table(before))

@@ -22,6 +22,22 @@ EXIT_REFUSED = 2
 """Exit code of `dayfold` for a user's mistake or a refused day: trying again does not help."""
 
 
+def launch_if_decided(
+    launcher: str, name: str, ds: str, decision: dict[str, Any] | None
+) -> dict[str, Any]:
+    """As `launch`, for a step that runs even when others before it failed.
+
+    Raises:
+        AirflowSkipException: this run did not get as far as its drift decision, which is what an
+            earlier run of the same day left behind must not hide.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    if decision is None:
+        raise AirflowSkipException(f"{ds} did not get as far as its drift decision.")
+    return launch(launcher, name, ds)
+
+
 def launch(launcher: str, name: str, ds: str, scorer: str | None = None) -> dict[str, Any]:
     """Run step `name` of `ds`; give its facts (`summary`, and for check_drift `train`).
 

@@ -30,7 +30,7 @@ class Progress:
     def note(self, text: str) -> None:
         """A line that belongs to no task."""
         self._clear()
-        self.console.print(escape(text), highlight=False)
+        self.console.print(escape(text), highlight=False, soft_wrap=True)
 
     def started(self, task: str) -> None:
         """`task` runs now."""

@@ -139,12 +139,15 @@ def _load_engines(workplace: Workplace) -> None:
 
 
 def _bootstrap(workplace: Workplace, days: list[str], progress: Progress) -> None:
+    from training.registry.registry import Registry
+
     cut, last = days[-1 - REFERENCE_DAYS], days[-1]
     scorers = workplace.settings.training.scorers
     progress.heading(f"First model: trained before {cut}, scores the days up to {last} unseen")
     for name in ("score_day", "check_drift", "train", "evaluate", "promote"):
         for scorer in scorers if name in {"train", "evaluate"} else (None,):
             _timed(workplace, name, [cut], scorer, progress)
+    Registry(workplace.settings, workplace.lake().id).finish_day(cut)
     started = time.perf_counter()
     progress.started("score_day")
     for day in days_between(shift(cut, 1), last):

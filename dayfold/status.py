@@ -84,23 +84,25 @@ def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) 
     }
 
 
-def status_table(days: list[dict[str, Any]]) -> RichTable:
-    """The table that `dayfold status` shows."""
+_WIDE = 130
+"""Characters that the whole table takes; in less, `_LEFT_OUT` is left to `--json`."""
+_LEFT_OUT = frozenset({"state", "clean", "trained", "lists recall@10"})
+_NUMBERS = frozenset({"in", "clean", "rejected", "its metric", "s"})
+
+
+def status_table(days: list[dict[str, Any]], width: int) -> RichTable:
+    """The table that `dayfold status` shows on a screen `width` characters wide."""
+    rows = [_cells(day) for day in days]
+    shown = [name for name in (rows[0] if rows else ()) if width >= _WIDE or name not in _LEFT_OUT]
     table = RichTable(title="Days", title_justify="left")
-    for heading in ("day", "state", "in", "clean", "rejected", "decision"):
-        table.add_column(
-            heading,
-            no_wrap=True,
-            justify="right" if heading in {"in", "clean", "rejected"} else "left",
-        )
-    for heading in ("trained", "champion", "its metric", "lists recall@10", "s"):
-        table.add_column(heading, justify="right" if heading in {"its metric", "s"} else "left")
-    for day in days:
-        table.add_row(*_cells(day))
+    for name in shown:
+        table.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")
+    for row in rows:
+        table.add_row(*(row[name] for name in shown))
     return table
 
 
-def _cells(day: dict[str, Any]) -> list[str]:
+def _cells(day: dict[str, Any]) -> dict[str, str]:
     champion = day["champion"]
     serving = f"v{champion['version']} {champion['scorer']}" if champion else "-"
     if day["promoted_version"]:
@@ -116,16 +118,16 @@ def _cells(day: dict[str, Any]) -> list[str]:
     )
     decision = day["decision"] or "-"
     style = {"retrain": "yellow", "watch": "cyan"}.get(decision, "")
-    return [
-        day["ds"],
-        day["state"],
-        f"{day['rows_in']:,}",
-        f"{day['clean']:,}",
-        f"{sum(day['quarantined'].values()):,}",
-        f"[{style}]{decision}[/{style}]" if style else decision,
-        ", ".join(day["trained"]) or "-",
-        serving,
-        shown,
-        lists,
-        f"{sum(day['seconds'].values()):.1f}",
-    ]
+    return {
+        "day": day["ds"],
+        "state": day["state"],
+        "in": f"{day['rows_in']:,}",
+        "clean": f"{day['clean']:,}",
+        "rejected": f"{sum(day['quarantined'].values()):,}",
+        "decision": f"[{style}]{decision}[/{style}]" if style else decision,
+        "trained": ", ".join(day["trained"]) or "-",
+        "champion": serving,
+        "its metric": shown,
+        "lists recall@10": lists,
+        "s": f"{sum(day['seconds'].values()):.1f}",
+    }

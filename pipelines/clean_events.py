@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf.errors import CheckFailed
+from conf.errors import CheckFailed, SourceError
 from conf.pseudonym import load_key
 from feature_store.days import shift
 from feature_store.raw_zone import STREAMS, RawZone, Stream
@@ -66,6 +68,14 @@ def run(context: StepContext) -> StepResult:
         for ds in days:
             _check_sums(outcomes[ds], read, ds)
         commit(context.lake, staged, days, lineage)
+    except (Py4JJavaError, PySparkException) as error:
+        if "java.io.EOFException" not in str(error) and "java.util.zip" not in str(error):
+            raise
+        raise SourceError(
+            f"A compressed raw file of {days[0]} to {days[-1]} under {zone.root} is cut off or "
+            "damaged; nothing was committed. Next: find it with `gzip -t`, write it again, then "
+            "run the day again."
+        ) from error
     finally:
         discard(staged.values())
     for ds in days:

@@ -9,7 +9,7 @@ from conf.dataset import DatasetConfig
 from pipelines.cleaning_rules import fields_of, first_broken, rules_of
 from pipelines.cleaning_windows import without_repeats_and_bots
 from pipelines.field_columns import RAW, typed
-from pipelines.masking import MASK, masked_row, without_id
+from pipelines.masking import MASK, SHORTEST_ID_LOOKED_FOR, masked_row, without_id
 from pipelines.pseudonym_column import with_pseudonym
 from pipelines.spark import day_of
 
@@ -47,14 +47,25 @@ def _clean_columns(rows: DataFrame, dataset: DatasetConfig) -> DataFrame:
     return rows.select(
         *("ds", "file", "line", "reason"),
         F.coalesce("masked_fault", F.when(~valid, masked)).alias("masked_line"),
-        F.when(valid, F.coalesce("event_id", _content_hash(dataset))).alias("event_id"),
+        F.when(valid, F.coalesce(_without_user("event_id"), _content_hash(dataset))).alias(
+            "event_id"
+        ),
         "event_timestamp",
         day_of(F.col("event_timestamp"), dataset.time_zone).cast("string").alias("event_ds"),
         F.when(valid, F.col("user_id")).alias("user_id"),
-        *("item_id", "event_type", "value", "request_id", "position"),
+        *("item_id", "event_type", "value"),
+        _without_user("request_id").alias("request_id"),
+        "position",
         _context(dataset).alias("context"),
         F.coalesce(names_user, F.lit(False)).alias("names_user"),
     )
+
+
+def _without_user(name: str) -> Column:
+    """An id of the log in which the user's own id, where it is part of it, is the pseudonym."""
+    raw_id = F.col(RAW + "user_id")
+    named = F.length(raw_id) >= SHORTEST_ID_LOOKED_FOR
+    return F.when(named, F.replace(F.col(name), raw_id, F.col("user_id"))).otherwise(F.col(name))
 
 
 def _content_hash(dataset: DatasetConfig) -> Column:

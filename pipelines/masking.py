@@ -12,7 +12,7 @@ LONGEST_LINE = 500
 """Characters of a rejected row that are kept."""
 
 _LONGEST_MASKED_INPUT = 4_000
-_SHORTEST_ID_LOOKED_FOR = 3
+SHORTEST_ID_LOOKED_FOR = 3
 """An id of one or two characters occurs in every row by chance."""
 
 
@@ -40,7 +40,7 @@ def masked_row(cells: Mapping[str, Column], personal: Collection[str]) -> Column
 
 def without_id(text: Column, user_id: Column) -> Column:
     """`text` with the user's id masked wherever it occurs."""
-    findable = F.length(user_id) >= _SHORTEST_ID_LOOKED_FOR
+    findable = F.length(user_id) >= SHORTEST_ID_LOOKED_FOR
     return F.when(findable, F.replace(text, user_id, F.lit(MASK))).otherwise(text)
 
 

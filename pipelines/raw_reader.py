@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -135,7 +136,7 @@ def _by_format(
     parquet: dict[str, list[Path]] = defaultdict(list)
     for path in (path for ds in days for path in zone.files(stream, ds)):
         if path.name.endswith(".parquet"):
-            parquet[str(pq.read_schema(path).remove_metadata())].append(path)
+            parquet[_columns(path)].append(path)
         elif path.stat().st_size == 0:
             continue
         elif path.name.endswith((".csv", ".csv.gz")):
@@ -148,6 +149,16 @@ def _by_format(
         [_Files(tuple(paths), header) for header, paths in sorted(tables.items())],
         [_Files(tuple(paths)) for _, paths in sorted(parquet.items())],
     )
+
+
+def _columns(path: Path) -> str:
+    """What tells Parquet files that can be read together."""
+    try:
+        return str(pq.read_schema(path).remove_metadata())
+    except pa.ArrowInvalid as error:
+        raise SourceError(
+            f"{path} is not a Parquet file ({error}). Next: write it again, then run the day again."
+        ) from error
 
 
 def _header(path: Path) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ commit is the lake's. No Delta jar is involved.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,8 @@ def session(settings: Settings) -> SparkSession:
     running = SparkSession.getActiveSession()
     if running is not None:
         return running
+    # It reports every thread's connection that ends.
+    logging.getLogger("py4j.clientserver").setLevel(logging.WARNING)
     builder = SparkSession.builder.appName(f"dayfold-{settings.dataset}")
     for name, value in _configuration(settings).items():
         builder = builder.config(name, value)

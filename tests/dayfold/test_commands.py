@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dayfold.launch import launch_if_decided
+
 DAYFOLD = str(Path(sys.executable).parent / "dayfold")
 
 
@@ -118,3 +120,26 @@ def test_missing_java_is_one_clear_line(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Java 17" in done.stderr
+
+
+def test_days_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
+    done = dayfold(tmp_path, "run", "--from", "2026-02-04", "--to", "2026-02-03")
+    assert done.returncode == 2
+    assert "lies after" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_path_that_is_no_folder_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = dayfold(tmp_path, "status", "--lake", str(tmp_path / "file"))
+    assert done.returncode == 2
+    assert str(tmp_path / "file") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.airflow
+def test_promote_does_not_run_where_its_day_was_refused() -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    with pytest.raises(AirflowSkipException, match="drift decision"):
+        launch_if_decided("inline", "promote", "2026-02-03", None)

@@ -13,11 +13,12 @@ import duckdb
 import pytest
 
 from conf.dataset import Cleaning
-from conf.errors import CheckFailed
+from conf.errors import CheckFailed, SourceError
+from conf.pseudonym import pseudonym
 from feature_store.days import shift
 from feature_store.tables import EVENTS, INTAKE, QUARANTINE
 from pipelines import clean_events
-from tests.pipelines.workbench import MONDAY, Row, Workbench, assert_same_rows, event
+from tests.pipelines.workbench import KEY, MONDAY, Row, Workbench, assert_same_rows, event
 
 pytestmark = pytest.mark.spark
 
@@ -225,3 +226,32 @@ def test_counts_agree_with_duckdb(bench: Bench, tmp_path: Path) -> None:
     expected = dict(connection.execute(ORACLE, {"files": files}).fetchall())
     assert found == expected
     assert len(expected) == 11
+
+
+def test_an_id_of_the_log_that_holds_the_users_own_holds_the_pseudonym_instead(
+    bench: Bench,
+) -> None:
+    shop = bench()
+    named = event(f"{MONDAY} 10:00", "anna-1", "i1", event_id="anna-1/77", request_id="r-anna-1")
+    other = event(f"{MONDAY} 10:01", "anna-1", "i1", event_id="e78", request_id="r-2")
+    shop.write(MONDAY, [named, other, named])
+    shop.run("clean_events", MONDAY)
+    anna = pseudonym(KEY, "anna-1")
+    rows = {row["event_id"]: row["request_id"] for row in shop.rows(EVENTS, MONDAY)}
+    assert rows == {f"{anna}/77": f"r-{anna}", "e78": "r-2"}
+
+
+def test_a_raw_file_that_is_cut_off_is_named_as_the_users_mistake(
+    bench: Bench,
+) -> None:
+    shop = bench()
+    shop.write(MONDAY, [event(f"{MONDAY} 10:0{n}", "anna-1", "i1") for n in range(9)])
+    folder = shop.root / "raw" / "events" / f"ds={MONDAY}"
+    whole = gzip.compress(b"".join(b'{"user_id": "u%d"}\n' % n for n in range(5000)))
+    (folder / "part-99.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SourceError, match="gzip -t"):
+        shop.run("clean_events", MONDAY)
+    (folder / "part-99.jsonl.gz").unlink()
+    (folder / "part-98.parquet").write_bytes(b"PAR1 not quite")
+    with pytest.raises(SourceError, match="part-98"):
+        shop.run("clean_events", MONDAY)
