@@ -14,12 +14,14 @@ from dayfold.workplace import Workplace
 
 REPORT_DAYS = 60
 
+_DAYS_AT_A_GLANCE = 14
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1080px; color: #1c2733; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 p.lead { color: #4a5a6a; } img { width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #e3e8ee; }
+td.d { white-space: nowrap; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
 .retrain { color: #b35900; font-weight: 600; } .watch { color: #0b6e8a; }
 """
@@ -55,7 +57,8 @@ def _page(dataset: str, days: list[dict[str, Any]]) -> str:
         ),
         (
             "Drift",
-            "Observed over expected clicks, and how far scores moved. Orange: retrained.",
+            "Each test's value of the day, what is normal, and the limit beyond which it is drift. "
+            "Orange: promoted.",
             _drift(days),
         ),
         ("Data quality", "Raw rows of each day: clean, and rejected by reason.", _quality(days)),
@@ -69,8 +72,18 @@ def _page(dataset: str, days: list[dict[str, Any]]) -> str:
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         f"<title>Dayfold: {html.escape(dataset)}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>Dayfold: {html.escape(dataset)}, {first} to {last}</h1>{_table(days)}{body}"
+        f"<h1>Dayfold: {html.escape(dataset)}, {first} to {last}</h1>"
+        f"{_table(days[-_DAYS_AT_A_GLANCE:])}{body}{_earlier(days[:-_DAYS_AT_A_GLANCE])}"
         "</body></html>"
+    )
+
+
+def _earlier(days: list[dict[str, Any]]) -> str:
+    """The days that are not at a glance, folded."""
+    if not days:
+        return ""
+    return (
+        f"<h2>Earlier days</h2><details><summary>{len(days)} days</summary>{_table(days)}</details>"
     )
 
 
@@ -79,7 +92,7 @@ def _table(days: list[dict[str, Any]]) -> str:
     for day in reversed(days):
         champion = day["champion"]
         cells = (
-            ("", day["ds"]),
+            ("d", day["ds"]),
             ("", day["state"]),
             ("n", f"{day['rows_in']:,}"),
             ("n", f"{sum(day['quarantined'].values()):,}"),
@@ -115,16 +128,15 @@ def _lists(days: list[dict[str, Any]]) -> str:
 
 
 def _drift(days: list[dict[str, Any]]) -> str:
-    panels = []
-    for name in ("score_drift", "label_drift", "calibration_drift"):
-        tests = [day["evidence"].get(name) or {} for day in days]
-        if any(test.get("statistic") is not None for test in tests):
-            panels.append(
-                [
-                    (f"{name} statistic", [test.get("statistic") for test in tests]),
-                    ("threshold", [test.get("threshold") for test in tests]),
-                ]
-            )
+    """Each test's value of the day, what was normal, and where drift would have begun."""
+    by_day = [{test["name"]: test for test in day["evidence"].get("tests", ())} for day in days]
+    panels = [
+        [
+            (f"{name}{suffix}", [tests[name][key] if name in tests else None for tests in by_day])
+            for suffix, key in (("", "value"), (": normal", "normal"), (": limit", "threshold"))
+        ]
+        for name in dict.fromkeys(name for tests in by_day for name in tests)
+    ]
     return _plot(days, panels) if panels else ""
 
 
