@@ -35,19 +35,19 @@ def _labels(examples: dict[str, Row]) -> dict[str, float]:
 def test_a_click_at_the_edges_of_the_window_counts_and_beyond_does_not(bench: Bench) -> None:
     shop = bench()
     at = f"{MONDAY} 10:00"
-    users = ("same", "last", "late", "before")
+    users = ("u1", "u2", "u3", "u4")
     clicks = [
-        event(at, "same", "x"),
-        event(f"{MONDAY} 11:00", "last", "x"),
-        event(at, "late", "x") | {"event_timestamp": f"{MONDAY}T11:00:00.000001+00:00"},
-        event(f"{MONDAY} 09:59", "before", "x"),
+        event(at, "u1", "x"),  # at the same moment
+        event(f"{MONDAY} 11:00", "u2", "x"),  # at the last one
+        event(at, "u3", "x") | {"event_timestamp": f"{MONDAY}T11:00:00.000001+00:00"},
+        event(f"{MONDAY} 09:59", "u4", "x"),
     ]
     shop.write(MONDAY, [*(_shown(at, user, "x") for user in users), *clicks])
     assert _labels(_examples(shop, MONDAY)) == {
-        "same-x-10:00": 1.0,
-        "last-x-10:00": 1.0,
-        "late-x-10:00": 0.0,
-        "before-x-10:00": 0.0,
+        "u1-x-10:00": 1.0,
+        "u2-x-10:00": 1.0,
+        "u3-x-10:00": 0.0,
+        "u4-x-10:00": 0.0,
     }
 
 
