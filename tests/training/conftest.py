@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from feature_store.lake import Lake
+from tests.training.home_fixture import fresh_home
 from tests.training.lake_fixture import small_dataset, small_lake
+from tests.training.promoted_home import Home, copied, promoted_home
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,37 @@ def own_lake_of(lake_of: Callable[[str], Lake], tmp_path: Path) -> Callable[[str
         return Lake(root, small_dataset(kind))
 
     return lake
+
+
+@pytest.fixture(scope="session")
+def promoted_once(
+    lake_of: Callable[[str], Lake], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Home]:
+    """The promoted home of a dataset of the given kind of labels; made once, to be copied."""
+    made: dict[str, Home] = {}
+
+    def home(kind: str) -> Home:
+        if kind not in made:
+            root = tmp_path_factory.mktemp(f"promoted-{kind}")
+            shutil.copytree(lake_of(kind).root, root / "lake")
+            made[kind] = promoted_home(
+                Lake(root / "lake", small_dataset(kind)), fresh_home(root / "home")
+            )
+        return made[kind]
+
+    return home
+
+
+@pytest.fixture(scope="module")
+def promoted(
+    promoted_once: Callable[[str], Home], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Home]:
+    """A copy of `promoted_once`'s home that a module's tests share and may write to."""
+    made: dict[str, Home] = {}
+
+    def home(kind: str) -> Home:
+        if kind not in made:
+            made[kind] = copied(promoted_once(kind), tmp_path_factory.mktemp(f"copied-{kind}"))
+        return made[kind]
+
+    return home

@@ -7,51 +7,31 @@ something to learn. Users and items are born over time; five in a hundred events
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from conf.dataset import Attribute, DatasetConfig, Labels
-from feature_store.days import ordinal, shift
+from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import (
     ENCODED_ITEMS,
     EVENTS,
     EXAMPLES,
-    HALF_LIVES_DAYS,
-    ITEM_STATS,
     ITEMS,
-    STATISTICS,
-    USER_SEQUENCES,
-    USER_STATS,
     USERS,
     VOCABULARIES,
-    Table,
-    decayed,
 )
-
-FIRST_DAY = "2026-01-01"
-GROUPS = 4
-LINEAGE = {"step": "fixture", "ds": ""}
-DAY = np.timedelta64(1, "D")
-
-
-@dataclass(frozen=True)
-class Log:
-    """Events, sorted by time. Ids are vocabulary ids (from 2); `day` is the day of arrival."""
-
-    user: np.ndarray
-    item: np.ndarray
-    at: np.ndarray
-    kind: np.ndarray
-    value: np.ndarray
-    day: np.ndarray
-
-    def take(self, rows: np.ndarray) -> Log:
-        return Log(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+from tests.training.log_fixture import (
+    FIRST_DAY,
+    GROUPS,
+    Log,
+    put_day,
+    simulated,
+    utc,
+)
+from tests.training.state_fixture import write_states
 
 
 def small_dataset(kind: str = "impressions") -> DatasetConfig:
@@ -85,63 +65,13 @@ def small_lake(
     """A lake of `days` days from FIRST_DAY on, with labels of this `kind`."""
     lake = Lake(root, small_dataset(kind))
     generator = np.random.default_rng(seed)
-    log, label = _simulate(generator, kind, days, users, items, per_day)
+    log, label = simulated(generator, kind, days, users, items, per_day)
     first, last = FIRST_DAY, shift(FIRST_DAY, days - 1)
     write_entities(lake, log, generator)
     write_states(lake, log, first, last)
     write_examples(lake, log, label, generator)
     write_events(lake, log)
     return lake
-
-
-def _simulate(
-    generator: np.random.Generator, kind: str, days: int, users: int, items: int, per_day: int
-) -> tuple[Log, np.ndarray]:
-    n = days * per_day
-    event_day = np.repeat(np.arange(days), per_day)
-    grown = 0.6 + 0.4 * (event_day + 1) / days  # not every entity is there on the first day
-    user = (generator.random(n) * users * grown).astype(np.int32)
-    item = (generator.random(n) ** 1.5 * items * grown).astype(np.int32)
-    liked = generator.random(n) < np.where(user % GROUPS == item % GROUPS, 0.6, 0.1)
-    seconds = np.sort(generator.integers(0, 86_400, (days, per_day)), axis=1).ravel()
-    at = np.datetime64(FIRST_DAY, "us") + event_day * DAY + seconds.astype("timedelta64[s]")
-    late = (generator.random(n) < 0.05) & (event_day < days - 1)
-    day = ordinal(FIRST_DAY) + event_day + late
-    if kind == "threshold":
-        value = np.where(liked, 5.0, 2.0)
-        log = Log(user + 2, item + 2, at, np.full(n, "rating"), value, day)
-        return log, liked.astype(float)
-    nothing = np.full(n, np.nan)
-    seen = Log(user + 2, item + 2, at, np.full(n, "impression"), nothing, day)
-    clicks = seen.take(liked)
-    clicks = Log(
-        clicks.user,
-        clicks.item,
-        clicks.at + np.timedelta64(60, "s"),
-        np.full(int(liked.sum()), "click"),
-        clicks.value,
-        clicks.day,
-    )
-    if kind == "sampled":
-        return clicks, np.ones(len(clicks.user))
-    pairs = zip(_columns(seen), _columns(clicks), strict=True)
-    both = Log(*(np.concatenate(pair) for pair in pairs))
-    order = np.argsort(both.at, kind="stable")
-    label = np.concatenate([liked.astype(float), np.full(len(clicks.user), np.nan)])
-    return both.take(order), label[order]
-
-
-def _columns(log: Log) -> list[np.ndarray]:
-    return [getattr(log, name) for name in log.__dataclass_fields__]
-
-
-def day_name(number: int) -> str:
-    """The day `number` days after 1970-01-01."""
-    return str(np.datetime64(int(number), "D"))
-
-
-def _instants(values: np.ndarray) -> pa.Array:
-    return pa.array(values.astype("datetime64[us]"), pa.timestamp("us", tz="UTC"))
 
 
 def write_entities(lake: Lake, log: Log, generator: np.random.Generator) -> None:
@@ -175,19 +105,14 @@ def write_entities(lake: Lake, log: Log, generator: np.random.Generator) -> None
                 "id": pa.array([r[2] for r in rows], pa.int32()),
             }
         )
-        _put(lake, VOCABULARIES, number, vocabulary)
+        put_day(lake, VOCABULARIES, number, vocabulary)
         # a few users change their profile again
         again = births["user_id"][0][births["user_id"][1] < number]
         again = again[generator.random(len(again)) < 0.05]
         changed = np.concatenate([new["user_id"], again])
-        _put(lake, USERS, number, _users(changed, number, generator))
-        _put(lake, ENCODED_ITEMS, number, _items(new["item_id"], number))
-        _put(lake, ITEMS, number, _clean_items(new["item_id"], number))
-
-
-def _put(lake: Lake, table: Table, number: int, rows: pa.Table) -> None:
-    if rows.num_rows:
-        lake.replace(table, {"ds": day_name(number)}, rows, LINEAGE)
+        put_day(lake, USERS, number, _users(changed, number, generator))
+        put_day(lake, ENCODED_ITEMS, number, _items(new["item_id"], number))
+        put_day(lake, ITEMS, number, _clean_items(new["item_id"], number))
 
 
 def _users(ids: np.ndarray, number: int, generator: np.random.Generator) -> pa.Table:
@@ -195,7 +120,7 @@ def _users(ids: np.ndarray, number: int, generator: np.random.Generator) -> pa.T
     return pa.table(
         {
             "user_index": ids.astype(np.int32),
-            "valid_from": _instants(start),
+            "valid_from": utc(start),
             "attr_age": generator.integers(1, 5, len(ids)).astype(np.int32),
             "attr_city": generator.integers(1, 5, len(ids)).astype(np.int32),
             "attr_interests": pa.array([[2 + int(i) % GROUPS] for i in ids], pa.list_(pa.int32())),
@@ -204,7 +129,7 @@ def _users(ids: np.ndarray, number: int, generator: np.random.Generator) -> pa.T
 
 
 def _items(ids: np.ndarray, number: int) -> pa.Table:
-    start = _instants(np.full(len(ids), np.datetime64(int(number), "D")))
+    start = utc(np.full(len(ids), np.datetime64(int(number), "D")))
     return pa.table(
         {
             "item_index": ids.astype(np.int32),
@@ -221,7 +146,7 @@ def _items(ids: np.ndarray, number: int) -> pa.Table:
 
 
 def _clean_items(ids: np.ndarray, number: int) -> pa.Table:
-    start = _instants(np.full(len(ids), np.datetime64(int(number), "D")))
+    start = utc(np.full(len(ids), np.datetime64(int(number), "D")))
     return pa.table(
         {
             "item_id": [f"i{i:05d}" for i in ids],
@@ -244,7 +169,7 @@ def write_events(lake: Lake, log: Log) -> None:
         table = pa.table(
             {
                 "event_id": [f"e{row}" for row in rows],
-                "event_timestamp": _instants(part.at),
+                "event_timestamp": utc(part.at),
                 "event_ds": [str(d) for d in part.at.astype("datetime64[D]")],
                 "user_id": [f"u{i:05d}" for i in part.user],
                 "item_id": [f"i{i:05d}" for i in part.item],
@@ -255,7 +180,7 @@ def write_events(lake: Lake, log: Log) -> None:
                 "context": pa.array([[] for _ in rows], pa.map_(pa.string(), pa.string())),
             }
         )
-        _put(lake, EVENTS, number, table)
+        put_day(lake, EVENTS, number, table)
 
 
 def write_examples(lake: Lake, log: Log, label: np.ndarray, generator: np.random.Generator) -> None:
@@ -268,7 +193,7 @@ def write_examples(lake: Lake, log: Log, label: np.ndarray, generator: np.random
         table = pa.table(
             {
                 "example_id": [f"e{row}" for row in rows],
-                "event_timestamp": _instants(part.at),
+                "event_timestamp": utc(part.at),
                 "event_ds": [str(d) for d in day],
                 "user_index": part.user.astype(np.int32),
                 "item_index": part.item.astype(np.int32),
@@ -282,82 +207,4 @@ def write_examples(lake: Lake, log: Log, label: np.ndarray, generator: np.random
                 **({"ctx_device": device[rows]} if lake.dataset.context else {}),
             }
         )
-        _put(lake, EXAMPLES, number, table)
-
-
-def write_states(lake: Lake, log: Log, first: str, last: str, length: int = 50) -> None:
-    """User and item sums and user sequences, folded day by day."""
-    positive = np.array([lake.dataset.positive.get(str(k), 0.0) for k in log.kind])
-    valued = ~np.isnan(log.value)
-    amounts = {name: (log.kind == name).astype(float) for name in STATISTICS[:4]}
-    amounts |= {"positive": positive, "valued": valued.astype(float)}
-    amounts["value"] = np.where(valued, log.value, 0.0)
-    events = np.stack([amounts[name] for name in STATISTICS], axis=1)
-    for table, entity, ids in (
-        (USER_STATS, "user_index", log.user),
-        (ITEM_STATS, "item_index", log.item),
-    ):
-        _fold(lake, table, entity, ids, log, events, first, last)
-    sequences: dict[int, list[tuple[np.datetime64, int]]] = {}
-    for number in range(ordinal(first), ordinal(last) + 1):
-        today = np.flatnonzero((log.day == number) & (positive > 0))
-        for row in today:
-            sequences.setdefault(int(log.user[row]), []).append((log.at[row], int(log.item[row])))
-        base = lake.is_base_day(USER_SEQUENCES, day_name(number))
-        users = sorted(sequences if base else {int(u) for u in log.user[today]})
-        kept = {u: sorted(sequences[u])[-length:] for u in users}
-        rows = pa.table(
-            {
-                "user_index": pa.array(users, pa.int32()),
-                "item_indices": pa.array(
-                    [[i for _, i in kept[u]] for u in users], pa.list_(pa.int32())
-                ),
-                "event_timestamps": pa.array(
-                    [[t.item().replace(tzinfo=UTC) for t, _ in kept[u]] for u in users],
-                    pa.list_(pa.timestamp("us", tz="UTC")),
-                ),
-            }
-        )
-        _put(lake, USER_SEQUENCES, number, rows)
-
-
-def _fold(
-    lake: Lake,
-    table: Table,
-    entity: str,
-    ids: np.ndarray,
-    log: Log,
-    events: np.ndarray,
-    first: str,
-    last: str,
-) -> None:
-    half_lives = np.array(HALF_LIVES_DAYS, dtype=float)
-    size = int(ids.max()) + 1
-    state = np.zeros((size, len(STATISTICS), len(half_lives)))
-    earliest = np.full(size, np.datetime64(datetime(2200, 1, 1), "us"))
-    latest = np.full(size, np.datetime64(datetime(1970, 1, 1), "us"))
-    for number in range(ordinal(first), ordinal(last) + 1):
-        today = np.flatnonzero(log.day == number)
-        age = (np.datetime64(number + 1, "D").astype("datetime64[us]") - log.at[today]) / DAY
-        state *= 0.5 ** (1 / half_lives)
-        decay = 0.5 ** (age[:, None, None] / half_lives)
-        np.add.at(state, ids[today], events[today][:, :, None] * decay)
-        np.minimum.at(earliest, ids[today], log.at[today])
-        np.maximum.at(latest, ids[today], log.at[today])
-        base = lake.is_base_day(table, day_name(number))
-        every = np.flatnonzero(latest > np.datetime64("1970-01-01"))
-        rows = every if base else np.unique(ids[today])
-        columns = {
-            decayed(name, h): state[rows, i, j]
-            for i, name in enumerate(STATISTICS)
-            for j, h in enumerate(HALF_LIVES_DAYS)
-        }
-        table_rows = pa.table(
-            {
-                entity: rows.astype(np.int32),
-                "first_event_timestamp": _instants(earliest[rows]),
-                "last_event_timestamp": _instants(latest[rows]),
-                **columns,
-            }
-        )
-        _put(lake, table, number, table_rows)
+        put_day(lake, EXAMPLES, number, table)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from conf.errors import RegistryError
 from conf.settings import Settings
 from feature_store.days import shift
 from feature_store.lake import Lake
@@ -34,6 +35,8 @@ D1, D2, D3 = "2026-01-08", "2026-01-09", "2026-01-10"
 ARCHITECTURE = Architecture(embedding_dim=4, hidden=(8,), dropout=0.0)
 GOOD, FAIR, BAD = 2.0, 1.0, -2.0
 """How strongly a model's logits follow the labels."""
+BOTH = {"two_tower": (FAIR, None), "mlp": (GOOD, None)}
+"""Both candidates of a first day."""
 
 
 def write_drift(lake: Lake, ds: str, *, train: bool) -> None:
@@ -142,3 +145,20 @@ def _put(
     lake.replace(
         table, partition, pa.Table.from_pylist(content, schema), {"step": "test", **partition}
     )
+
+
+def versions_of(registry: Registry) -> dict[int, dict[str, str]]:
+    """Tags of every version."""
+    found = {}
+    for version in range(1, 20):
+        try:
+            found[version] = registry.version_tags(version)
+        except RegistryError:
+            return found
+    return found
+
+
+def first_promotion(lake: Lake, settings: Settings) -> None:
+    context = context_of(lake, settings, D1)
+    prepare(context, BOTH)
+    promote(context)

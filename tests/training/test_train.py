@@ -15,7 +15,7 @@ from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext
 from feature_store.tables import CANDIDATES, PROMOTIONS
-from tests.training.lake_fixture import FIRST_DAY
+from tests.training.log_fixture import FIRST_DAY
 from training import train
 from training.fitting.checkpoint import load_checkpoint, save_scorer
 from training.registry.registry import Registry

@@ -10,7 +10,7 @@ import numpy as np
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES, USER_SEQUENCES
-from tests.training.lake_fixture import FIRST_DAY
+from tests.training.log_fixture import FIRST_DAY
 from training.features.neighbours import CoVisits, Taken
 from training.features.reader import FeatureReader
 from training.scorers import Architecture, build

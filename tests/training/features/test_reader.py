@@ -15,7 +15,7 @@ from conf.errors import TrainingError
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES, ITEM_STATS, USER_SEQUENCES, USERS
-from tests.training.lake_fixture import FIRST_DAY
+from tests.training.log_fixture import FIRST_DAY
 from training.features.as_of import DailyState, Dimension, Totals
 from training.features.reader import ITEM_NUMERIC, FeatureReader
 from training.features.rows import PADDING, concatenate_rows

@@ -23,7 +23,7 @@ from feature_store.tables import (
     USER_STATS,
     VOCABULARIES,
 )
-from tests.training.lake_fixture import FIRST_DAY
+from tests.training.log_fixture import FIRST_DAY
 from training.features.reader import FeatureReader
 from training.fitting.candidate import Candidate, train_candidate
 from training.fitting.checkpoint import load_checkpoint, load_scorer, save_scorer

@@ -11,7 +11,7 @@ import torch
 from conf.settings import TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
-from tests.training.lake_fixture import FIRST_DAY
+from tests.training.log_fixture import FIRST_DAY
 from training.features.reader import FeatureReader
 from training.fitting.examples import Examples, load_examples, plan_of, sources_of
 from training.fitting.loader import BatchStream, LabelledSource, SampledSource

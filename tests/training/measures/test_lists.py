@@ -11,7 +11,8 @@ import pytest
 from conf.dataset import RecommendRules
 from feature_store.lake import Lake
 from feature_store.tables import EVENTS, RECOMMENDATIONS
-from tests.training.lake_fixture import FIRST_DAY, LINEAGE, small_dataset
+from tests.training.lake_fixture import small_dataset
+from tests.training.log_fixture import FIRST_DAY, LINEAGE
 from training.measures.lists import measure_lists
 
 DS = "2026-02-10"

@@ -10,7 +10,7 @@ import pytest
 
 from feature_store.lake import Lake
 from feature_store.tables import EVENTS
-from tests.training.lake_fixture import FIRST_DAY
+from tests.training.log_fixture import FIRST_DAY
 from training.measures.popularity import (
     by_popularity,
     days_before,

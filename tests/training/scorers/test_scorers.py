@@ -14,7 +14,7 @@ from conf.errors import ConfigError, TrainingError
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
-from tests.training.lake_fixture import FIRST_DAY
+from tests.training.log_fixture import FIRST_DAY
 from training.features.reader import FeatureReader
 from training.features.rows import Rows
 from training.fitting.losses import check_finite, click_loss, list_loss
