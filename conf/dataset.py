@@ -38,6 +38,31 @@ EVENT_TYPES = frozenset(
 )
 """Event types that every dataset may use without declaring them."""
 
+OWN_FIELDS: dict[str, tuple[str, ...]] = {
+    "events": (
+        "event_timestamp",
+        "user_id",
+        "item_id",
+        "event_type",
+        "event_id",
+        "value",
+        "request_id",
+        "position",
+    ),
+    "profiles": ("user_id", "updated_at"),
+    "items": (
+        "item_id",
+        "updated_at",
+        "available_from",
+        "available_until",
+        "title",
+        "description",
+    ),
+}
+"""The fields that the rows of every dataset have, by stream of the raw zone."""
+
+_OF_A_RAW_ROW = frozenset({"ds", "file", "line", "fault", "masked_fault", "masked_line", "reason"})
+"""What cleaning notes beside a row's own fields."""
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 _DATASET_NAME = re.compile(r"^[a-z][a-z0-9_-]{0,39}$")
 
@@ -171,13 +196,17 @@ class DatasetConfig(_Frozen):
 
     @model_validator(mode="after")
     def _names_are_unique_and_known(self) -> Self:
-        for what, names in (
-            ("user_attributes", [a.name for a in self.user_attributes]),
-            ("item_attributes", [a.name for a in self.item_attributes]),
-            ("context", list(self.context)),
+        for what, names, stream in (
+            ("user_attributes", [a.name for a in self.user_attributes], "profiles"),
+            ("item_attributes", [a.name for a in self.item_attributes], "items"),
+            ("context", list(self.context), "events"),
         ):
             if len(names) != len(set(names)):
                 raise ValueError(f"{what}: names must be unique, found {names}")
+            if taken := sorted(set(names) & (_OF_A_RAW_ROW | set(OWN_FIELDS[stream]))):
+                raise ValueError(
+                    f"{what}: {taken} are names of Dayfold's own for {stream}; choose others"
+                )
         unknown = set(self.positive) - self.event_types
         if unknown:
             raise ValueError(f"positive: {sorted(unknown)} are not declared event types")
@@ -189,7 +218,7 @@ class DatasetConfig(_Frozen):
 
 def validation_message(source: str, error: ValidationError) -> str:
     """One line per wrong key of a YAML file, each with its dotted key."""
-    lines = [f"{source} is not valid:"]
+    lines = [f"{source}: not valid"]
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
         lines.append(f"  {key}: {problem['msg']} (found {problem.get('input')!r})")

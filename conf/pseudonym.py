@@ -65,6 +65,11 @@ def load_key(path: Path) -> bytes:
     return key
 
 
+def fingerprint(key: bytes) -> str:
+    """16 hex digits that tell one key from another and say nothing about it."""
+    return hmac.new(key, b"dayfold: fingerprint of this key", hashlib.sha256).hexdigest()[:16]
+
+
 def pseudonym(key: bytes, user_id: str) -> str:
     """The pseudonym of `user_id`."""
     return hmac.new(key, user_id.encode(), hashlib.sha256).hexdigest()[:PSEUDONYM_DIGITS]

@@ -11,9 +11,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from conf.dataset import read_yaml, validation_message
 from conf.errors import ConfigError
@@ -23,6 +31,9 @@ _PREFIX = "DAYFOLD__"
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 ScorerName = Literal["two_tower", "mlp"]
+SCORER_NAMES = get_args(ScorerName)
+RECALLING_SCORERS = frozenset({"two_tower"})
+"""Those with a vector of each user and item, whose dot product is their logit."""
 
 
 class _Frozen(BaseModel):
@@ -70,6 +81,16 @@ class TrainingSettings(_Frozen):
     """Negatives drawn per positive where the log has no impressions."""
     unknown_masking: Share = 0.02
     """Share of ids that training reads as unknown (0), so that row 0 is trained."""
+
+    @model_validator(mode="after")
+    def _scorers_are_distinct_and_the_first_recalls(self) -> Self:
+        if len(set(self.scorers)) != len(self.scorers):
+            raise ValueError(f"scorers: {list(self.scorers)} names one twice")
+        if not self.scorers or self.scorers[0] not in RECALLING_SCORERS:
+            raise ValueError(
+                f"scorers: the first one recalls, expected one of {sorted(RECALLING_SCORERS)}"
+            )
+        return self
 
 
 class DriftSettings(_Frozen):

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from conf.errors import ConfigError, DayfoldError
+from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
 from conf.settings import overrides_to_environment
 from dayfold.import_commands import importing
-from dayfold.launch import EXIT_REFUSED
+from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
 
 app = typer.Typer(
     name="dayfold",
@@ -37,16 +37,26 @@ Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")]
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
+_WRONG_PATH = (
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    UnicodeError,
+)
+"""What a wrong path given by the user ends in; any other OSError may pass when tried again."""
+
+
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and exit code 2."""
     try:
         app()
-    except (DayfoldError, OSError, UnicodeError) as error:
-        # A path that is no folder, a full disk, a file that is not text: a traceback helps nobody.
+    except (DayfoldError, *_WRONG_PATH) as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             str(error), style="red", markup=False
         )
-        sys.exit(EXIT_REFUSED)
+        # Whoever lost a race may try again; whoever was refused need not.
+        sys.exit(EXIT_FAILED if isinstance(error, ConcurrentWrite) else EXIT_REFUSED)
 
 
 @app.command()
@@ -180,6 +190,8 @@ def waive(
     from feature_store.days import parse_day
     from feature_store.ledger import close_day, closed_days
 
+    if not reason.strip():
+        raise ConfigError("--reason is empty: say why the day is passed over, it is kept.")
     overrides_to_environment(dataset=dataset, lake=lake)
     workplace = open_workplace()
     opened = workplace.lake()

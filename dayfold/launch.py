@@ -18,6 +18,8 @@ from typing import Any
 from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
 
 INLINE = "dayfold.inline:run"
+EXIT_FAILED = 1
+"""Exit code of `dayfold` when trying again may help."""
 EXIT_REFUSED = 2
 """Exit code of `dayfold` for a user's mistake or a refused day: trying again does not help."""
 

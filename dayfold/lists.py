@@ -8,13 +8,11 @@ from typing import Any
 from rich.table import Table as RichTable
 
 from conf.errors import MissingPartition
-from conf.pseudonym import load_key, pseudonym
+from conf.pseudonym import fingerprint, load_key, pseudonym
 from dayfold.workplace import Workplace
+from feature_store.identity import require_key
 from feature_store.lake import Lake
-from feature_store.tables import ITEMS, RECOMMENDATIONS
-
-EVERYBODY = "*"
-"""The user id of the list for users without one of their own."""
+from feature_store.tables import EVERYBODY, ITEMS, RECOMMENDATIONS
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,7 @@ def published_list(workplace: Workplace, user: str, ds: str | None = None) -> Pu
 
     Raises:
         MissingPartition: there are no lists (of that day).
+        ConfigError: there is no key, or another one than the lake's.
     """
     lake = workplace.lake()
     days = lake.days(RECOMMENDATIONS)
@@ -45,6 +44,7 @@ def published_list(workplace: Workplace, user: str, ds: str | None = None) -> Pu
             f"Next: dayfold status --dataset {workplace.dataset.name}"
         )
     key = load_key(workplace.settings.path(workplace.settings.key_file))
+    require_key(lake.root, workplace.dataset.name, fingerprint(key), bind=False)
     rows = lake.read(RECOMMENDATIONS, [wanted]).to_pylist()
     mine = pseudonym(key, user)
     entries = [row for row in rows if row["user_id"] == mine]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import ConfigError, MissingPartition
+from conf.settings import SCORER_NAMES
 from dayfold.day import step_named, upstream_of
 from dayfold.workplace import Workplace
 from feature_store.step import Step, StepContext, StepResult, resolve
@@ -41,6 +42,8 @@ def run_step(
         enabled = ", ".join(workplace.settings.training.scorers)
         rule = f"needs --scorer, one of {enabled}" if step.mapped else "takes no --scorer"
         raise ConfigError(f"Step {name} {rule}.")
+    if scorer is not None and scorer not in SCORER_NAMES:
+        raise ConfigError(f"--scorer {scorer!r} is not known: expected one of {SCORER_NAMES}.")
     lake = workplace.lake()
     if len(days) == 1:
         _require_upstream(lake, step, days[0], scorer)

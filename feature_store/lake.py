@@ -21,9 +21,10 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction
 
 from conf.dataset import DatasetConfig
-from conf.errors import ConcurrentWrite, ConfigError, MissingPartition
+from conf.errors import ConcurrentWrite, MissingPartition
 from feature_store.checks import run_checks
 from feature_store.days import ordinal
+from feature_store.identity import identity_of
 from feature_store.schema import arrow_schema, conform
 from feature_store.tables import BASE_EVERY_DAYS, Table
 
@@ -50,19 +51,7 @@ class Lake:
         self.root = root
         self.dataset = dataset
         self._lineage = dict(lineage or {})
-        marker = root / "lake.json"
-        if not marker.exists():
-            root.mkdir(parents=True, exist_ok=True)
-            fresh = marker.with_suffix(f".{uuid.uuid4().hex}")
-            fresh.write_text(json.dumps({"dataset": dataset.name, "id": uuid.uuid4().hex}))
-            fresh.rename(marker)
-        about = json.loads(marker.read_text())
-        if about["dataset"] != dataset.name:
-            raise ConfigError(
-                f"{root} is the lake of dataset {about['dataset']!r}, not of {dataset.name!r}. "
-                f"Pass --dataset {about['dataset']} or another --lake."
-            )
-        self.id: str = about["id"]
+        self.id = identity_of(root, dataset.name).id
 
     # ---- where --------------------------------------------------------------------------------
 

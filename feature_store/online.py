@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-EVERYBODY = "*"
+from feature_store.tables import EVERYBODY
+
 _WAIT_SECONDS = 30.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS current (one INTEGER PRIMARY KEY CHECK (one = 1), ds TEXT NOT NULL);

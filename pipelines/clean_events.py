@@ -19,8 +19,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.errors import CheckFailed, SourceError
-from conf.pseudonym import load_key
+from conf.pseudonym import fingerprint, load_key
 from feature_store.days import shift
+from feature_store.identity import require_key
 from feature_store.raw_zone import STREAMS, RawZone, Stream
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import EVENTS, INTAKE, ITEMS, PROFILES, QUARANTINE, Table
@@ -49,7 +50,7 @@ def run(context: StepContext) -> StepResult:
     Raises:
         CheckFailed: the rows written are not the rows read.
         SourceError: a raw file cannot be read.
-        ConfigError: there is no key for the user ids.
+        ConfigError: there is no key for the user ids, or another one than the lake's.
     """
     spark = session(context.settings)
     zone = RawZone(context.settings.path(context.settings.raw))
@@ -92,7 +93,9 @@ def _classified_streams(
 ) -> dict[str, DataFrame]:
     """Each stream's rows in the columns of its clean table, with reason and masked line."""
     settings, dataset, days = context.settings, context.dataset, context.days
-    keys = key_frame(spark, load_key(settings.path(settings.key_file)))
+    key = load_key(settings.path(settings.key_file))
+    require_key(context.lake.root, dataset.name, fingerprint(key), bind=True)
+    keys = key_frame(spark, key)
     repeat_days = dataset.cleaning.lateness_days + 1
     before = [shift(days[0], -n) for n in range(1, repeat_days + 1)]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from conf.dataset import DatasetConfig
+from conf.dataset import OWN_FIELDS, DatasetConfig
 from feature_store.raw_zone import Stream
 from pipelines.field_columns import Kind, is_bad
 from pipelines.spark import day_of, ends_at
@@ -26,25 +26,15 @@ FUTURE_TIMESTAMP = "future_timestamp"
 TOO_LATE = "too_late"
 BAD_VALUE = "bad_value"
 
-_EVENT_FIELDS: dict[str, Kind] = {
+_KINDS: dict[str, Kind] = {
     "event_timestamp": "instant",
-    "user_id": "text",
-    "item_id": "text",
-    "event_type": "text",
-    "event_id": "text",
-    "value": "number",
-    "request_id": "text",
-    "position": "whole",
-}
-_PROFILE_FIELDS: dict[str, Kind] = {"user_id": "text", "updated_at": "instant"}
-_ITEM_FIELDS: dict[str, Kind] = {
-    "item_id": "text",
     "updated_at": "instant",
     "available_from": "instant",
     "available_until": "instant",
-    "title": "text",
-    "description": "text",
+    "value": "number",
+    "position": "whole",
 }
+"""Own fields that are not text."""
 _ATTRIBUTE_KINDS: dict[str, Kind] = {"categorical": "text", "multi": "values", "numeric": "number"}
 
 
@@ -63,14 +53,14 @@ def first_broken(rules: Sequence[Rule], fault: Column) -> Column:
 
 def own_fields(stream: Stream) -> dict[str, Kind]:
     """The fields that every row of a stream has, and what each means."""
-    return {"events": _EVENT_FIELDS, "profiles": _PROFILE_FIELDS, "items": _ITEM_FIELDS}[stream]
+    return {name: _KINDS.get(name, "text") for name in OWN_FIELDS[stream]}
 
 
 def fields_of(dataset: DatasetConfig, stream: Stream) -> dict[str, Kind]:
     """The declared fields of a stream's rows, and what each means; own fields come first."""
     own = own_fields(stream)
     if stream == "events":
-        return own | {name: "text" for name in dataset.context if name not in own}
+        return own | dict.fromkeys(dataset.context, "text")
     return own | attributes_of(dataset, stream)
 
 

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 
 from conf.lineage import code_version, config_hash
 from feature_store.ledger import close_day, table_versions
-from feature_store.online import EVERYBODY, OnlineStore
+from feature_store.online import OnlineStore
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     DAILY_METRICS,
     DRIFT,
+    EVERYBODY,
     INTAKE,
     PROMOTIONS,
     RECOMMENDATIONS,

@@ -9,28 +9,22 @@ of whom nothing is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from conf.dataset import DatasetConfig
 from conf.settings import RecommendSettings
-from feature_store.days import days_between, end_of_day, shift
+from feature_store.days import days_between, shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     EXAMPLES,
     HALF_LIVES_DAYS,
     RECOMMENDATIONS,
-    USER_STATS,
-    VOCABULARIES,
 )
-from training.features.as_of import read_state
+from training.features.population import names_of, served_users
 from training.features.reader import FeatureReader
 from training.features.rows import Int32
-from training.measures.lists import EVERYBODY
 from training.measures.positives import positions_in, taken_by
 from training.registry.champion import standing_after
 from training.registry.serving import load_version
@@ -42,16 +36,6 @@ from training.scoring.slate import Entries, ListRules, lists_of
 
 BASE_RATE_DAYS = 7
 """Days of final labels that give the base rate."""
-UNKNOWN = 0
-"""The user of whom nothing is known; the first of a market, its list is everybody else's."""
-
-
-@dataclass(frozen=True)
-class Names:
-    """What the log calls the market's users and items."""
-
-    users: pa.Array
-    items: pa.Array
 
 
 def run(context: StepContext) -> StepResult:
@@ -60,27 +44,17 @@ def run(context: StepContext) -> StepResult:
     standing = standing_after(lake, ds)
     composite = load_version(lake, context.settings, standing.version) if standing else None
     reader = FeatureReader(lake, ds, ds)
-    users = np.concatenate([[UNKNOWN], active_users(lake, ds, settings.active_days)]).astype(
-        np.int32
-    )
+    users = served_users(lake, ds, settings.active_days)
     catalogue = np.sort(reader.catalogue(*reader.at_end_of(ds)))
-    names = _names(lake, ds, users, catalogue)
-    market = Market(users, catalogue, _taken(lake, ds, names))
+    user_ids, item_ids = names_of(lake, ds, users, catalogue)
+    market = Market(users, catalogue, _taken(lake, ds, user_ids, item_ids))
     popular = popular_first(reader, catalogue, ds, settings.popularity_half_life_days)
     rules = list_rules(reader, catalogue, ds, settings, context.dataset)
     lists = _lists(context, composite, reader, market, popular, rules)
     version = composite.version if composite else 0
-    rows = list_rows(lists, names.users, names.items, version)
+    rows = list_rows(lists, user_ids, item_ids, version)
     lake.replace(RECOMMENDATIONS, {"ds": ds}, rows, {"step": "recommend", "ds": ds})
     return _result(composite, len(users) - 1, lists, len(catalogue))
-
-
-def active_users(lake: Lake, ds: str, active_days: int) -> Int32:
-    """Vocabulary ids, ascending, of users with an event in the last `active_days` up to `ds`."""
-    state = read_state(lake, USER_STATS, ds, ds, ["user_index", "last_event_timestamp"])
-    since = end_of_day(shift(ds, -active_days), lake.dataset.zone)
-    active = pc.greater_equal(state.column("last_event_timestamp"), pa.scalar(since))
-    return np.unique(state.filter(active).column("user_index").to_numpy())
 
 
 def popular_first(reader: FeatureReader, catalogue: Int32, ds: str, half_life_days: int) -> Ints:
@@ -175,28 +149,15 @@ def _lists(
     )
 
 
-def _names(lake: Lake, ds: str, users: Int32, catalogue: Int32) -> Names:
-    born = [day for day in lake.days(VOCABULARIES) if day <= ds]
-    vocabulary = lake.read(VOCABULARIES, born, ["field", "value", "id"])
-
-    def values(field: str, ids: Int32) -> pa.Array:
-        rows = vocabulary.filter(pc.equal(vocabulary.column("field"), field))
-        at = pc.index_in(pa.array(ids, pa.int32()), value_set=rows.column("id").combine_chunks())
-        return rows.column("value").combine_chunks().take(at)
-
-    known = values("user_id", users[1:])
-    return Names(pa.concat_arrays([pa.array([EVERYBODY]), known]), values("item_id", catalogue))
-
-
-def _taken(lake: Lake, ds: str, names: Names) -> Ints:
+def _taken(lake: Lake, ds: str, user_ids: pa.Array, item_ids: pa.Array) -> Ints:
     """Keys of `Market.taken`: what these users took, as far as it may be recommended."""
-    if not lake.dataset.recommend.exclude_taken or not len(names.items):
+    if not lake.dataset.recommend.exclude_taken or not len(item_ids):
         return _NO_KEYS
-    pairs = taken_by(lake, ds, names.users)
-    item = positions_in(pairs.column("item_id"), names.items)
-    user = positions_in(pairs.column("user_id"), names.users)
+    pairs = taken_by(lake, ds, user_ids)
+    item = positions_in(pairs.column("item_id"), item_ids)
+    user = positions_in(pairs.column("user_id"), user_ids)
     valid = (user >= 0) & (item >= 0)
-    return np.sort(user[valid] * len(names.items) + item[valid])
+    return np.sort(user[valid] * len(item_ids) + item[valid])
 
 
 def _result(composite: Composite | None, users: int, lists: Entries, items: int) -> StepResult:

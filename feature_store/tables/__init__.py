@@ -20,6 +20,7 @@ from feature_store.tables.clean import (
 )
 from feature_store.tables.declare import (
     BASE_EVERY_DAYS,
+    EVERYBODY,
     FIRST_VALUE_ID,
     HALF_LIVES_DAYS,
     MISSING,
@@ -99,6 +100,7 @@ __all__ = [
     "ENCODED_ITEMS",
     "EVALUATIONS",
     "EVENTS",
+    "EVERYBODY",
     "EXAMPLES",
     "FIRST_VALUE_ID",
     "GATES",

@@ -26,6 +26,9 @@ UNKNOWN = 0
 MISSING = 1
 FIRST_VALUE_ID = 2
 
+EVERYBODY = "*"
+"""The user id of the list for users without one of their own."""
+
 HALF_LIVES_DAYS = (1, 7, 30)
 """Half-lives of the decayed sums."""
 STATISTICS = ("impression", "click", "favourite", "purchase", "positive", "valued", "value")

@@ -9,34 +9,10 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from conf.dataset import validation_message
+from conf.dataset import OWN_FIELDS, validation_message
 from conf.errors import ConfigError
 
-EVENT_FIELDS = frozenset(
-    {
-        "event_timestamp",
-        "user_id",
-        "item_id",
-        "event_type",
-        "event_id",
-        "value",
-        "request_id",
-        "position",
-    }
-)
-_ITEM_FIELDS = frozenset(
-    {
-        "item_id",
-        "updated_at",
-        "available_from",
-        "available_until",
-        "title",
-        "description",
-        "category",
-        "tags",
-    }
-)
-_PROFILE_FIELDS = frozenset({"user_id", "updated_at"})
+_ITEM_COLUMNS = (*OWN_FIELDS["items"], "category", "tags")
 
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _Column = Annotated[str, Field(min_length=1)]
@@ -137,7 +113,7 @@ class EventsMapping(TableFile):
     def _one_source_of_the_event_type(self) -> Self:
         if (self.columns.event_type is None) == (self.event_type_value is None):
             raise ValueError("give either columns.event_type or event_type_value, not both")
-        _refuse_clash("context", set(self.context), EVENT_FIELDS)
+        _refuse_clash("context", set(self.context), OWN_FIELDS["events"])
         return self
 
 
@@ -149,7 +125,7 @@ class ProfilesMapping(TableFile):
 
     @model_validator(mode="after")
     def _attributes_have_names_of_their_own(self) -> Self:
-        _refuse_clash("attributes", set(self.attributes), _PROFILE_FIELDS)
+        _refuse_clash("attributes", set(self.attributes), OWN_FIELDS["profiles"])
         return self
 
 
@@ -162,7 +138,7 @@ class ItemsMapping(TableFile):
 
     @model_validator(mode="after")
     def _attributes_have_names_of_their_own(self) -> Self:
-        _refuse_clash("attributes", set(self.attributes), _ITEM_FIELDS)
+        _refuse_clash("attributes", set(self.attributes), _ITEM_COLUMNS)
         return self
 
 
@@ -174,8 +150,8 @@ class Mapping(_Frozen):
     items: ItemsMapping | None = None
 
 
-def _refuse_clash(key: str, names: set[str], reserved: frozenset[str]) -> None:
-    if clash := sorted(names & reserved):
+def _refuse_clash(key: str, names: set[str], reserved: tuple[str, ...]) -> None:
+    if clash := sorted(names.intersection(reserved)):
         raise ValueError(f"{key}: {clash} are fields of their own; map them under `columns`")
 
 

@@ -35,6 +35,8 @@ def test_an_environment_variable_overrules_the_files() -> None:
         ("DAYFOLD__RECOMMEND__TOP_N", "-5", "recommend.top_n"),
         ("DAYFOLD__LAUNCHER", "magic", "launcher"),
         ("DAYFOLD__PROFILE", "moon", "DAYFOLD__PROFILE"),
+        ("DAYFOLD__TRAINING__SCORERS", "two_tower,two_tower", "training.*names one twice"),
+        ("DAYFOLD__TRAINING__SCORERS", "mlp", "training.*first one recalls"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_key(variable: str, value: str, named: str) -> None:
@@ -55,6 +57,10 @@ def test_an_undeclared_dataset_is_answered_with_those_that_are_declared() -> Non
         ({"labels": {"kind": "threshold"}}, "labels.threshold"),
         ({"positive": {"applause": 1.0}}, "applause"),
         ({"context": ["Drop Table"]}, "Drop Table"),
+        ({"context": ["event_type"]}, r"context: \['event_type'\]"),
+        ({"context": ["line"]}, r"context: \['line'\]"),
+        ({"item_attributes": [{"name": "title", "kind": "categorical"}]}, r"items.*others"),
+        ({"user_attributes": [{"name": "user_id", "kind": "categorical"}]}, r"profiles.*others"),
         ({"user_attributes": [{"name": "age", "kind": "numeric"}]}, "bins"),
     ],
 )

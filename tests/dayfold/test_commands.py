@@ -63,6 +63,8 @@ def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
         (("run", "--dataset", "nope", "--from", "2026-01-01", "--to", "2026-01-02"), "simulated"),
         (("step", "dance", "--ds", "2026-01-01"), "clean_events"),
         (("step", "train", "--ds", "2026-01-01"), "--scorer, one of two_tower, mlp"),
+        (("step", "train", "--ds", "2026-01-01", "--scorer", "svd"), "--scorer 'svd'"),
+        (("day", "waive", "2026-01-01", "--reason", " "), "--reason is empty"),
         (("step", "recommend", "--ds", "2026-01-01"), "has not finished"),
         (("recommend", "--user", "u1"), "no lists"),
         (("report",), "make demo"),

@@ -16,15 +16,13 @@ import pyarrow.compute as pc
 
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.tables import RECOMMENDATIONS
+from feature_store.tables import EVERYBODY, RECOMMENDATIONS
 from training.measures.popularity import popular_decayed, popular_in_window
 from training.measures.positives import distinct_pairs, positions_in, positive_events, taken_by
 from training.scoring.metrics import Ints, Metric, mean_reciprocal_rank, ndcg_at_k, recall_at_k
 
 AT = 10
 """Positions of a list that are looked at."""
-EVERYBODY = "*"
-"""The list of users without one of their own."""
 MISSED = 0
 """Position of an item that is not in a list; real positions begin at 1."""
 

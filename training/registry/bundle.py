@@ -16,20 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.compute as pc
 from safetensors.numpy import load_file, save_file
 
 from conf.dataset import DatasetConfig
-from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.tables import USER_STATS, VOCABULARIES
+from training.features.population import names_of, served_users
 from training.features.rows import Side
 from training.scoring.catalogue_ranks import neutral_context
 from training.scoring.composite import Composite, load_composite
 
 DEFAULT_TOP_N = 10
-_NOBODY = 0
-"""Vocabulary id of the unknown user."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +48,14 @@ def take_snapshot(lake: Lake, ds: str, active_days: int) -> Snapshot:
 
     reader = FeatureReader(lake, ds, ds)
     at, day = reader.at_end_of(ds)
-    days = [d for d in lake.days(USER_STATS) if shift(ds, -active_days) < d <= ds]
-    stats = lake.read(USER_STATS, days, ["user_index", "last_event_timestamp"])
-    since = np.datetime64(at) - np.timedelta64(active_days, "D")
-    recent = stats.column("last_event_timestamp").to_numpy().astype("datetime64[us]") >= since
-    active = np.unique(stats.column("user_index").to_numpy()[recent])
-    users = np.concatenate([[_NOBODY], active[active != _NOBODY]]).astype(np.int32)
+    users = served_users(lake, ds, active_days)
     items = reader.catalogue(at, day)
-    names = _names(lake, ds)
+    user_ids, item_ids = names_of(lake, ds, users, items)
     return Snapshot(
         day,
-        [names["user_id"].get(int(i), "") for i in users],
+        user_ids.to_pylist(),
         reader.users(users, np.full(len(users), at), np.full(len(users), day)),
-        [names["item_id"].get(int(i), "") for i in items],
+        item_ids.to_pylist(),
         reader.items(items, np.full(len(items), at), np.full(len(items), day)),
     )
 
@@ -174,16 +165,3 @@ def _side(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> Side:
         arrays.get(f"{prefix}.neighbours"),
         arrays.get(f"{prefix}.affinity"),
     )
-
-
-def _names(lake: Lake, ds: str) -> dict[str, dict[int, str]]:
-    """The raw value of each id of user_id and item_id known on `ds`."""
-    born = [day for day in lake.days(VOCABULARIES) if day <= ds]
-    rows = lake.read(VOCABULARIES, born, ["field", "value", "id"])
-    names: dict[str, dict[int, str]] = {}
-    for field in ("user_id", "item_id"):
-        mine = rows.filter(pc.equal(rows.column("field"), field))
-        names[field] = dict(
-            zip(mine.column("id").to_pylist(), mine.column("value").to_pylist(), strict=True)
-        )
-    return names

@@ -41,7 +41,7 @@ class Scorer(Protocol):
 
 
 ScorerNet = TwoTower | Mlp
-_SCORERS: dict[str, type[TwoTower] | type[Mlp]] = {"two_tower": TwoTower, "mlp": Mlp}
+SCORERS: dict[str, type[TwoTower] | type[Mlp]] = {"two_tower": TwoTower, "mlp": Mlp}
 
 
 def build(name: str, schema: Schema, architecture: Architecture) -> ScorerNet:
@@ -50,14 +50,14 @@ def build(name: str, schema: Schema, architecture: Architecture) -> ScorerNet:
     Raises:
         ConfigError: there is no scorer of this name.
     """
-    if name not in _SCORERS:
+    if name not in SCORERS:
         raise ConfigError(
-            f"Scorer {name!r} is not known, expected one of {sorted(_SCORERS)}. "
+            f"Scorer {name!r} is not known, expected one of {sorted(SCORERS)}. "
             "Correct training.scorers in conf/base.yaml."
         )
-    return _SCORERS[name](
+    return SCORERS[name](
         schema, architecture.embedding_dim, architecture.hidden, architecture.dropout
     )
 
 
-__all__ = ["Architecture", "Scorer", "ScorerNet", "build"]
+__all__ = ["SCORERS", "Architecture", "Scorer", "ScorerNet", "build"]

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from conf.errors import ConfigError, TrainingError
+from conf.settings import RECALLING_SCORERS, SCORER_NAMES
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
@@ -19,7 +20,7 @@ from training.features.reader import FeatureReader
 from training.features.rows import Rows
 from training.fitting.losses import check_finite, click_loss, list_loss
 from training.fitting.optimizer import make_optimizer, moments_of
-from training.scorers import Architecture, build
+from training.scorers import SCORERS, Architecture, build
 from training.scorers.batch import Batch, batch_of_rows
 from training.scorers.inputs import Norm, PairDropout
 from training.scorers.schema import Schema, schema_on
@@ -27,7 +28,6 @@ from training.scorers.trained import TrainedScorer
 
 LakeOf = Callable[[str], Lake]
 SMALL = Architecture(embedding_dim=8, hidden=(16, 8), dropout=0.1)
-SCORERS = ["two_tower", "mlp"]
 EARLY, LATE = shift(FIRST_DAY, 3), shift(FIRST_DAY, 9)
 
 
@@ -213,3 +213,8 @@ def test_a_list_has_the_logits_of_its_pairs(lake_of: LakeOf, name: str, kind: st
     user = np.repeat(np.arange(len(rows)), 7)
     pairs = Rows(rows.user.take(user), rows.item.take(listed.ravel()), rows.context[user])
     np.testing.assert_allclose(lists.ravel(), scorer.logits(pairs), rtol=1e-5, atol=1e-5)
+
+
+def test_the_settings_know_which_scorers_recall() -> None:
+    assert {name for name, net in SCORERS.items() if net.can_recall} == RECALLING_SCORERS
+    assert set(SCORERS) == set(SCORER_NAMES)

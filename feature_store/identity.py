@@ -1,0 +1,77 @@
+"""Whose lake a folder holds: `lake.json` names its dataset, its id and the key of its user ids."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from conf.errors import ConfigError
+
+_FILE = "lake.json"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes a lake the one that it is."""
+
+    dataset: str
+    id: str
+    """Random; a lake that is deleted and begun anew has another one."""
+    key: str | None = None
+    """Fingerprint of the key that its user ids were made with; None before the first."""
+
+
+def identity_of(root: Path, dataset: str) -> Identity:
+    """The identity of the lake of `dataset` at `root`, begun if there is none.
+
+    Raises:
+        ConfigError: the folder holds the lake of another dataset, or its file is damaged.
+    """
+    path = root / _FILE
+    if not path.exists():
+        _write(path, Identity(dataset, uuid.uuid4().hex))
+    try:
+        identity = Identity(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f'{path} is damaged: expected {{"dataset": ..., "id": ..., "key": ...}} ({error}). '
+            "Next: put it back from a copy; the registered model has its id as dayfold.lake_id."
+        ) from error
+    if identity.dataset != dataset:
+        raise ConfigError(
+            f"{root} is the lake of dataset {identity.dataset!r}, not of {dataset!r}. "
+            f"Pass --dataset {identity.dataset} or another --lake."
+        )
+    return identity
+
+
+def require_key(root: Path, dataset: str, fingerprint: str, *, bind: bool) -> None:
+    """Pass if the lake's user ids come from the key with this fingerprint.
+
+    Args:
+        root: the lake's folder.
+        dataset: its name.
+        fingerprint: of `conf.pseudonym.fingerprint`.
+        bind: remember it where no key is known yet, as whoever stores the first ids must.
+
+    Raises:
+        ConfigError: they come from another key.
+    """
+    identity = identity_of(root, dataset)
+    if identity.key is None and bind:
+        _write(root / _FILE, replace(identity, key=fingerprint))
+    elif identity.key not in (None, fingerprint):
+        raise ConfigError(
+            f"The user ids in {root} were made with another key (fingerprint {identity.key}, this "
+            f"one has {fingerprint}): with this one every user would be a new one. Next: put the "
+            "lake's key back (DAYFOLD_KEY or the file in `key_file`), or begin another --lake."
+        )
+
+
+def _write(path: Path, identity: Identity) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{uuid.uuid4().hex}")
+    fresh.write_text(json.dumps(asdict(identity)))
+    fresh.rename(path)
