@@ -12,13 +12,14 @@ import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from conf.errors import ConfigError, SourceError
 from feature_store.raw_zone import Stream
+from pipelines.sources.field_values import number
 from pipelines.sources.raw_zone import (
     STREAMS,
     ImportSummary,
@@ -29,7 +30,7 @@ from pipelines.sources.raw_zone import (
     parse_day,
     write_day,
 )
-from pipelines.sources.timestamps import micros
+from pipelines.sources.timestamps import micros, parse_timestamp
 
 NEVER_IN_AN_EVENT = "never_in_an_event"
 AFTER_THE_RANGE = "after_the_range"
@@ -122,6 +123,22 @@ class Intake:
         if self._first is None or ds >= self._first:
             self._event_days.add(ds)
             self._add("events", ds, order, row)
+
+    def rating(self, user: str, item: str, value: str, seconds: str, unreadable: str) -> None:
+        """Takes one rating as text, at epoch `seconds` in UTC; skipped as `unreadable` if it is."""
+        try:
+            moment, rated = parse_timestamp(seconds, "epoch_s", UTC), number(value)
+        except ValueError:
+            self.skipped[unreadable] += 1
+            return
+        row = {
+            "event_timestamp": moment.isoformat(),
+            "event_type": "rating",
+            "user_id": user,
+            "item_id": item,
+            "value": rated,
+        }
+        self.event(moment, row)
 
     def entity(self, stream: Stream, key: str, row: Mapping[str, object]) -> None:
         """Takes an item or a profile without a time: it lands where an event first mentions it."""

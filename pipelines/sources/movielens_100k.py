@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.sources.field_values import number
 from pipelines.sources.intake import Intake, open_text
 from pipelines.sources.raw_zone import ImportSummary
-from pipelines.sources.timestamps import parse_timestamp
 
 _COMMAND = "movielens-100k"
 _TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})\)\s*$")
@@ -41,19 +39,7 @@ def import_movielens_100k(
     genres = [name for name, _ in _lines(source, "u.genre", "|", 2, None)]
     with Intake(raw, first, last) as intake:
         for user, item, rating, seconds in _lines(source, "u.data", "\t", 4, intake):
-            try:
-                moment, value = parse_timestamp(seconds, "epoch_s", UTC), number(rating)
-            except ValueError:
-                intake.skipped["u.data_not_a_number"] += 1
-                continue
-            event = {
-                "event_timestamp": moment.isoformat(),
-                "event_type": "rating",
-                "user_id": user,
-                "item_id": item,
-                "value": value,
-            }
-            intake.event(moment, event)
+            intake.rating(user, item, rating, seconds, "u.data_not_a_number")
         width = _ITEM_FIELDS_BEFORE_GENRES + len(genres)
         for fields in _lines(source, "u.item", "|", width, intake):
             intake.entity("items", fields[0], _movie(fields, genres))

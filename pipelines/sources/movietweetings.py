@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC
 from pathlib import Path
 
-from pipelines.sources.field_values import number
 from pipelines.sources.intake import Intake, open_text
 from pipelines.sources.raw_zone import ImportSummary
-from pipelines.sources.timestamps import parse_timestamp
 
 _COMMAND = "movietweetings"
 _TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})\)\s*$")
@@ -39,19 +36,7 @@ def import_movietweetings(
     """
     with Intake(raw, first, last) as intake:
         for user, item, rating, seconds in _fields(source, "ratings.dat", _RATING_FIELDS, intake):
-            try:
-                moment, value = parse_timestamp(seconds, "epoch_s", UTC), number(rating)
-            except ValueError:
-                intake.skipped["ratings_not_a_number"] += 1
-                continue
-            event = {
-                "event_timestamp": moment.isoformat(),
-                "event_type": "rating",
-                "user_id": user,
-                "item_id": item,
-                "value": value,
-            }
-            intake.event(moment, event)
+            intake.rating(user, item, rating, seconds, "ratings_not_a_number")
         for item, name, genres in _fields(source, "movies.dat", _MOVIE_FIELDS, intake):
             intake.entity("items", item, {"item_id": item, **_movie(name, genres)})
         return intake.finish()
