@@ -58,9 +58,11 @@ def replay(name: str, source: Path, home: Path) -> Path:
         ["run", "--dataset", name, "--history-from", window.history_from,
          "--from", window.first, "--to", window.last],
     ):  # fmt: skip
-        subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "dayfold", *command], env=environment, check=True
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "dayfold", *command], env=environment, check=False
         )
+        if done.returncode:
+            sys.exit(done.returncode)
     lake = Lake(home / "lake" / name, load_dataset(name))
     days = list(days_between(window.first, window.last))
     rows = lake.read(DAILY_METRICS, days).to_pylist()

@@ -33,6 +33,8 @@ print(json.dumps({
     "tags": sorted(dag.tags),
     "doc": dag.doc_md,
     "max_active_runs": dag.max_active_runs,
+    "start_date": dag.start_date.date().isoformat(),
+    "catchup": dag.catchup,
 }))
 """
 
@@ -95,3 +97,6 @@ def test_the_dag_keeps_the_policy(described: dict[str, object]) -> None:
     assert "tier:1" in described["tags"]  # type: ignore[operator]
     assert described["doc"]
     assert described["max_active_runs"] == 1
+    # Tasks of a run before it are left out, and the run ends well.
+    assert described["start_date"] <= "1970-01-01"  # type: ignore[operator]
+    assert described["catchup"] is False

@@ -1,9 +1,8 @@
 """How well yesterday's published lists, and popularity, foresaw what users took today.
 
-What counts is a pair (user, item) of a positive event that happened on the day. The main figure is
-over pairs that are new to the user; late arrivals of earlier days are left out, because the list
-of the day was not the one that those users saw. All subjects are measured on the same pairs, and
-an item that nobody could have listed counts as a miss.
+What counts is a pair (user, item) of a positive event that happened on the day; late arrivals of
+earlier days are left out, because the list of the day was not the one that those users saw. All
+subjects are measured on the same pairs, and an item that nobody could have listed is a miss.
 """
 
 from __future__ import annotations
@@ -55,8 +54,8 @@ class Pairs:
 def measure_lists(lake: Lake, ds: str) -> list[Metric]:
     """Recall, nDCG and reciprocal rank at 10 of the lists and of popularity, on the day's pairs.
 
-    Where items may be recommended again, a second set named `_all` is over every pair, and there
-    popularity does not leave out what a user already took.
+    The pairs are those that a list may hold: the ones that are new to the user or, where items may
+    be recommended again, all of them. There a second set, named `_new`, is over the new ones.
     """
     today = _taken_today(lake, ds)
     if not len(today):
@@ -67,14 +66,15 @@ def measure_lists(lake: Lake, ds: str) -> list[Metric]:
         "popularity_7d": popular_in_window(lake, ds),
         "popularity_decayed": popular_decayed(lake, ds),
     }
-    metrics = _metrics("lists", list_positions(lake, ds, new), new)
-    for subject, items in subjects.items():
-        metrics += _metrics(subject, popular_positions(items, new, taken), new)
-    if not lake.dataset.recommend.exclude_taken:
-        metrics += _metrics("lists", list_positions(lake, ds, today), today, "_all")
+    if lake.dataset.recommend.exclude_taken:
+        sets = [("", new, taken)]
+    else:
+        sets = [("", today, taken.slice(0, 0)), ("_new", new, taken)]
+    metrics: list[Metric] = []
+    for suffix, pairs, left_out in sets:
+        metrics += _metrics("lists", list_positions(lake, ds, pairs), pairs, suffix)
         for subject, items in subjects.items():
-            positions = popular_positions(items, today, taken.slice(0, 0))
-            metrics += _metrics(subject, positions, today, "_all")
+            metrics += _metrics(subject, popular_positions(items, pairs, left_out), pairs, suffix)
     return metrics
 
 

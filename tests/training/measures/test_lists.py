@@ -153,17 +153,17 @@ def test_an_item_that_nobody_knew_is_a_miss(lake: Lake) -> None:
     assert measured(lake)["popularity_decayed.recall_at_10"] == (pytest.approx(1 / 2), 2)
 
 
-def test_where_repeats_are_allowed_all_pairs_are_measured_too(tmp_path: Path) -> None:
+def test_where_repeats_are_allowed_all_pairs_count_and_new_ones_apart(tmp_path: Path) -> None:
     dataset = small_dataset().model_copy(update={"recommend": RecommendRules(exclude_taken=False)})
     lake = Lake(tmp_path / "lake", dataset)
     put_events(lake, "2026-02-09", clicks("ann:x", "ann:y"))
     put_lists(lake, "2026-02-09", {"ann": ["x"]})
     put_events(lake, DS, clicks("ann:x", "ann:y", "ann:z"))
     found = measured(lake)
-    assert found["lists.recall_at_10"] == (0, 1)
-    assert found["lists.recall_at_10_all"] == (pytest.approx(1 / 3), 3)
-    assert found["popularity_7d.recall_at_10"] == (0, 1)
-    assert found["popularity_7d.recall_at_10_all"] == (pytest.approx(2 / 3), 3)
+    assert found["lists.recall_at_10"] == (pytest.approx(1 / 3), 3)
+    assert found["lists.recall_at_10_new"] == (0, 1)
+    assert found["popularity_7d.recall_at_10"] == (pytest.approx(2 / 3), 3)
+    assert found["popularity_7d.recall_at_10_new"] == (0, 1)
 
 
 def test_days_after_the_day_change_nothing(own_lake_of: Callable[[str], Lake]) -> None:
