@@ -16,7 +16,7 @@ help:  ## print the targets
 
 setup: $(STAMP) .dayfold/.ready  ## environment, databases and key, all inside this folder
 
-demo: setup java  ## a shop, its history, nine days with a planted drift, start to end
+demo: setup java  ## a shop, its history, eight days with a planted drift, start to end
 	@$(BIN)/dayfold demo
 
 check: setup  ## format, lint, types, import contracts

@@ -17,9 +17,10 @@ from conf.settings import Settings
 def config_hash(settings: Settings, dataset: DatasetConfig) -> str:
     """16 hex digits that change with any setting or declaration that a step can see.
 
-    Where the home lies and who launches the steps is left out; settings hold no secrets.
+    Where the home lies, who launches the steps, when, and the password of a URI are left out.
     """
-    text = settings.model_dump_json(exclude={"launcher", "home"}) + dataset.model_dump_json()
+    shown = {k: v for k, v in settings.shown().items() if k not in {"launcher", "home", "schedule"}}
+    text = json.dumps(shown) + dataset.model_dump_json()
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -9,6 +9,7 @@ scheduler's task and the command itself read the same values.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
@@ -133,6 +134,15 @@ class RecommendSettings(_Frozen):
     """Half-life of the decayed popularity that tops lists up and serves cold users."""
 
 
+class ScheduleSettings(_Frozen):
+    """How long a scheduled day waits for its log."""
+
+    poll_minutes: PositiveInt = 5
+    """Between two looks for the day's `_SUCCESS`."""
+    wait_hours: PositiveInt = 24
+    """After that the run fails; it may be cleared when the log has come."""
+
+
 class MlflowSettings(_Frozen):
     """Where runs and models are kept."""
 
@@ -161,6 +171,14 @@ class Settings(_Frozen):
     gate: GateSettings = GateSettings()
     recommend: RecommendSettings = RecommendSettings()
     mlflow: MlflowSettings = MlflowSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+
+    def shown(self) -> dict[str, object]:
+        """The settings as JSON values, to be written down: without the password of a URI."""
+        content = self.model_dump(mode="json")
+        for name, value in content["mlflow"].items():
+            content["mlflow"][name] = without_password(value)
+        return content
 
     def path(self, template: str) -> Path:
         """`template` with {home} and {dataset} filled in, as an absolute path."""
@@ -169,6 +187,11 @@ class Settings(_Frozen):
     def uri(self, template: str) -> str:
         """`template` with {home} (absolute) and {dataset} filled in, for URIs."""
         return _filled(template, str(Path(self.home).absolute()), self.dataset)
+
+
+def without_password(uri: str) -> str:
+    """`uri` with `***` in the place of user and password."""
+    return re.sub(r"//[^/@]*@", "//***@", uri)
 
 
 def _filled(template: str, home: str, dataset: str) -> str:

@@ -3,9 +3,10 @@
 Folds one day's logs into the recommender: clean, encode, build features and examples, let the
 champion score the day, decide about drift, train and gate candidates if need be, publish lists.
 
-One run = one processing day: `{{ params.day or ds }}`. A task launches `dayfold step NAME --ds D`
-(launcher `subprocess`) or the same code in this process (launcher `inline`); every task may be
-cleared and run again. A day refuses to run while an earlier day is open (`open_day`); a scorer
+One run = one processing day: `{{ params.day or ds }}`. It waits for the day's `_SUCCESS` while
+somebody seems to be writing the day (`schedule.wait_hours`). A task launches `dayfold step NAME
+--ds D` (launcher `subprocess`) or the same code in this process (launcher `inline`); every task may
+be cleared and run again. A day refuses to run while an earlier day is open (`open_day`); a scorer
 that fails does not stop the lists.
 """
 
@@ -14,16 +15,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow.providers.standard.operators.python import BranchPythonOperator, PythonOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule, task_group
+from airflow.providers.standard.sensors.python import PythonSensor
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from conf.settings import load_settings
-from dayfold.day import BRANCH_AFTER, STEPS, edges
-from dayfold.launch import launch, launch_if_decided
+from dayfold.day import BRANCH_AFTER, OPENING, STEPS, edges
+from dayfold.launch import launch, launch_if_decided, may_begin
 
 SETTINGS = load_settings()
 DAY = "{{ params.day or ds }}"
-BRANCH = "branch_on_drift"
-PROMOTE = "promote"
+WHAT = {"launcher": SETTINGS.launcher, "ds": DAY}
+BRANCH, TRAIN, PROMOTE = "branch_on_drift", "train", "promote"
 
 
 def choose(facts: dict[str, object], when_training: str, otherwise: str) -> str:
@@ -31,13 +34,19 @@ def choose(facts: dict[str, object], when_training: str, otherwise: str) -> str:
     return when_training if facts["train"] else otherwise
 
 
-def launching(name: str, scorer: object = None) -> PythonOperator:
+def launching(name: str) -> PythonOperator:
     """The task that launches step `name`."""
-    return PythonOperator(
-        task_id=name,
-        python_callable=launch,
-        op_kwargs={"launcher": SETTINGS.launcher, "name": name, "ds": DAY, "scorer": scorer},
+    return PythonOperator(task_id=name, python_callable=launch, op_kwargs=WHAT | {"name": name})
+
+
+def launching_for_each_scorer(name: str) -> MappedOperator:
+    """The mapped task that launches step `name` for each enabled scorer."""
+    # A scorer that fails leaves the others their turn; a day that does not train skips all.
+    mapped = PythonOperator.partial(
+        task_id=name, python_callable=launch, trigger_rule=TriggerRule.NONE_SKIPPED
     )
+    scorers = SETTINGS.training.scorers
+    return mapped.expand(op_kwargs=[WHAT | {"name": name, "scorer": s} for s in scorers])
 
 
 with DAG(
@@ -56,45 +65,36 @@ with DAG(
     },
     tags=["dayfold", "tier:1"],
 ) as dag:
-
-    @task_group
-    def candidate(scorer: str) -> None:
-        """One scorer's candidate: its mapped steps, one after the other."""
-        previous = None
-        for step in (s for s in STEPS if s.mapped):
-            current = launching(step.name, scorer)
-            if previous is not None:
-                previous >> current
-            previous = current
-
-    candidates = candidate.expand(scorer=list(SETTINGS.training.scorers))
-    tasks = {s.name: launching(s.name) for s in STEPS if not s.mapped and s.name != PROMOTE}
+    wait = PythonSensor(
+        task_id="wait_for_day",
+        python_callable=may_begin,
+        op_kwargs={"raw": str(SETTINGS.path(SETTINGS.raw)), "ds": DAY},
+        mode="reschedule",
+        poke_interval=timedelta(minutes=SETTINGS.schedule.poll_minutes),
+        timeout=timedelta(hours=SETTINGS.schedule.wait_hours),
+    )
+    tasks = {
+        s.name: launching_for_each_scorer(s.name) if s.mapped else launching(s.name)
+        for s in STEPS
+        if s.name != PROMOTE
+    }
     tasks[PROMOTE] = PythonOperator(
         task_id=PROMOTE,
         python_callable=launch_if_decided,
-        op_kwargs={
-            "launcher": SETTINGS.launcher,
-            "name": PROMOTE,
-            "ds": DAY,
-            "decision": tasks[BRANCH_AFTER.name].output,
-        },
+        op_kwargs=WHAT | {"name": PROMOTE, "decision": tasks[BRANCH_AFTER.name].output},
         # It has work when training was skipped, and when a scorer failed.
         trigger_rule=TriggerRule.ALL_DONE,
     )
-    mapped = {step.name for step in STEPS if step.mapped}
     branch = BranchPythonOperator(
         task_id=BRANCH,
         python_callable=choose,
         op_kwargs={
             "facts": tasks[BRANCH_AFTER.name].output,
-            "when_training": "candidate.train",
+            "when_training": TRAIN,
             "otherwise": PROMOTE,
         },
     )
-    tasks[BRANCH_AFTER.name] >> branch >> [candidates, tasks[PROMOTE]]
+    wait >> tasks[OPENING.name]
+    tasks[BRANCH_AFTER.name] >> branch >> [tasks[TRAIN], tasks[PROMOTE]]
     for earlier, later in sorted(edges()):
-        if earlier in mapped and later in mapped:
-            continue
-        upstream = candidates if earlier in mapped else tasks[earlier]
-        downstream = candidates if later in mapped else tasks[later]
-        upstream >> downstream
+        tasks[earlier] >> tasks[later]

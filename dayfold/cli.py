@@ -55,6 +55,8 @@ def main() -> None:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             str(error), style="red", markup=False
         )
+        if "--json" in sys.argv:
+            print(json.dumps({"error": str(error)}), flush=True)  # noqa: T201
         # Whoever lost a race may try again; whoever was refused need not.
         sys.exit(EXIT_FAILED if isinstance(error, ConcurrentWrite) else EXIT_REFUSED)
 
@@ -75,18 +77,26 @@ def simulate(
     first: First,
     last: Last,
     raw: Annotated[Path, typer.Option(help="Raw zone to write.")],
-    users: Annotated[int, typer.Option(help="Users at the end of the first day.")] = 2000,
-    items: Annotated[int, typer.Option(help="Items at the end of the first day.")] = 600,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+    users: Annotated[
+        int | None, typer.Option(help="Users at the end of the first day [2000].")
+    ] = None,
+    items: Annotated[
+        int | None, typer.Option(help="Items at the end of the first day [600].")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed gives the same bytes [7].")
+    ] = None,
     drift: Annotated[
         list[str] | None,
         typer.Option(help="Planted drift DAY:KIND:SIZE, KIND one of ctr, taste, covariate."),
     ] = None,
 ) -> None:
-    """Write simulated days, dirt included, into a raw zone."""
+    """Write simulated days, dirt included, into a raw zone; go on with the world it holds."""
     from dayfold.simulation import simulate_days
 
-    summary = simulate_days(raw, first, last, users, items, seed, drift or [])
+    summary = simulate_days(
+        raw, first, last, users=users, items=items, seed=seed, drift=drift or []
+    )
     console.print(summary, soft_wrap=True)
 
 
@@ -184,21 +194,17 @@ def waive(
     dataset: Dataset = None,
     lake: LakeRoot = None,
 ) -> None:
-    """Close a day that will not be run, so that later days may run."""
-    from conf.errors import OrderError
+    """Close a day that will not be run, so that later days may run; nothing of it counts."""
     from dayfold.workplace import open_workplace
     from feature_store.days import parse_day
-    from feature_store.ledger import close_day, closed_days
+    from feature_store.ledger import waive_day
 
     if not reason.strip():
         raise ConfigError("--reason is empty: say why the day is passed over, it is kept.")
     overrides_to_environment(dataset=dataset, lake=lake)
     workplace = open_workplace()
-    opened = workplace.lake()
     parse_day(ds)
-    if ds in (closed := closed_days(opened)) and closed[ds].state != "waived":
-        raise OrderError(f"{ds} is {closed[ds].state}: only an open day can be waived.")
-    close_day(opened, ds, "waived", reason, {"step": "day waive", "ds": ds}, {})
+    waive_day(workplace.lake(), ds, reason, {"step": "day waive", "ds": ds})
     console.print(f"{ds} is waived: {reason}", markup=False)
 
 

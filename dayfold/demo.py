@@ -6,9 +6,12 @@ import shutil
 import time
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table as RichTable
 
+from conf.errors import ConfigError
 from conf.pseudonym import make_key
+from conf.settings import without_password
 from dayfold.lists import PublishedList, list_table, published_list
 from dayfold.progress import Progress, progress_to_terminal
 from dayfold.report import write_report
@@ -51,20 +54,35 @@ def run_demo(*, fresh: bool) -> None:
 
 
 def _simulate(workplace: Workplace, progress: Progress) -> None:
+    from pipelines.sources.simulator import world_of
+
     progress.heading(f"Simulate {HISTORY_FROM} to {LAST}: {USERS:,} users, {ITEMS} items")
-    if (workplace.raw_root / "events" / f"ds={LAST}" / "_SUCCESS").exists():
+    if world_of(workplace.raw_root) and workplace.raw_zone().is_complete(LAST):
         progress.note("  already there")
         return
     progress.started("simulate")
     started = time.perf_counter()
     summary = simulate_days(
-        workplace.raw_root, HISTORY_FROM, LAST, USERS, ITEMS, SEED, list(PLANTED)
+        workplace.raw_root,
+        HISTORY_FROM,
+        LAST,
+        users=USERS,
+        items=ITEMS,
+        seed=SEED,
+        drift=PLANTED,
     )
     progress.finished("simulate", time.perf_counter() - started, summary)
 
 
 def _delete(workplace: Workplace) -> None:
+    from pipelines.sources.simulator import world_of
     from training.registry.registry import Registry
+
+    if workplace.raw_root.exists() and world_of(workplace.raw_root) is None:
+        raise ConfigError(
+            f"{workplace.raw_root} was not written by the simulator, and --fresh would delete it. "
+            "Next: unset DAYFOLD__RAW, or set it to a folder for the demo."
+        )
 
     lake = workplace.settings.path(workplace.settings.lake)
     if lake.exists():
@@ -92,7 +110,7 @@ def _show(workplace: Workplace, progress: Progress, report: str) -> None:
     model = settings.mlflow.model_name.format(dataset=workplace.dataset.name)
     for line in (
         f"Champion: version {champion['version']} ({champion['scorer']}), models:/{model}@champion",
-        f"          in MLflow at {settings.uri(settings.mlflow.tracking_uri)}",
+        f"          in MLflow at {without_password(settings.uri(settings.mlflow.tracking_uri))}",
         f"Report:   {report} (opens without network)",
         "Next:     dayfold ui                       MLflow and Airflow pages on this machine",
         f"          dayfold recommend --user {USER}  one user's list",
@@ -115,7 +133,10 @@ def _drift_table(days: list[dict[str, Any]]) -> RichTable:
         found = day["decision"] or "-"
         if day["ds"] in planted or found in {"retrain", "watch"}:
             table.add_row(
-                day["ds"], ", ".join(planted.get(day["ds"], ["-"])), found, day["reason"] or ""
+                day["ds"],
+                ", ".join(planted.get(day["ds"], ["-"])),
+                found,
+                escape(day["reason"] or ""),
             )
     return table
 

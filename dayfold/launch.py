@@ -16,12 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
+from feature_store.raw_zone import RawZone
 
 INLINE = "dayfold.inline:run"
 EXIT_FAILED = 1
 """Exit code of `dayfold` when trying again may help."""
 EXIT_REFUSED = 2
 """Exit code of `dayfold` for a user's mistake or a refused day: trying again does not help."""
+
+
+def may_begin(raw: str, ds: str) -> bool:
+    """Whether the run of `ds` need not wait: its log is complete, or nobody seems to write it.
+
+    Then `open_day` says what is missing, at once.
+    """
+    zone = RawZone(Path(raw))
+    return zone.is_complete(ds) or not zone.is_expected(ds)
 
 
 def launch_if_decided(
@@ -76,9 +86,11 @@ def step_command(name: str, ds: str, scorer: str | None) -> list[str]:
 
 
 def _run_command(command: list[str]) -> dict[str, Any]:
+    """The facts on the last line of what `command` prints; its other lines are passed on."""
     last_line = ""
+    # Standard error is inherited: what an engine says while it ends must not hide the facts.
     with subprocess.Popen(  # noqa: S603
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
             assert process.stdout is not None  # noqa: S101
@@ -90,9 +102,17 @@ def _run_command(command: list[str]) -> dict[str, Any]:
             # A killed task must not leave its step writing in the background.
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+    facts = _facts(last_line)
     if code == EXIT_REFUSED:
-        raise DayfoldError(last_line)
-    if code != 0:
+        raise DayfoldError(str(facts.get("error", f"{' '.join(command)} was refused.")))
+    if code != 0 or not facts:
         raise RuntimeError(f"{' '.join(command)} ended with exit code {code}: {last_line}")
-    facts: dict[str, Any] = json.loads(last_line)
     return facts
+
+
+def _facts(line: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(line)
+    except ValueError:
+        facts = None
+    return facts if isinstance(facts, dict) else {}

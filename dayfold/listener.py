@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +30,9 @@ class TaskLines:
     @hookimpl
     def on_task_instance_running(self, task_instance: Any) -> None:
         """A task begins."""
+        # Airflow has just taken these signals for the task, and would try it again.
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGTERM, self._stop)
         self._started = time.perf_counter()
         self._progress.started(self._name(task_instance))
 
@@ -44,8 +49,13 @@ class TaskLines:
         self.failures[name] = str(error)
         self._progress.failed(name, str(error))
 
+    def _stop(self, number: int, _: object) -> None:
+        """Whoever ends this command means all of it; what a killed step leaves is made good."""
+        self._progress.note("Stopped. The same command goes on with the day that was stopped.")
+        os._exit(128 + number)
+
     def _name(self, task_instance: Any) -> str:
-        step = str(task_instance.task_id).removeprefix("candidate.")
+        step = str(task_instance.task_id)
         index = task_instance.map_index
         return step if index is None or index < 0 else f"{step}.{self._scorers[index]}"
 

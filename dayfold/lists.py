@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from conf.errors import MissingPartition
@@ -12,6 +13,7 @@ from conf.pseudonym import fingerprint, load_key, pseudonym
 from dayfold.workplace import Workplace
 from feature_store.identity import require_key
 from feature_store.lake import Lake
+from feature_store.ledger import closed_days
 from feature_store.tables import EVERYBODY, ITEMS, RECOMMENDATIONS
 
 
@@ -26,7 +28,7 @@ class PublishedList:
 
 
 def published_list(workplace: Workplace, user: str, ds: str | None = None) -> PublishedList:
-    """The list of `user` (an id of the raw log) on `ds`, by default on the last day with lists.
+    """The list of `user` (an id of the raw log) on `ds`, by default on the last published day.
 
     A user without an own list gets the list for everybody.
 
@@ -35,12 +37,13 @@ def published_list(workplace: Workplace, user: str, ds: str | None = None) -> Pu
         ConfigError: there is no key, or another one than the lake's.
     """
     lake = workplace.lake()
-    days = lake.days(RECOMMENDATIONS)
+    closed = closed_days(lake)
+    days = [day for day in lake.days(RECOMMENDATIONS) if day in closed]
     wanted = ds or (days[-1] if days else None)
     if wanted is None or wanted not in days:
         raise MissingPartition(
-            f"There are no lists {'of ' + wanted if wanted else 'yet'} in {lake.root}; "
-            f"days with lists: {days[-3:] or 'none'}. "
+            f"There are no lists {'of ' + wanted if wanted else 'yet'} in {lake.root}; the last "
+            f"days with published lists: {', '.join(days[-3:]) or 'none'}. "
             f"Next: dayfold status --dataset {workplace.dataset.name}"
         )
     key = load_key(workplace.settings.path(workplace.settings.key_file))
@@ -62,15 +65,16 @@ def list_table(found: PublishedList) -> RichTable:
     whose = (
         f"{found.user}" if found.own else f"{found.user} (not seen lately: the list for everybody)"
     )
-    table = RichTable(title=f"List of {whose}, published {found.ds}", title_justify="left")
+    title = escape(f"List of {whose}, published {found.ds}")
+    table = RichTable(title=title, title_justify="left")
     for heading in ("rank", "item", "title", "score", "source", "version"):
         table.add_column(heading, justify="right" if heading in {"rank", "score"} else "left")
     for row in found.entries:
         score = "-" if row["score"] != row["score"] else f"{row['score']:.3f}"
         table.add_row(
             str(row["rank"]),
-            row["item_id"],
-            row["title"],
+            escape(row["item_id"]),
+            escape(row["title"]),
             score,
             row["source"],
             f"v{row['model_version']}" if row["source"] == "model" else "-",

@@ -53,6 +53,7 @@ def run_days(
         if ds in closed and not force:
             progress.note(f"{ds} is already {closed[ds].state}; --force runs it again")
             continue
+        workplace.raw_zone().require_complete([ds])
         run_day(workplace, ds, progress)
 
 
@@ -96,7 +97,7 @@ def build_history(workplace: Workplace, first: str, last: str, progress: Progres
 
     Raises:
         ConfigError: there are too few days.
-        OrderError: a day of the range is not complete in the raw zone.
+        OrderError: a day of the range is not complete in the raw zone, or was run by itself.
     """
     days = list(days_between(first, last))
     needed = MIN_BOOTSTRAP_DAYS + REFERENCE_DAYS + 1
@@ -105,19 +106,22 @@ def build_history(workplace: Workplace, first: str, last: str, progress: Progres
             f"--history-from {first} leaves {len(days)} days of history up to {last}, expected at "
             f"least {needed}. Next: an earlier --history-from or a later --from."
         )
-    lake = workplace.lake()
+    lake, zone = workplace.lake(), workplace.raw_zone()
     closed = closed_days(lake)
     if all(day in closed for day in days):
         progress.note(f"History {first} to {last} is already there")
         return
-    complete = set(workplace.raw_zone().complete_days())
-    missing = [day for day in days if day not in complete]
-    if missing:
+    # The last one is closed by its publish, before the loop that closes the others.
+    done = [day for day in days[:-1] if day in closed and closed[day].state != "history"]
+    if done:
+        following = next(day for day in days if day not in closed)
         raise OrderError(
-            f"History needs complete days: {missing[0]} ({len(missing)} in all) has no _SUCCESS in "
-            f"{workplace.raw_root / 'events'}. Next: complete it, or begin later."
+            f"--history-from {first} reaches over {len(done)} day(s) that were run one by one, the "
+            f"first is {done[0]} ({closed[done[0]].state}). Next: `dayfold run --from {following}` "
+            "without --history-from."
         )
-    check_order(lake, complete, first)
+    zone.require_complete(days)
+    check_order(lake, zone.complete_days(), first)
     loading = Thread(target=_load_engines, args=(workplace,), daemon=True)
     loading.start()
     progress.heading(f"History {first} to {last}: {len(days)} days in bulk")

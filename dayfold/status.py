@@ -119,7 +119,7 @@ def _cells(day: dict[str, Any]) -> dict[str, str]:
     decision = day["decision"] or "-"
     style = {"retrain": "yellow", "watch": "cyan"}.get(decision, "")
     return {
-        "day": day["ds"],
+        "day": day["ds"] + (f" {day['state']}" if day["state"] in {"open", "waived"} else ""),
         "state": day["state"],
         "in": f"{day['rows_in']:,}",
         "clean": f"{day['clean']:,}",

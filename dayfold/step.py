@@ -48,6 +48,7 @@ def run_step(
     if len(days) == 1:
         _require_upstream(lake, step, days[0], scorer)
     context = StepContext(tuple(days), lake, workplace.dataset, workplace.settings, scorer)
+    _begin(lake, step, days, scorer)
     before = {table.key: lake.version(table) for table in step.writes}
     started = time.perf_counter()
     cpu_started = _cpu_seconds()
@@ -62,6 +63,19 @@ def run_step(
     for ds in days:
         _record(lake, task_name(step, scorer), ds, result, written, cost)
     return result
+
+
+def _begin(lake: Lake, step: Step, days: Sequence[str], scorer: str | None) -> None:
+    """Take back that the step has finished, before it changes its tables."""
+    from feature_store.tables import STEP_RUNS
+
+    task = task_name(step, scorer)
+    lineage = {"step": task, "ds": days[-1]}
+    lake.clear(STEP_RUNS, days, lineage, step=task)
+    if scorer is not None:
+        # What it left on another try must not be taken for this one's.
+        for table in step.writes:
+            lake.clear(table, days, lineage, scorer=scorer)
 
 
 def finished_steps(lake: Lake, ds: str) -> dict[str, dict[str, Any]]:

@@ -40,11 +40,10 @@ def require_free_port(port: int, flag: str) -> None:
 
 
 def mlflow_command(workplace: Workplace, port: int) -> list[str]:
-    """The command that serves MLflow's pages."""
+    """The command that serves MLflow's pages; where runs are kept comes by the environment."""
     settings = workplace.settings
     return [
         sys.executable, "-m", "mlflow", "server",
-        "--backend-store-uri", settings.uri(settings.mlflow.tracking_uri),
         "--default-artifact-root", settings.uri(settings.mlflow.artifact_root),
         "--host", HOST, "--port", str(port), "--workers", "1",
     ]  # fmt: skip
@@ -67,6 +66,8 @@ def serve(workplace: Workplace, mlflow_port: int, airflow_port: int) -> None:
         "AIRFLOW__API__PORT": str(airflow_port),
         "AIRFLOW__API__BASE_URL": airflow_url,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_url}/execution/",
+        # Not an argument: everybody on the machine can read those, and a URI may hold a password.
+        "MLFLOW_BACKEND_STORE_URI": workplace.settings.uri(workplace.settings.mlflow.tracking_uri),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",

@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction
 
 from conf.dataset import DatasetConfig
-from conf.errors import ConcurrentWrite, MissingPartition
+from conf.errors import ConcurrentWrite
 from feature_store.checks import run_checks
 from feature_store.days import ordinal
 from feature_store.identity import identity_of
@@ -144,17 +144,6 @@ class Lake:
         )
         return dataset.to_table(columns=wanted)
 
-    def require(self, table: Table, ds: str, next_command: str) -> pa.Table:
-        """Rows of `ds`.
-
-        Raises:
-            MissingPartition: there are none.
-        """
-        rows = self.read(table, [ds])
-        if rows.num_rows == 0:
-            raise MissingPartition(f"{table.key} has no rows for {ds}. Next: {next_command}")
-        return rows
-
     # ---- write --------------------------------------------------------------------------------
 
     def replace(
@@ -188,26 +177,42 @@ class Lake:
         return Path(self.uri(table)) / "_staging" / uuid.uuid4().hex
 
     def commit_staged(
-        self, table: Table, staging: Path, days: Iterable[str], lineage: Lineage
-    ) -> int:
-        """Replace the partitions of `days` by the files under `staging`/ds=<day>/, in one commit.
+        self, staged: Mapping[Table, Path], days: Iterable[str], lineage: Lineage
+    ) -> None:
+        """Replace the partitions of `days` by the files under <staging>/ds=<day>/ of each table.
 
-        Every file is checked before any is moved. A day without files becomes empty.
+        Every file of every table is checked before the first commit; a table is one commit. A day
+        without files becomes empty.
 
         Raises:
             SchemaMismatch, CheckFailed: before anything is committed.
             ConcurrentWrite: another process changed one of the partitions meanwhile.
         """
-        staged = {ds: sorted((staging / f"ds={ds}").glob("*.parquet")) for ds in days}
-        for ds, paths in staged.items():
-            self._check_staged(table, ds, paths)
-        files: dict[Path, Mapping[str, str]] = {}
-        for ds, paths in staged.items():
-            folder = self._partition_dir(table, {"ds": ds})
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in paths:
-                files[path.rename(folder / f"part-{uuid.uuid4().hex}.parquet")] = {"ds": ds}
-        return self._commit(table, [("ds", "in", list(staged))], files, lineage)
+        found = {
+            table: {ds: sorted((staging / f"ds={ds}").glob("*.parquet")) for ds in days}
+            for table, staging in staged.items()
+        }
+        for table, by_day in found.items():
+            for ds, paths in by_day.items():
+                self._check_staged(table, ds, paths)
+        for table, by_day in found.items():
+            files: dict[Path, Mapping[str, str]] = {}
+            for ds, paths in by_day.items():
+                folder = self._partition_dir(table, {"ds": ds})
+                folder.mkdir(parents=True, exist_ok=True)
+                for path in paths:
+                    files[path.rename(folder / f"part-{uuid.uuid4().hex}.parquet")] = {"ds": ds}
+            self._commit(table, [("ds", "in", list(by_day))], files, lineage)
+
+    def clear(self, table: Table, days: Sequence[str], lineage: Lineage, **partition: str) -> None:
+        """Remove the rows of `days` (of one further partition); no commit where there are none."""
+        wanted = {(ds, *partition.values()) for ds in days}
+        delta = self.delta(table)
+        there = [] if delta is None else delta.partitions()
+        if any((part["ds"], *(part[name] for name in partition)) in wanted for part in there):
+            filters: _Filters = [("ds", "in", list(days))]
+            filters += [(name, "=", value) for name, value in partition.items()]
+            self._commit(table, filters, {}, lineage)
 
     def _check_staged(self, table: Table, ds: str, paths: Sequence[Path]) -> None:
         if not paths:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from conf.errors import OrderError
 from feature_store.lake import Lake, Lineage
-from feature_store.tables import LEDGER, STEP_RUNS
+from feature_store.tables import LEDGER, PROMOTIONS, STEP_RUNS, TABLES
 
 State = Literal["history", "published", "waived"]
 
@@ -59,8 +59,42 @@ def table_versions(lake: Lake, ds: str) -> dict[str, int]:
     """The Delta versions that the steps of `ds` wrote, by table key."""
     versions: dict[str, int] = {}
     for row in lake.read(STEP_RUNS, [ds], ["table_versions"]).to_pylist():
-        versions.update(json.loads(row["table_versions"]))
+        # Several steps of a day may write one table: the last version holds what all of them wrote.
+        for key, version in json.loads(row["table_versions"]).items():
+            versions[key] = max(version, versions.get(key, version))
     return versions
+
+
+def reopen_day(lake: Lake, ds: str, lineage: Lineage) -> None:
+    """Make `ds` an open day again, of which no step has finished.
+
+    What only some runs of a day write (its candidates) goes: the next run may not train.
+    """
+    lake.clear(LEDGER, [ds], lineage)
+    lake.clear(STEP_RUNS, [ds], lineage)
+    for table in TABLES:
+        if "scorer" in table.partition:
+            lake.clear(table, [ds], lineage)
+
+
+def waive_day(lake: Lake, ds: str, reason: str, lineage: Lineage) -> None:
+    """Close `ds` without its run: what a run that ended halfway left of the day is removed.
+
+    Raises:
+        OrderError: the day is closed, or changed the champion.
+    """
+    closed = closed_days(lake)
+    if ds in closed and closed[ds].state != "waived":
+        raise OrderError(f"{ds} is {closed[ds].state}: only an open day can be waived.")
+    if any(lake.read(PROMOTIONS, [ds], ["promoted"]).column("promoted").to_pylist()):
+        raise OrderError(
+            f"{ds} cannot be waived: it has promoted a model, which counts on the rest of the day. "
+            f"Next: `dayfold run --from {ds} --to {ds}`."
+        )
+    for table in TABLES:
+        if table is not LEDGER:
+            lake.clear(table, [ds], lineage)
+    close_day(lake, ds, "waived", reason, lineage, {})
 
 
 def close_day(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from conf.errors import SourceError
+from conf.errors import OrderError, SourceError
+from feature_store.days import shift
 
 Stream = Literal["events", "profiles", "items"]
 STREAMS: tuple[Stream, ...] = ("events", "profiles", "items")
@@ -40,6 +42,25 @@ class RawZone:
     def is_complete(self, ds: str) -> bool:
         """Whether the events of `ds` are complete."""
         return (self.folder("events", ds) / "_SUCCESS").exists()
+
+    def require_complete(self, days: Sequence[str]) -> None:
+        """Pass if the events of all `days` are complete.
+
+        Raises:
+            OrderError: those of one are not.
+        """
+        incomplete = [ds for ds in days if not self.is_complete(ds)]
+        if incomplete:
+            mark = self.folder("events", incomplete[0]) / "_SUCCESS"
+            raise OrderError(
+                f"{days[0]} cannot run: the raw events of {len(incomplete)} day(s) are not "
+                f"complete, the first is {incomplete[0]}: expected {mark}. Next: write the day's "
+                f"files, then `touch {mark}` (a day without files is an empty day)."
+            )
+
+    def is_expected(self, ds: str) -> bool:
+        """Whether somebody seems to be writing `ds`: it was begun, or the day before is there."""
+        return self.folder("events", ds).is_dir() or self.is_complete(shift(ds, -1))
 
     def files(self, stream: Stream, ds: str) -> list[Path]:
         """The data files of one stream's day, sorted.

@@ -1,7 +1,8 @@
 """build_examples: events whose label became final become labelled rows.
 
 A label is final when no further event can change it: for impressions when the attribution window
-has closed, for ratings and positive events on arrival. Each event enters exactly one day.
+has closed, for ratings and positive events on arrival. Each event enters exactly one day; only an
+impression whose window closes on a day that was waived enters none, for nobody knows its label.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import EVENTS, EXAMPLES, MISSING
 from pipelines.build_features import positive_weight
-from pipelines.spark import commit, day_of, read_days, session, stage
+from pipelines.spark import commit, day_of, read_days, session, stage_all
 from pipelines.vocabulary import ITEM_ID, USER_ID, ids_of, words_until
 
 _MINUTES_PER_DAY = 1440
@@ -33,7 +34,7 @@ def run(context: StepContext) -> StepResult:
     else:
         labelled = labelled_on_arrival(read_days(spark, lake, EVENTS, days), dataset)
     examples = encoded_examples(labelled, words_until(spark, lake, days[-1]), dataset)
-    staged = {EXAMPLES: stage(examples, lake, EXAMPLES, days)}
+    staged = stage_all({EXAMPLES: lambda: examples}, lake, days)
     rows = commit(lake, staged, days, {"step": "build_examples", "ds": context.ds})
     return StepResult(f"{rows[EXAMPLES.key]:,} examples with a final label")
 

@@ -18,7 +18,7 @@ from pipelines.cleaning_rules import (
 )
 from pipelines.cleaning_windows import without_superseded
 from pipelines.field_columns import RAW, typed
-from pipelines.masking import masked_row, without_id
+from pipelines.masking import masked_row
 from pipelines.pseudonym_column import with_pseudonym
 
 EntityStream = Literal["profiles", "items"]
@@ -55,4 +55,4 @@ def _masked(stream: EntityStream, fields: Iterable[str], attributes: Iterable[st
     cells = {name: F.col(RAW + name) for name in fields}
     if stream == "items":
         return masked_row(cells, ())
-    return without_id(masked_row(cells, {"user_id", *attributes}), cells["user_id"])
+    return masked_row(cells, {"user_id", *attributes}, cells["user_id"])

@@ -6,6 +6,7 @@ That is verified on the files that were written, before they are committed.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -41,6 +42,7 @@ from pipelines.spark import (
     staged_rows,
 )
 
+_FILE_IN_AN_ERROR = re.compile(r"reading file (?:file://)?(/\S+?)\.?\s")
 _TABLES: Mapping[str, Table] = {"events": EVENTS, "profiles": PROFILES, "items": ITEMS}
 
 
@@ -72,10 +74,11 @@ def run(context: StepContext) -> StepResult:
     except (Py4JJavaError, PySparkException) as error:
         if "java.io.EOFException" not in str(error) and "java.util.zip" not in str(error):
             raise
+        named = _FILE_IN_AN_ERROR.search(str(error))
+        path = named[1] if named else f"A compressed file under {zone.root}"
         raise SourceError(
-            f"A compressed raw file of {days[0]} to {days[-1]} under {zone.root} is cut off or "
-            "damaged; nothing was committed. Next: find it with `gzip -t`, write it again, then "
-            "run the day again."
+            f"{path} is cut off or damaged; nothing was committed. Next: write it again (`gzip -t` "
+            "tests it), then run the day again."
         ) from error
     finally:
         discard(staged.values())

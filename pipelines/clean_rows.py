@@ -9,7 +9,7 @@ from conf.dataset import DatasetConfig
 from pipelines.cleaning_rules import fields_of, first_broken, rules_of
 from pipelines.cleaning_windows import without_repeats_and_bots
 from pipelines.field_columns import RAW, typed
-from pipelines.masking import MASK, SHORTEST_ID_LOOKED_FOR, masked_row, without_id
+from pipelines.masking import MASK, SHORTEST_ID_LOOKED_FOR, masked_row
 from pipelines.pseudonym_column import with_pseudonym
 from pipelines.spark import day_of
 
@@ -40,9 +40,8 @@ def _clean_columns(rows: DataFrame, dataset: DatasetConfig) -> DataFrame:
     valid = F.col("reason").isNull()
     raw_id = F.col(RAW + "user_id")
     fields = fields_of(dataset, "events")
-    masked = without_id(
-        masked_row({name: F.col(RAW + name) for name in fields}, ("user_id",)), raw_id
-    )
+    cells = {name: F.col(RAW + name) for name in fields}
+    masked = masked_row(cells, ("user_id",), raw_id)
     names_user = F.col("event_id").contains(raw_id) | F.col("request_id").contains(raw_id)
     return rows.select(
         *("ds", "file", "line", "reason"),
@@ -51,7 +50,10 @@ def _clean_columns(rows: DataFrame, dataset: DatasetConfig) -> DataFrame:
             "event_id"
         ),
         "event_timestamp",
-        day_of(F.col("event_timestamp"), dataset.time_zone).cast("string").alias("event_ds"),
+        # A clock that runs fast must not put an event after the state that it is folded into.
+        F.least("ds", day_of(F.col("event_timestamp"), dataset.time_zone).cast("string")).alias(
+            "event_ds"
+        ),
         F.when(valid, F.col("user_id")).alias("user_id"),
         *("item_id", "event_type", "value"),
         _without_user("request_id").alias("request_id"),

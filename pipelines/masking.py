@@ -29,19 +29,30 @@ def masked_csv_line(text: Column) -> Column:
     return _shortened(F.regexp_replace(_valid(text), "[^,]+", MASK))
 
 
-def masked_row(cells: Mapping[str, Column], personal: Collection[str]) -> Column:
-    """A readable row as JSON of its `cells`, those named in `personal` masked where present."""
+def masked_row(
+    cells: Mapping[str, Column], personal: Collection[str], user_id: Column | None = None
+) -> Column:
+    """A readable row as JSON of its `cells`.
+
+    Those named in `personal` are masked where present, the user's id wherever it occurs.
+    """
     columns = [
-        (F.when(cell.isNotNull(), F.lit(MASK)) if name in personal else cell).alias(name)
+        (F.when(cell.isNotNull(), F.lit(MASK)) if name in personal else _without(cell, user_id))
         for name, cell in cells.items()
     ]
-    return _shortened(F.to_json(F.struct(*columns)))
+    # Shortened last: half an id is an id.
+    named = [column.alias(name) for name, column in zip(cells, columns, strict=True)]
+    return _shortened(F.to_json(F.struct(*named)))
 
 
-def without_id(text: Column, user_id: Column) -> Column:
-    """`text` with the user's id masked wherever it occurs."""
+def _without(cell: Column, user_id: Column | None) -> Column:
+    """`cell` with the id masked, as it stands and as JSON inside the cell would write it."""
+    if user_id is None:
+        return cell
+    in_json = F.regexp_replace(user_id, r'(["\\])', r"\\$1")
     findable = F.length(user_id) >= SHORTEST_ID_LOOKED_FOR
-    return F.when(findable, F.replace(text, user_id, F.lit(MASK))).otherwise(text)
+    hidden = F.replace(F.replace(cell, in_json, F.lit(MASK)), user_id, F.lit(MASK))
+    return F.when(findable, hidden).otherwise(cell)
 
 
 def _valid(text: Column) -> Column:

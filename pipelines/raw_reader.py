@@ -10,24 +10,19 @@ second element is the line's own checksum: junk, a second object or a missing en
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from conf.errors import SourceError
 from feature_store.raw_zone import RawZone, Stream
 from pipelines.masking import masked_csv_line, masked_json_line
+from pipelines.raw_files import RawFiles, by_format
 from pipelines.spark import empty_frame
 
 INVALID_UTF8 = "invalid_utf8"
@@ -55,15 +50,6 @@ _CSV_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _UNREAD, "esc
 _PARQUET_JSON_OPTIONS = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 
 
-@dataclass(frozen=True)
-class _Files:
-    """Files that can be read together."""
-
-    paths: tuple[Path, ...]
-    header: tuple[str, ...] = ()
-    """Columns of CSV files."""
-
-
 @contextmanager
 def one_task_per_file(spark: SparkSession) -> Iterator[None]:
     """Within the block, a task reads one file (or one split of it): what line numbers rest on."""
@@ -88,7 +74,7 @@ def read_records(
     Raises:
         SourceError: a file has an unknown suffix, or a CSV file has no header.
     """
-    text, tables, parquet = _by_format(zone, stream, days)
+    text, tables, parquet = by_format(zone, stream, days)
     root = zone.root / stream
     frames = [
         *(_json_records(_lines(spark, root, files), fields) for files in text),
@@ -107,7 +93,7 @@ def count_rows(
     counts: dict[tuple[str, str], int] = defaultdict(int)
     frames = []
     for stream in streams:
-        text, tables, parquet = _by_format(zone, stream, days)
+        text, tables, parquet = by_format(zone, stream, days)
         root = zone.root / stream
         days_read = [
             *(_read_text(spark, root, files).select("ds") for files in (*text, *tables)),
@@ -127,64 +113,16 @@ def count_rows(
 # ---- files -------------------------------------------------------------------------------------
 
 
-def _by_format(
-    zone: RawZone, stream: Stream, days: Sequence[str]
-) -> tuple[list[_Files], list[_Files], list[_Files]]:
-    """The files that are JSON lines, CSV (by header) and Parquet (by columns)."""
-    text: list[Path] = []
-    tables: dict[tuple[str, ...], list[Path]] = defaultdict(list)
-    parquet: dict[str, list[Path]] = defaultdict(list)
-    for path in (path for ds in days for path in zone.files(stream, ds)):
-        if path.name.endswith(".parquet"):
-            parquet[_columns(path)].append(path)
-        elif path.stat().st_size == 0:
-            continue
-        elif path.name.endswith((".csv", ".csv.gz")):
-            if header := _header(path):
-                tables[header].append(path)
-        else:
-            text.append(path)
-    return (
-        [_Files(tuple(text))] if text else [],
-        [_Files(tuple(paths), header) for header, paths in sorted(tables.items())],
-        [_Files(tuple(paths)) for _, paths in sorted(parquet.items())],
-    )
-
-
-def _columns(path: Path) -> str:
-    """What tells Parquet files that can be read together."""
-    try:
-        return str(pq.read_schema(path).remove_metadata())
-    except pa.ArrowInvalid as error:
-        raise SourceError(
-            f"{path} is not a Parquet file ({error}). Next: write it again, then run the day again."
-        ) from error
-
-
-def _header(path: Path) -> tuple[str, ...]:
-    """The column names in the first line of a CSV file; none where the file is empty."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    # Bad bytes in the rows below are for the rules to find.
-    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-        names = tuple(name.strip() for name in next(csv.reader(file), []))
-    if names and (not all(names) or len(set(names)) != len(names)):
-        raise SourceError(
-            f"{path}: expected a first line with unique column names, found {list(names)}. "
-            f"Write the header, then import the day again."
-        )
-    return names
-
-
 def _day_of(path: Path) -> str:
     return path.parent.name.removeprefix("ds=")
 
 
-def _read_text(spark: SparkSession, root: Path, files: _Files) -> DataFrame:
+def _read_text(spark: SparkSession, root: Path, files: RawFiles) -> DataFrame:
     reader = spark.read.option("basePath", str(root))
     return reader.text([str(path) for path in files.paths])
 
 
-def _read_parquet(spark: SparkSession, root: Path, files: _Files) -> DataFrame:
+def _read_parquet(spark: SparkSession, root: Path, files: RawFiles) -> DataFrame:
     reader = spark.read.option("basePath", str(root))
     return reader.parquet(*(str(path) for path in files.paths))
 
@@ -192,7 +130,7 @@ def _read_parquet(spark: SparkSession, root: Path, files: _Files) -> DataFrame:
 # ---- lines -------------------------------------------------------------------------------------
 
 
-def _lines(spark: SparkSession, root: Path, files: _Files) -> DataFrame:
+def _lines(spark: SparkSession, root: Path, files: RawFiles) -> DataFrame:
     """ds, file, line (from 1, a CSV header not counted) and text of every line."""
     numbered = _read_text(spark, root, files).select(
         "ds",
@@ -280,7 +218,7 @@ def _csv_records(lines: DataFrame, header: Sequence[str], fields: Sequence[str])
 
 
 def _parquet_records(
-    spark: SparkSession, root: Path, files: _Files, fields: Sequence[str]
+    spark: SparkSession, root: Path, files: RawFiles, fields: Sequence[str]
 ) -> DataFrame:
     rows = _read_parquet(spark, root, files)
     present = [name for name in fields if name in rows.columns]

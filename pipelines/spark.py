@@ -149,12 +149,11 @@ def read_days(
     return reader.parquet(*files).select(*wanted)
 
 
-def stage(frame: DataFrame, lake: Lake, table: Table, days: Sequence[str]) -> Path:
-    """A staging folder with the rows of `frame`, one folder per day of `days`.
+def stage(frame: DataFrame, lake: Lake, table: Table, days: Sequence[str], staging: Path) -> Path:
+    """`staging` with the rows of `frame`, one folder per day of `days`.
 
     Rows lie in the order of the table's key, so that the same rows give the same file.
     """
-    staging = lake.staging(table)
     names = spark_schema(table, lake.dataset).names
     keys = [name for check in table.checks[:1] for name in check.columns]
     rows = frame.select(*names)
@@ -191,11 +190,16 @@ def stage_all(
     frames: Mapping[Table, Callable[[], DataFrame]], lake: Lake, days: Sequence[str]
 ) -> dict[Table, Path]:
     """The staging folder of each table; the frames are made and written at the same time."""
+    stagings = {table: lake.staging(table) for table in frames}
 
     def staged(table: Table, frame: Callable[[], DataFrame]) -> Path:
-        return stage(frame(), lake, table, days)
+        return stage(frame(), lake, table, days, stagings[table])
 
-    return at_once({table: partial(staged, table, frame) for table, frame in frames.items()})
+    try:
+        return at_once({table: partial(staged, table, frame) for table, frame in frames.items()})
+    except BaseException:
+        discard(stagings.values())
+        raise
 
 
 def staged_rows(staging: Path, ds: str) -> int:
@@ -216,22 +220,10 @@ def commit(
         table.key: sum(staged_rows(staging, ds) for ds in days) for table, staging in staged.items()
     }
     try:
-        for table, staging in staged.items():
-            lake.commit_staged(table, staging, days, lineage)
+        lake.commit_staged(staged, days, lineage)
     finally:
         discard(staged.values())
     return rows
-
-
-def write_days(
-    frame: DataFrame, lake: Lake, table: Table, days: Sequence[str], lineage: Lineage
-) -> int:
-    """Replace `days` of `table` by the rows of `frame`; the number of rows written.
-
-    Raises:
-        SchemaMismatch, CheckFailed, ConcurrentWrite: as `Lake.commit_staged`.
-    """
-    return commit(lake, {table: stage(frame, lake, table, days)}, days, lineage)[table.key]
 
 
 def discard(stagings: Iterable[Path]) -> None:

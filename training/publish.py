@@ -79,7 +79,7 @@ def _log(context: StepContext, note: str) -> None:
         tags["decision"] = drift["decision"]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        _write_json(folder / "settings.json", context.settings.model_dump(mode="json"))
+        _write_json(folder / "settings.json", context.settings.shown())
         _write_json(folder / "dataset.json", context.dataset.model_dump(mode="json"))
         _write_json(folder / "table_versions.json", table_versions(lake, ds))
         if drift is not None:

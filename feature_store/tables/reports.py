@@ -123,7 +123,11 @@ STEP_RUNS = Table(
         Column("step", "string", "step name; <step>.<scorer> where mapped"),
         Column("finished_at", "timestamp", "when it ended"),
         Column("seconds", "double", "wall seconds"),
-        Column("cpu_seconds", "double", "CPU seconds of this process, its JVM not counted"),
+        Column(
+            "cpu_seconds",
+            "double",
+            "of this process and its ended children; not the JVM",
+        ),
         Column("peak_memory_mb", "double", "peak resident memory of this process, MiB"),
         Column("summary", "string", "one line for people"),
         Column("table_versions", "string", "JSON: {table: Delta version written}"),

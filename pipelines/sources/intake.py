@@ -10,8 +10,10 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -45,22 +47,29 @@ def json_line(row: Mapping[str, object]) -> bytes:
     return _ENCODER.encode(row).encode()
 
 
-def open_text(folder: Path, name: str, encoding: str, command: str) -> IO[str]:
+@contextmanager
+def open_text(folder: Path, name: str, encoding: str, command: str) -> Iterator[IO[str]]:
     """The text file `name`, or `name`.gz, in `folder`.
 
     Raises:
-        SourceError: there is neither.
+        SourceError: there is neither, or it cannot be read to its end.
     """
-    plain, packed = folder / name, folder / f"{name}.gz"
-    if plain.is_file():
-        return plain.open(encoding=encoding)
-    if packed.is_file():
-        return gzip.open(packed, "rt", encoding=encoding)
-    found = sorted(path.name for path in folder.iterdir())[:10] if folder.is_dir() else "no folder"
-    raise SourceError(
-        f"Expected {name} or {name}.gz in {folder}, found {found}. "
-        f"Name the folder that holds it: dayfold import {command} --source DIR --raw DIR"
-    )
+    path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
+    if path is None:
+        found = sorted(p.name for p in folder.iterdir())[:10] if folder.is_dir() else "no folder"
+        raise SourceError(
+            f"Expected {name} or {name}.gz in {folder}, found {found}. "
+            f"Name the folder that holds it: dayfold import {command} --source DIR --raw DIR"
+        )
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding=encoding) as file:
+            yield file
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"{path} is damaged or cut off: {error}. Next: fetch it again, then repeat "
+            f"`dayfold import {command}`."
+        ) from error
 
 
 def check_range(first: str | None, last: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
@@ -80,6 +81,14 @@ class TableFile(_Frozen):
     """`iso`, `epoch_s`, `epoch_ms` or a strptime pattern."""
     time_zone: str = "UTC"
     """IANA zone of times without offset; days begin in the zone of `events`."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, encoding: str) -> str:
+        try:
+            return codecs.lookup(encoding).name
+        except LookupError:
+            raise ValueError(f"{encoding!r} is no encoding, such as utf-8 or latin-1") from None
 
     @field_validator("time_zone")
     @classmethod

@@ -27,7 +27,7 @@ print(json.dumps({
     "seconds": seconds,
     "loaded": sorted(m for m in set(sys.modules) - before if "." not in m),
     "upstream": {t.task_id: sorted(t.upstream_task_ids) for t in dag.tasks},
-    "mapped": sorted(t.task_id for t in dag.tasks if t.get_closest_mapped_task_group()),
+    "mapped": sorted(t.task_id for t in dag.tasks if t.is_mapped),
     "owners": sorted({t.owner for t in dag.tasks}),
     "retries": sorted({t.retries for t in dag.tasks}),
     "tags": sorted(dag.tags),
@@ -62,32 +62,21 @@ def test_parsing_the_dag_loads_no_engine(described: dict[str, object]) -> None:
 
 @pytest.mark.airflow
 def test_the_dags_edges_are_those_of_the_tables(described: dict[str, object]) -> None:
-    mapped = {step.name for step in STEPS if step.mapped}
     upstream: dict[str, list[str]] = described["upstream"]  # type: ignore[assignment]
-    branch = "branch_on_drift"
-    actual = {
-        (earlier.removeprefix("candidate."), later.removeprefix("candidate."))
-        for later, all_earlier in upstream.items()
-        for earlier in all_earlier
-        if branch not in {earlier, later}
-    }
-    # A task group's inner order stands for what its later steps read: only its first step has
-    # edges from outside, only its last one edges to the outside.
-    inner = {(a, b) for a, b in edges() if a not in mapped and b == "evaluate"}
-    outer = {(a, b) for a, b in edges() if a == "train" and b not in mapped}
-    lifted = {(a, "train") for a, _ in inner} | {("evaluate", b) for _, b in outer}
-    assert actual == (edges() - inner - outer) | lifted
+    steps = {step.name for step in STEPS}
+    actual = {(a, b) for b, earlier in upstream.items() for a in earlier if {a, b} <= steps}
+    assert actual == edges()
 
 
 @pytest.mark.airflow
-def test_the_branch_stands_between_the_decision_and_the_candidates(
-    described: dict[str, object],
-) -> None:
+def test_what_is_no_step_waits_for_the_day_or_branches(described: dict[str, object]) -> None:
     upstream: dict[str, list[str]] = described["upstream"]  # type: ignore[assignment]
+    assert set(upstream) - {step.name for step in STEPS} == {"wait_for_day", "branch_on_drift"}
+    assert upstream["wait_for_day"] == []
+    assert upstream["open_day"] == ["wait_for_day"]
     assert upstream["branch_on_drift"] == ["check_drift"]
-    assert "branch_on_drift" in upstream["candidate.train"]
-    assert "branch_on_drift" in upstream["promote"]
-    assert described["mapped"] == ["candidate.evaluate", "candidate.train"]
+    assert {t for t, up in upstream.items() if "branch_on_drift" in up} == {"promote", "train"}
+    assert described["mapped"] == sorted(step.name for step in STEPS if step.mapped)
 
 
 @pytest.mark.airflow

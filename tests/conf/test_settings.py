@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import yaml
 
 from conf.dataset import DATASETS_DIR, load_dataset
 from conf.errors import ConfigError
+from conf.lineage import config_hash
 from conf.pseudonym import load_key, make_key, pseudonym
-from conf.settings import CONF_DIR, load_settings
+from conf.settings import CONF_DIR, load_settings, without_password
 
 
 @pytest.mark.parametrize("path", sorted(CONF_DIR.rglob("*.yaml")), ids=lambda path: path.name)
@@ -42,6 +44,18 @@ def test_an_environment_variable_overrules_the_files() -> None:
 def test_a_wrong_setting_is_refused_by_its_key(variable: str, value: str, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         load_settings({variable: value})
+
+
+def test_the_password_of_a_uri_is_not_written_down() -> None:
+    uri = "postgresql+psycopg2://dayfold:hunter2@db.example/mlflow"
+    settings = load_settings({"DAYFOLD__MLFLOW__TRACKING_URI": uri})
+    assert settings.mlflow.tracking_uri == uri
+    assert "hunter2" not in json.dumps(settings.shown())
+    assert without_password(uri) == "postgresql+psycopg2://***@db.example/mlflow"
+    assert without_password("sqlite:////a/b@c.db") == "sqlite:////a/b@c.db"
+    other = load_settings({"DAYFOLD__MLFLOW__TRACKING_URI": uri.replace("hunter2", "swordfish")})
+    dataset = load_dataset("simulated")
+    assert config_hash(settings, dataset) == config_hash(other, dataset)
 
 
 def test_an_undeclared_dataset_is_answered_with_those_that_are_declared() -> None:

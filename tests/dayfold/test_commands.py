@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -10,9 +11,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from dayfold.launch import launch_if_decided
+from conf.dataset import load_dataset
+from dayfold.launch import launch, launch_if_decided
+from dayfold.lists import PublishedList, list_table
+from feature_store.days import days_between
+from feature_store.lake import Lake
+from feature_store.ledger import close_day, closed_days
 
+JANUARY = ("--from", "2026-01-01", "--to", "2026-01-02")
 DAYFOLD = str(Path(sys.executable).parent / "dayfold")
 
 
@@ -137,6 +145,93 @@ def test_a_path_that_is_no_folder_is_one_message(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert str(tmp_path / "file") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_history_does_not_reach_over_days_that_were_run(tmp_path: Path) -> None:
+    raw = tmp_path / "raw" / "simulated" / "events"
+    for ds in days_between("2026-01-01", "2026-02-02"):
+        (raw / f"ds={ds}").mkdir(parents=True)
+        (raw / f"ds={ds}" / "_SUCCESS").touch()
+    lake = Lake(tmp_path / "lake" / "simulated", load_dataset("simulated"))
+    close_day(lake, "2026-01-31", "published", "", {}, {})
+    span = ("--history-from", "2026-01-01", "--from", "2026-02-02", "--to", "2026-02-02")
+    done = dayfold(tmp_path, "run", *span)
+    assert done.returncode == 2
+    assert "2026-01-31 (published)" in done.stderr
+    assert "without --history-from" in done.stderr
+    assert closed_days(lake)["2026-01-31"].state == "published"
+
+
+def test_the_raw_zone_of_somebody_else_is_neither_simulated_into_nor_deleted(
+    tmp_path: Path,
+) -> None:
+    theirs = tmp_path / "raw" / "simulated" / "events" / "ds=2026-01-01" / "part-0.jsonl"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("{}")
+    for command in (
+        ("simulate", "--raw", str(tmp_path / "raw" / "simulated"), *JANUARY),
+        ("demo",),
+        ("demo", "--fresh"),
+    ):
+        done = dayfold(tmp_path, *command)
+        assert done.returncode == 2, command
+        assert "simulat" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert theirs.read_text() == "{}"
+
+
+def test_a_simulation_goes_on_with_the_world_that_is_there(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    size = ("--users", "30", "--items", "20", "--seed", "0", "--drift", "2026-01-02:ctr:-0.5")
+    whole, parts = str(raw / "whole"), str(raw / "parts")
+    assert dayfold(tmp_path, "simulate", "--raw", whole, *JANUARY, *size).returncode == 0
+    first, second = JANUARY[1], JANUARY[3]
+    for days in (("--from", first, "--to", first, *size), ("--from", second, "--to", second)):
+        done = dayfold(tmp_path, "simulate", "--raw", parts, *days)
+        assert done.returncode == 0, done.stderr
+    for path in (raw / "whole").rglob("*"):
+        other = raw / "parts" / path.relative_to(raw / "whole")
+        assert path.is_dir() or path.read_bytes() == other.read_bytes(), path
+    done = dayfold(tmp_path, "simulate", "--raw", parts, *JANUARY, "--users", "31")
+    assert done.returncode == 2
+    assert "users: 30 before, 31 now" in done.stderr
+
+
+def test_a_refusal_of_a_step_is_told_to_the_launcher_as_json(tmp_path: Path) -> None:
+    done = dayfold(tmp_path, "step", "recommend", "--ds", "2026-01-01", "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout.splitlines()[-1]) == {"error": done.stderr.strip()}
+
+
+@pytest.mark.airflow
+def test_the_subprocess_launcher_passes_on_facts_and_the_whole_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    monkeypatch.setenv("DAYFOLD__HOME", str(tmp_path))
+    (tmp_path / "raw" / "simulated" / "events" / "ds=2026-01-01").mkdir(parents=True)
+    with pytest.raises(AirflowFailException, match=r"are not complete.*_SUCCESS"):
+        launch("subprocess", "open_day", "2026-01-01")
+    (tmp_path / "raw" / "simulated" / "events" / "ds=2026-01-01" / "_SUCCESS").touch()
+    assert launch("subprocess", "open_day", "2026-01-01") == {
+        "summary": "1 day(s) complete, 0 event file(s)"
+    }
+    monkeypatch.setenv("DAYFOLD__RECOMMEND__TOP_N", "-5")
+    monkeypatch.setenv("DAYFOLD__TRAINING__SEED", "x")
+    with pytest.raises(AirflowFailException, match=r"(?s)training\.seed.*recommend\.top_n"):
+        launch("subprocess", "open_day", "2026-01-01")
+
+
+def test_markup_in_a_title_or_an_id_is_shown_as_it_is() -> None:
+    entry = {"rank": 1, "item_id": "[/x]", "title": "Scream [tv] (2015)", "score": 1.0}
+    shown = PublishedList("[/u]", "2026-01-01", True, [entry | {"source": "popularity"}])
+    console = Console(width=120, file=io.StringIO())
+    console.print(list_table(shown))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Scream [tv] (2015)" in text
+    assert "[/x]" in text
+    assert "[/u]" in text
 
 
 @pytest.mark.airflow

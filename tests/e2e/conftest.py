@@ -35,6 +35,13 @@ class Shop:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def started(self, *arguments: str) -> subprocess.Popen[str]:
+        """`dayfold <arguments>` with this home, running."""
+        environment = {**os.environ, "DAYFOLD__HOME": str(self.home)}
+        return subprocess.Popen(
+            [DAYFOLD, *arguments], env=environment, stdout=subprocess.PIPE, text=True
+        )
+
     def days(self, last: int = 60) -> dict[str, dict[str, Any]]:
         """`dayfold status --json`, by day."""
         answer = json.loads(self.run("status", "--json", "--last", str(last)).stdout)

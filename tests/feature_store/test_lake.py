@@ -109,10 +109,32 @@ def test_staged_files_are_committed_per_day_and_missing_days_become_empty(lake: 
     staging = lake.staging(INTAKE)
     (staging / "ds=2026-01-01").mkdir(parents=True)
     pq.write_table(intake(("read", 4)), staging / "ds=2026-01-01" / "part-0.parquet")
-    lake.commit_staged(INTAKE, staging, ["2026-01-01", "2026-01-02"], LINEAGE)
+    lake.commit_staged({INTAKE: staging}, ["2026-01-01", "2026-01-02"], LINEAGE)
     assert lake.read(INTAKE, ["2026-01-01", "2026-01-02"], ["ds", "rows"]).to_pylist() == [
         {"ds": "2026-01-01", "rows": 4}
     ]
+
+
+def test_one_bad_table_keeps_all_staged_tables_from_being_committed(lake: Lake) -> None:
+    stagings = {table: lake.staging(table) for table in (INTAKE, EVALUATIONS)}
+    rows = {INTAKE: intake(("read", 4)), EVALUATIONS: pa.table({"colour": ["red"]})}
+    for table, staging in stagings.items():
+        (staging / "ds=2026-01-01").mkdir(parents=True)
+        pq.write_table(rows[table], staging / "ds=2026-01-01" / "part-0.parquet")
+    with pytest.raises(SchemaMismatch, match="colour"):
+        lake.commit_staged(stagings, ["2026-01-01"], LINEAGE)
+    assert lake.read(INTAKE, ["2026-01-01"]).num_rows == 0
+
+
+def test_clearing_takes_the_rows_of_a_day_and_commits_only_where_there_are_some(lake: Lake) -> None:
+    for ds in ("2026-01-01", "2026-01-02"):
+        lake.replace(INTAKE, {"ds": ds}, intake(("read", 1)), LINEAGE)
+    before = lake.version(INTAKE)
+    lake.clear(INTAKE, ["2026-01-01"], LINEAGE)
+    assert lake.version(INTAKE) == before + 1
+    assert lake.days(INTAKE) == ["2026-01-02"]
+    lake.clear(INTAKE, ["2026-01-01"], LINEAGE)
+    assert lake.version(INTAKE) == before + 1
 
 
 def test_other_engines_read_the_files_of_a_day(lake: Lake) -> None:

@@ -65,6 +65,18 @@ CASES: dict[str, tuple[Row | bytes, str]] = {
     "value infinite": (_with("v3", value="Infinity"), "bad_value"),
     "value beyond doubles": (_with("v4", value="1e999"), "bad_value"),
     "half a position": (_with("v5", position=1.5), "bad_value"),
+    "an id that JSON escapes": (
+        _with("CORP\\alice-0001/7", user_id="CORP\\alice-0001", value="many"),
+        "bad_value",
+    ),
+    "an id in JSON in a field": (
+        _with("v7", user_id='al"ice-0001', device=r'{"who": "al\"ice-0001"}', value="many"),
+        "bad_value",
+    ),
+    "an id where the line is cut": (
+        _with("v8", request_id="x" * 300 + "alice-0001" * 30, value="many"),
+        "bad_value",
+    ),
     "value as text": (_with("v6", value=" 2.5 "), "clean"),
     "seen before": (_with("good", item_id="i9"), "duplicate"),
     "epoch seconds": (_with("e1", event_timestamp=1767614400), "clean"),
@@ -172,6 +184,12 @@ def test_a_clean_event_has_its_fields(day: DirtyDay) -> None:
     assert good["context"] == [("device", "phone")]
 
 
+def test_an_event_of_a_fast_clock_belongs_to_the_day_on_which_it_arrived(day: DirtyDay) -> None:
+    # That day's state holds it: it must not be read for the event itself.
+    assert day.clean["t1"]["event_timestamp"].isoformat() == "2026-01-06T00:10:00+00:00"
+    assert day.clean["t1"]["event_ds"] == MONDAY
+
+
 @pytest.mark.parametrize("event_id", ["e1", "e2", "e3", "e4", "e5"])
 def test_every_way_to_write_noon_is_noon(day: DirtyDay, event_id: str) -> None:
     assert day.clean[event_id]["event_timestamp"] == day.clean["good"]["event_timestamp"]
@@ -195,7 +213,7 @@ def test_the_quarantine_shows_the_fault_and_no_person(day: DirtyDay) -> None:
     lines = {row["masked_line"] for row in day.rejected.values()}
     everything = "\n".join(lines)
     assert all(len(line) <= 500 for line in lines)
-    for secret in ("alice", "bob", "carol", "dave", "erin", "secret"):
+    for secret in ("alice", "ice-0", "CORP", "bob", "carol", "dave", "erin", "secret"):
         assert secret not in everything
     unknown = day.rejected["events", list(CASES).index("an unknown type") + 1]
     assert json.loads(unknown["masked_line"])["event_type"] == "hover"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conf.errors import OrderError, SourceError
+from dayfold.launch import may_begin
 from feature_store.days import shift
 from feature_store.ledger import close_day
 from tests.pipelines.workbench import MONDAY, Workbench, dataset, event
@@ -44,9 +45,22 @@ def test_an_open_day_before_stops_the_next(shop: Workbench) -> None:
     shop.run("open_day", TUESDAY)
 
 
-def test_a_closed_day_may_run_again(shop: Workbench) -> None:
+def test_a_closed_day_may_run_again_and_is_open_until_it_is_published(shop: Workbench) -> None:
+    shop.write(TUESDAY)
     close_day(shop.lake, MONDAY, "published", "done", {"step": "publish", "ds": MONDAY})
     shop.run("open_day", MONDAY)
+    with pytest.raises(OrderError, match=f"the first is {MONDAY}"):
+        shop.run("open_day", TUESDAY)
+
+
+def test_a_day_is_waited_for_only_while_somebody_seems_to_write_it(shop: Workbench) -> None:
+    raw = str(shop.root / "raw")
+    assert may_begin(raw, MONDAY)
+    # The day after a complete one is expected; the one after that, not yet.
+    assert not may_begin(raw, TUESDAY)
+    assert may_begin(raw, shift(MONDAY, 2))
+    shop.folder("events", shift(MONDAY, 2))
+    assert not may_begin(raw, shift(MONDAY, 2))
 
 
 def test_without_a_raw_zone_the_message_says_what_to_type(tmp_path: Path) -> None:

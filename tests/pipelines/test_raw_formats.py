@@ -101,12 +101,28 @@ def test_a_csv_row_with_too_many_or_too_few_cells_is_malformed(bench: Bench) -> 
     assert len(shop.rows(EVENTS)) == 1
 
 
-def test_a_csv_header_with_a_column_twice_is_refused(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("part-1.csv", b"user_id,user_id\na,b\n", "unique column names"),
+        ("part-1.csv", b"\nuser_id,item_id\nu1,i1\n", r"unique column names, found \[\]"),
+        ("part-1.csv.gz", b"user_id,item_id\nu1,i1\n", r"part-1\.csv\.gz cannot be read"),
+        (
+            "part-1.csv.gz",
+            gzip.compress(b"user_id,item_id\n" * 99)[:-9],
+            r"/part-1\.csv\.gz is cut off",
+        ),
+    ],
+)
+def test_a_csv_without_a_readable_header_is_refused(
+    bench: Bench, name: str, content: bytes, said: str
+) -> None:
     shop = bench()
     shop.write(MONDAY)
-    (shop.folder("events", MONDAY) / "part-1.csv").write_bytes(b"user_id,user_id\na,b\n")
-    with pytest.raises(SourceError, match="unique column names"):
+    (shop.folder("events", MONDAY) / name).write_bytes(content)
+    with pytest.raises(SourceError, match=said):
         shop.run("clean_events", MONDAY)
+    assert shop.rows(EVENTS) == []
 
 
 def test_a_list_in_csv_is_separated_by_bars(bench: Bench) -> None:

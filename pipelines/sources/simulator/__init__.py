@@ -7,6 +7,14 @@ the same bytes. `writer.simulate` is the way in.
 from __future__ import annotations
 
 from pipelines.sources.simulator.settings import DirtRates, PlantedDrift, SimulationSettings
+from pipelines.sources.simulator.truth import world_of
 from pipelines.sources.simulator.writer import SimulationSummary, simulate
 
-__all__ = ["DirtRates", "PlantedDrift", "SimulationSettings", "SimulationSummary", "simulate"]
+__all__ = [
+    "DirtRates",
+    "PlantedDrift",
+    "SimulationSettings",
+    "SimulationSummary",
+    "simulate",
+    "world_of",
+]

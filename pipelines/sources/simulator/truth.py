@@ -97,6 +97,14 @@ def write_overview(raw: Path, settings: SimulationSettings) -> None:
     _write(raw / FOLDER / "drift.json", {"planted": planted, "days": {d["ds"]: d for d in days}})
 
 
+def world_of(raw: Path) -> SimulationSettings | None:
+    """The settings of the world that this raw zone holds; None if no simulation wrote it."""
+    path = raw / FOLDER / _SETTINGS
+    if not path.exists():
+        return None
+    return SimulationSettings.model_validate_json(path.read_text("utf-8"))
+
+
 def claim_raw_zone(raw: Path, settings: SimulationSettings, first: str) -> date:
     """The world's first day; the raw zone remembers which world it holds.
 
@@ -104,12 +112,11 @@ def claim_raw_zone(raw: Path, settings: SimulationSettings, first: str) -> date:
     contradict earlier ones.
 
     Raises:
-        ConfigError: the raw zone holds another world.
+        ConfigError: the raw zone holds another world, or days that no simulation wrote.
     """
     path = raw / FOLDER / _SETTINGS
     start = settings.world_start
-    if path.exists():
-        before = SimulationSettings.model_validate_json(path.read_text("utf-8"))
+    if before := world_of(raw):
         start = start or before.world_start
         written = max((_day_of(day) for day in _day_files(raw)), default="")
         if _comparable(before, written, start) != _comparable(settings, written, start):
@@ -118,6 +125,11 @@ def claim_raw_zone(raw: Path, settings: SimulationSettings, first: str) -> date:
                 f"({_differences(before, settings)}). "
                 "Simulate into another folder (--raw DIR), or delete this one first."
             )
+    elif others := sorted((raw / "events").glob("ds=*")):
+        raise ConfigError(
+            f"{raw} holds days that no simulation wrote (the first is {others[0].name}), and a "
+            "simulated day replaces what is there. Simulate into another folder (--raw DIR)."
+        )
     start = start or date.fromisoformat(first)
     if first < start.isoformat():
         raise ConfigError(
