@@ -5,13 +5,16 @@
     python -m benchmarks.replay movielens-100k --source DIR
 
 Runs `dayfold import` and `dayfold run` as a user would, then averages `reports.daily_metrics`:
-micro = all hits over all pairs of the window, days = the mean of the days' values.
+micro = all hits over all pairs of the window, days = the mean of the days' values. A home in which
+days were run is refused, because what is closed is not run again: its figures would be those of
+the code that ran it. `--fresh` deletes such a home first, if a replay made it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,10 +25,13 @@ from typing import Any
 
 from benchmarks.result import write_result
 from conf.dataset import load_dataset
+from conf.errors import ConfigError
+from conf.lineage import code_version
 from conf.pseudonym import make_key
 from dayfold.status import collect_status
 from feature_store.days import days_between
 from feature_store.lake import Lake
+from feature_store.ledger import closed_days
 from feature_store.tables import DAILY_METRICS
 
 
@@ -43,6 +49,36 @@ WINDOWS = {
     "online-retail": Window("2011-09-01", "2011-11-01", "2011-11-30"),
     "movielens-100k": Window("1997-09-20", "1998-03-24", "1998-04-22"),
 }
+
+
+MARK = "replay.txt"
+"""The file that tells a home that a replay made, and may delete, from other homes."""
+
+
+def prepare(home: Path, name: str, *, fresh: bool) -> None:
+    """Make `home` one in which no day of dataset `name` was run.
+
+    Raises:
+        ConfigError: days were run there, or it is to be deleted and no replay made it.
+    """
+    if fresh and home.exists():
+        if not (home / MARK).exists():
+            raise ConfigError(
+                f"{home} was not made by a replay: expected {MARK} in it. Nothing was deleted. "
+                f"Next: the same command with --home <another folder>."
+            )
+        shutil.rmtree(home)
+    root = home / "lake" / name
+    closed = sorted(closed_days(Lake(root, load_dataset(name)))) if root.exists() else []
+    if closed:
+        raise ConfigError(
+            f"{root} has {len(closed)} closed days ({closed[0]} to {closed[-1]}), expected none: "
+            f"they would not be run again, and their figures would be taken for those of "
+            f"{code_version()}. Next: the same command with --fresh, or --home <another folder>."
+        )
+    home.mkdir(parents=True, exist_ok=True)
+    if not any(home.iterdir()):  # else somebody else's may be in it
+        (home / MARK).write_text("Made by `python -m benchmarks.replay`; --fresh deletes it.\n")
 
 
 def replay(name: str, source: Path, home: Path) -> Path:
@@ -98,8 +134,14 @@ def main() -> None:
         "--source", type=Path, required=True, help="folder with the dataset's files"
     )
     parser.add_argument("--home", type=Path, default=Path(".dayfold/replay"))
+    parser.add_argument("--fresh", action="store_true", help="delete the replay that is there")
     arguments = parser.parse_args()
-    print(replay(arguments.dataset, arguments.source.absolute(), arguments.home.absolute()))
+    home = arguments.home.absolute()
+    try:
+        prepare(home, arguments.dataset, fresh=arguments.fresh)
+    except ConfigError as error:
+        sys.exit(str(error))
+    print(replay(arguments.dataset, arguments.source.absolute(), home))
 
 
 if __name__ == "__main__":

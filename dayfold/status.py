@@ -108,7 +108,7 @@ def _cells(day: dict[str, Any]) -> dict[str, str]:
     if day["promoted_version"]:
         serving = f"[green]{serving} *new*[/green]"
     metrics = champion["metrics"] if champion else {}
-    shown = next((f"{name} {metrics[name]:.4f}" for name in _SHOWN_METRICS if name in metrics), "-")
+    shown = next((f"{name} {metrics[name]:.3f}" for name in _SHOWN_METRICS if name in metrics), "-")
     recall = day["lists"].get("lists.recall_at_10")
     popular = day["lists"].get("popularity_7d.recall_at_10")
     lists = (
@@ -129,5 +129,5 @@ def _cells(day: dict[str, Any]) -> dict[str, str]:
         "champion": serving,
         "its metric": shown,
         "lists recall@10": lists,
-        "s": f"{sum(day['seconds'].values()):.1f}",
+        "s": f"{sum(day['seconds'].values()):.0f}",
     }

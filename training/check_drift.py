@@ -14,9 +14,9 @@ from feature_store.lake import Lake
 from feature_store.ledger import closed_days
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES, DRIFT, PROMOTIONS, SCORE_MAPS, SCORES, SKETCHES
+from training.drift.day_counts import DayCounts
 from training.drift.decision import DriftDecision, History, decide
 from training.drift.score_map import carry, route
-from training.drift.statistics import DayCounts
 from training.measures.sketch import BINS
 from training.registry.champion import standing_before
 
@@ -48,14 +48,14 @@ def run(context: StepContext) -> StepResult:
 def drift_decision(context: StepContext) -> DriftDecision:
     """The decision of the context's day, from the lake."""
     lake, ds, drift = context.lake, context.ds, context.settings.drift
+    sampled = context.dataset.labels.kind == "sampled"
     standing = standing_before(lake, ds)
     if standing is None:
-        return decide(ds, None, History((), False, None, None), drift)
+        return decide(ds, None, History((), False, None, None), drift, sampled=sampled)
     waived = {day.ds for day in closed_days(lake).values() if day.state == "waived"}
     first = shift(ds, -drift.reference_days)
     earlier = [day for day in lake.days(SKETCHES) if first <= day < ds and day not in waived]
     maps = _score_maps(lake, first, ds)
-    sampled = context.dataset.labels.kind == "sampled"
     counts = _day_counts(lake, [*earlier, ds], standing.version, maps, sampled=sampled)
     history = History(
         days=tuple(counts[day] for day in earlier if day in counts),
@@ -63,7 +63,7 @@ def drift_decision(context: StepContext) -> DriftDecision:
         champion_trained_to=_trained_to(lake, ds),
         last_training=max((day for day in lake.days(CANDIDATES) if day < ds), default=None),
     )
-    return decide(ds, counts.get(ds), history, drift)
+    return decide(ds, counts.get(ds), history, drift, sampled=sampled)
 
 
 def _day_counts(

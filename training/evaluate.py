@@ -1,7 +1,8 @@
 """Test a candidate on the day against its head, its warm-start parent, on the same rows.
 
-Both read the features that the day's examples had, and neither has seen the day. The champion's
-scores of these rows were written by score_day.
+Both read the features that the day's examples had, and neither has seen the day. Where ranks depend
+on what is recalled, each ranks what its own version recalls: the head what is registered with it,
+the candidate what it will be registered with. The champion's scores were written by score_day.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EVALUATIONS, EXAMPLES
 from training.features.reader import FeatureReader
 from training.fitting.checkpoint import load_scorer
+from training.promotion.candidates import candidates_of
+from training.promotion.retriever import find_retriever
 from training.registry.champion import standing_before
 from training.registry.registry import Registry
-from training.registry.serving import champion_before, load_version
+from training.registry.serving import load_version
 from training.scorers.trained import TrainedScorer
 from training.scoring.catalogue_ranks import Cascade
 from training.scoring.day_scores import (
@@ -78,8 +81,10 @@ def candidate_row(lake: Lake, ds: str, scorer: str) -> dict[str, object] | None:
     return next((row for row in rows if row["scorer"] == scorer), None)
 
 
-def head_of(lake: Lake, settings: Settings, ds: str, scorer: str) -> TrainedScorer | None:
-    """The head of family `scorer` with which `ds` begins; None where there is none.
+def head_of(
+    lake: Lake, settings: Settings, ds: str, scorer: str
+) -> tuple[TrainedScorer, TrainedScorer] | None:
+    """The head of family `scorer` with which `ds` begins and its own retriever; None without one.
 
     Raises:
         RegistryError: its version holds no such scorer.
@@ -91,27 +96,25 @@ def head_of(lake: Lake, settings: Settings, ds: str, scorer: str) -> TrainedScor
     composite = load_version(lake, settings, version)
     for part in (composite.ranker, composite.retriever):
         if part.name == scorer:
-            return part
+            return part, composite.retriever
     raise RegistryError(
         f"Version {version} is head-{scorer} of {ds}, but holds {composite.ranker.name} and "
         f"{composite.retriever.name}. Next: `dayfold rollback` to a day with the right head."
     )
 
 
-def common_retriever(lake: Lake, settings: Settings, ds: str) -> TrainedScorer | None:
-    """What recalls for a candidate and its head alike: the champion's retriever.
-
-    Without a champion the day's own candidate that can recall; None where there is none either.
-    """
-    champion = champion_before(lake, settings, ds)
-    if champion is not None:
-        return champion.retriever
-    row = candidate_row(lake, ds, settings.training.scorers[0])
-    return None if row is None else _loaded(settings, row)
-
-
-def _loaded(settings: Settings, row: dict[str, object]) -> TrainedScorer:
-    return load_scorer(settings.path(settings.home) / str(row["directory"]))
+def retriever_of(lake: Lake, settings: Settings, ds: str) -> TrainedScorer | None:
+    """What the day's rankers are registered with where labels are `sampled`; None = nothing."""
+    recalls = settings.training.scorers[0]
+    trained = {c.scorer: c for c in candidates_of(lake, settings, ds)}.get(recalls)
+    found = find_retriever(
+        Registry(settings, lake.id),
+        standing_before(lake, ds),
+        trained=trained,
+        scorer=recalls,
+        may_lead=True,
+    )
+    return None if found is None else load_scorer(found.directory)
 
 
 def _tested(
@@ -120,16 +123,18 @@ def _tested(
     """Rows of candidate_scores without its partition, and the metrics."""
     lake, ds, dataset = context.lake, context.ds, context.dataset
     head = head_of(lake, context.settings, ds, scorer)
-    cascade = Cascade(_loaded(context.settings, row), None, context.settings.recommend.recall_k)
-    if dataset.labels.kind == "sampled" and not cascade.ranker.can_recall:
-        cascade = replace(cascade, retriever=common_retriever(lake, context.settings, ds))
+    ranker = load_scorer(context.settings.path(context.settings.home) / str(row["directory"]))
+    cascade = Cascade(ranker, None, context.settings.recommend.recall_k)
+    if dataset.labels.kind == "sampled" and not ranker.can_recall:
+        cascade = replace(cascade, retriever=retriever_of(lake, context.settings, ds))
     reader = FeatureReader(lake, ds, ds)
     rows = reader.rows(examples)
     labels = examples.column("label").to_numpy()
     said = score_examples(cascade, reader, examples, rows, dataset)
     before, head_values = DayScores(labels * NAN, labels * NAN), dict[str, float]()
     if head is not None:
-        before = score_examples(replace(cascade, ranker=head), reader, examples, rows, dataset)
+        served = replace(cascade, ranker=head[0], retriever=head[1])
+        before = score_examples(served, reader, examples, rows, dataset)
         head_values = day_metrics(before, labels, dataset)
     evaluations = [
         Evaluation(name, value, head_values.get(name, NAN))

@@ -20,11 +20,17 @@ import pyarrow as pa
 
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import DRIFT, GATES, PROMOTIONS, SCORE_MAPS, Table
+from feature_store.tables import DRIFT, EXAMPLES, GATES, PROMOTIONS, SCORE_MAPS, Table
 from training.drift.score_map import quantile_map
-from training.promotion.assemble import Assembly, find_retriever
-from training.promotion.candidates import Aligned, Candidate, aligned_scores, candidates_of
-from training.promotion.gate import GateDecision, decide
+from training.promotion.assemble import Assembly
+from training.promotion.candidates import (
+    Aligned,
+    TrainedCandidate,
+    aligned_scores,
+    candidates_of,
+)
+from training.promotion.gate import GateDecision, decide, not_evaluated
+from training.promotion.retriever import find_retriever
 from training.promotion.score_scale import same_rows_logits
 from training.registry.champion import Standing, standing_before
 from training.registry.registry import Registry
@@ -52,7 +58,7 @@ def run(context: StepContext) -> StepResult:
     before = standing_before(lake, ds)
     candidates = candidates_of(lake, context.settings, ds)
     aligned = _aligned(context, candidates, before)
-    decisions = _gated(context, aligned, before)
+    decisions = _gated(context, candidates, aligned, before)
     versions, decisions = _register(context, registry, before, candidates, decisions)
     outcome = _outcome(lake, ds, before, decisions, versions)
     if outcome.promoted and not _is_done(lake, ds, outcome):
@@ -68,7 +74,7 @@ def run(context: StepContext) -> StepResult:
 
 
 def _aligned(
-    context: StepContext, candidates: Sequence[Candidate], before: Standing | None
+    context: StepContext, candidates: Sequence[TrainedCandidate], before: Standing | None
 ) -> Aligned | None:
     if not candidates:
         return None
@@ -82,23 +88,31 @@ def _aligned(
 
 
 def _gated(
-    context: StepContext, aligned: Aligned | None, before: Standing | None
+    context: StepContext,
+    candidates: Sequence[TrainedCandidate],
+    aligned: Aligned | None,
+    before: Standing | None,
 ) -> dict[str, GateDecision]:
+    """The decision on each candidate, in their order."""
     if aligned is None:
         return {}
-    return decide(
+    ds = context.ds
+    decided = decide(
         aligned.scored,
         champion_family=None if before is None else before.scorer,
         gate=context.settings.gate,
-        ds=context.ds,
+        ds=ds,
     )
+    examples = context.lake.read(EXAMPLES, [ds], ["example_id"]).num_rows
+    names = [candidate.scorer for candidate in candidates]
+    return {name: decided.get(name) or not_evaluated(name, ds, examples) for name in names}
 
 
 def _register(
     context: StepContext,
     registry: Registry,
     before: Standing | None,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[TrainedCandidate],
     decisions: dict[str, GateDecision],
 ) -> tuple[dict[str, int], dict[str, GateDecision]]:
     """The versions of those that passed, by scorer, and the decisions.
@@ -113,9 +127,9 @@ def _register(
         retriever = find_retriever(
             registry,
             before,
-            passed=passed.get(recalls),
             trained=trained.get(recalls),
             scorer=recalls,
+            may_lead=recalls in passed or context.dataset.labels.kind == "sampled",
         )
         if retriever is None:
             decisions = _without_retriever(decisions, recalls)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from conf.errors import TrainingError
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import CANDIDATES, EXAMPLES
+from feature_store.tables import CANDIDATES
 from training.fitting.candidate import Candidate, train_candidate
 from training.fitting.checkpoint import save_scorer, scorer_name
 from training.registry.champion import standing_before
@@ -95,16 +95,15 @@ def _log(
             "first_day": trained.first_day,
             "last_day": trained.last_day,
             "vocabulary_day": checkpoint.net.schema.day,
-            "input_table": f"{EXAMPLES.key}@{context.lake.version(EXAMPLES)}",
             "input_hash": candidate.input_hash,
         },
         metrics={
             "rows": trained.rows,
             "replay_rows": trained.replay_rows,
             "best_pass": candidate.best_pass,
-            "train_seconds": seconds,
             "parameters": sum(p.numel() for p in checkpoint.net.parameters()),
         },
+        seconds={"train_seconds": seconds},
         series={
             "train_loss": candidate.training_losses,
             "validation_loss": candidate.validation_losses,

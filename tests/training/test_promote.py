@@ -11,7 +11,7 @@ import pytest
 
 from conf.settings import Settings
 from feature_store.lake import Lake
-from feature_store.tables import EXAMPLES, PROMOTIONS, SCORE_MAPS
+from feature_store.tables import CANDIDATE_SCORES, EXAMPLES, PROMOTIONS, SCORE_MAPS
 from tests.training.home_fixture import fresh_home
 from tests.training.promotion_fixture import (
     BAD,
@@ -128,6 +128,36 @@ def test_a_candidate_that_fails_is_not_registered_and_the_champion_stays(
     assert standing_after(lake, D2) == standing_after(lake, D1)
     (gate,) = written(lake, D2)["gates"]
     assert (gate["outcome"], gate["version"]) == ("rejected", 0)
+
+
+def test_a_scorer_that_was_not_evaluated_rejects_only_itself(
+    lake: Lake, settings: Settings
+) -> None:
+    context = context_of(lake, settings, D1)
+    prepare(context, BOTH)
+    nothing = lake.read(CANDIDATE_SCORES, [])
+    lake.replace(CANDIDATE_SCORES, {"ds": D1, "scorer": "mlp"}, nothing, {"step": "test", "ds": D1})
+    promote(context)
+    assert standing_after(lake, D1) == Standing(1, "two_tower", {"two_tower": 1})
+    gates = {row["scorer"]: row for row in written(lake, D1)["gates"]}
+    assert gates["two_tower"]["outcome"] == "champion"
+    assert gates["mlp"]["outcome"] == "rejected"
+    examples = lake.read(EXAMPLES, [D1]).num_rows
+    assert gates["mlp"]["reason"] == (
+        f"rejected: it was not evaluated, there are no scores of the day's {examples} examples. "
+        f"Next: dayfold step evaluate --ds {D1} --scorer mlp"
+    )
+
+
+def test_on_a_day_without_examples_nothing_can_be_tested(lake: Lake, settings: Settings) -> None:
+    context = context_of(lake, settings, D1)
+    prepare(context, BOTH)
+    for table, more in ((EXAMPLES, [{}]), (CANDIDATE_SCORES, [{"scorer": s} for s in BOTH])):
+        for rest in more:
+            lake.replace(table, {"ds": D1, **rest}, lake.read(table, []), {"step": "t", "ds": D1})
+    assert promote(context).facts["promoted"] is False
+    reasons = {row["reason"] for row in written(lake, D1)["gates"]}
+    assert reasons == {"rejected: the day has no rows to test it on"}
 
 
 def test_a_day_that_did_not_train_carries_the_standing_over_with_the_reason(

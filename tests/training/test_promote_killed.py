@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,8 @@ KILLS: dict[str, tuple[type | object, str, int, bool]] = {
     "before the champion": (Registry, "set_champion", 1, True),
     "between previous and champion": (Registry, "_set_alias", 4, False),
     "after the champion": (Registry, "set_champion", 1, False),
+    "before the gates": (promote_step, "_write_gates", 1, True),
+    "between gates and score map": (promote_step, "_write_gates", 1, False),
     "before the row done": (promote_step, "_write_promotion", 2, True),
 }
 """Point: what is patched, its name, at which call the process dies, before (else after) it."""
@@ -86,14 +88,24 @@ def day_before(tmp_path_factory: pytest.TempPathFactory, lake_of: LakeOf) -> tup
     return place, settings
 
 
-@pytest.mark.parametrize("point", KILLS)
-def test_killed_at_any_point_the_second_run_ends_the_same(
-    day_before: tuple[Path, Settings], point: str
-) -> None:
+@pytest.fixture
+def restored(day_before: tuple[Path, Settings]) -> Iterator[tuple[Path, Settings]]:
+    """The same, put back afterwards however the test ends."""
     place, settings = day_before
     saved = place.with_name(f"{place.name}-saved")
-    shutil.rmtree(saved, ignore_errors=True)
     shutil.copytree(place, saved)
+    try:
+        yield place, settings
+    finally:
+        shutil.rmtree(place)
+        saved.rename(place)
+
+
+@pytest.mark.parametrize("point", KILLS)
+def test_killed_at_any_point_the_second_run_ends_the_same(
+    restored: tuple[Path, Settings], point: str
+) -> None:
+    place, settings = restored
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     child = context.Process(
@@ -118,5 +130,5 @@ def test_killed_at_any_point_the_second_run_ends_the_same(
     (row,) = written(lake, D2)["promotions"]
     assert (row["state"], row["champion_version"], row["previous_version"]) == ("done", 4, 2)
     assert len(written(lake, D2)["score_maps"]) == 200
-    shutil.rmtree(place)
-    saved.rename(place)
+    outcomes = {row["scorer"]: row["outcome"] for row in written(lake, D2)["gates"]}
+    assert outcomes == {"two_tower": "head", "mlp": "champion"}

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from mlflow import MlflowClient
 
 from conf.errors import TrainingError
 from conf.settings import Settings, TrainingSettings
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext
-from feature_store.tables import CANDIDATES, PROMOTIONS
+from feature_store.tables import CANDIDATES, EXAMPLES, PROMOTIONS
 from tests.training.log_fixture import FIRST_DAY
 from training import train
 from training.fitting.checkpoint import load_checkpoint, save_scorer
@@ -81,6 +82,27 @@ def test_train_writes_a_candidate_and_its_parent_is_the_head_before_the_day(
     row = lake.read(CANDIDATES, [later.ds]).to_pylist()[0]
     assert (row["parent_version"], row["first_day"]) == (version, DS)
     assert row["replay_rows"] > 0
+
+
+def test_a_training_run_again_after_a_later_day_came_adds_nothing_to_its_run(
+    own_lake_of: LakeOf, tmp_path: Path
+) -> None:
+    lake = own_lake_of("impressions")
+    context = context_of(lake, tmp_path / "home", DS)
+    run_id = str(train.run(context).facts["run_id"])
+    registry = Registry(context.settings, lake.id)
+    client = MlflowClient(registry.tracking_uri, registry.tracking_uri)
+
+    def logged() -> tuple[dict[str, str], dict[str, str], list[int]]:
+        data = client.get_run(run_id).data
+        points = [len(client.get_metric_history(run_id, name)) for name in sorted(data.metrics)]
+        return data.params, data.tags, points
+
+    before = logged()
+    later = lake.read(EXAMPLES, [shift(DS, 1)])
+    lake.replace(EXAMPLES, {"ds": shift(DS, 1)}, later.slice(1), {"step": "test", "ds": DS})
+    train.run(context)
+    assert logged() == before
 
 
 def test_train_without_a_scorer_is_refused(lake_of: LakeOf, tmp_path: Path) -> None:

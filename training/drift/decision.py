@@ -1,8 +1,8 @@
 """The drift decision: does the day train? Pure functions.
 
-`retrain` on label drift, or on score drift while the labels are not final; `watch` on score drift
-alone; `skip`; `not_enough_data`, which trains every so many days and says so. The tests of one day
-share one level.
+`retrain` on label drift; `watch` on score drift alone; `skip`; `not_enough_data`, which trains
+every so many days and says so. The tests of one day share one level. Labels are final: an example
+enters the day on which its label became so.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from conf.settings import DriftSettings
 from feature_store.days import gap, ordinal
+from training.drift.day_counts import DayCounts
 from training.drift.statistics import (
-    DayCounts,
+    FEWEST_DAYS,
     DriftTest,
     calibration_test,
     label_test,
@@ -62,7 +63,7 @@ def decide(
     history: History,
     drift: DriftSettings,
     *,
-    labels_final: bool = True,
+    sampled: bool,
 ) -> DriftDecision:
     """The decision of `ds`.
 
@@ -71,18 +72,19 @@ def decide(
         today: its sketch; None = no rows.
         history: what came before.
         drift: level, numbers of days and rows.
-        labels_final: whether today's labels may be counted; if not, score drift alone retrains.
+        sampled: whether negatives are drawn: then the ranks of the positives are tested, and
+            counted as labelled rows, because drawn rows say nothing of the world.
     """
     if not history.has_champion:
         return DriftDecision("retrain", True, "no champion yet", {})
     if today is None or not today.n:
         return DriftDecision("not_enough_data", False, "no example became final today", {"rows": 0})
-    pooled, reference = _pool(today, history.days, drift)
+    pooled, reference = _pool(today, history.days, drift, sampled=sampled)
     same_class = [day for day in reference if day.weekend == today.weekend]
     evidence: dict[str, Any] = {
         "rows": today.n,
         "pooled_days": len(pooled),
-        "pooled_rows": sum(day.n for day in pooled),
+        "pooled_rows": sum(_labelled(day, sampled=sampled) for day in pooled),
         "reference_days": len(reference),
         "weekday_class_days": len(same_class),
     }
@@ -93,24 +95,31 @@ def decide(
             f"at most {drift.max_gap_days} are allowed"
         )
         return DriftDecision("retrain", True, reason, evidence)
-    lacking = _lacking(evidence, drift)
-    if lacking:
+    if lacking := _lacking(evidence, drift):
         return _fallback(ds, lacking, history, drift, evidence)
     # Pooled days are of both classes, and so must be the days they are compared with.
     alike = same_class if len(pooled) == 1 else reference
-    tests = _tests(pooled, reference, alike, drift, ordinal(ds), labels_final=labels_final)
+    tests = _tests(pooled, reference, alike, drift, ordinal(ds), sampled=sampled)
     evidence |= {"tests": [asdict(test) for test in tests], "moved": moved_groups(pooled, alike)}
-    return _from_tests(tests, evidence, labels_final=labels_final)
+    if all(test.name == "score" for test in tests):
+        what = "ranked positives" if sampled else "rows"
+        lacking = f"fewer than {FEWEST_DAYS} days with {what} to compare the labels with"
+        return _fallback(ds, lacking, history, drift, evidence)
+    return _from_tests(tests, evidence)
+
+
+def _labelled(day: DayCounts, *, sampled: bool) -> int:
+    return day.ranked if sampled else day.n
 
 
 def _pool(
-    today: DayCounts, days: Sequence[DayCounts], drift: DriftSettings
+    today: DayCounts, days: Sequence[DayCounts], drift: DriftSettings, *, sampled: bool
 ) -> tuple[list[DayCounts], list[DayCounts]]:
     """Today with as many days before it as it takes to have enough rows; and the days before."""
     pooled, earlier = [today], list(days)
     while (
         earlier
-        and sum(day.n for day in pooled) < drift.min_labelled_rows
+        and sum(_labelled(day, sampled=sampled) for day in pooled) < drift.min_labelled_rows
         and gap(earlier[-1].ds, today.ds) < drift.pool_days
     ):
         pooled.append(earlier.pop())
@@ -148,38 +157,34 @@ def _tests(
     drift: DriftSettings,
     seed: int,
     *,
-    labels_final: bool,
+    sampled: bool,
 ) -> list[DriftTest]:
-    ranked = pooled[0].rank_mean is not None
-    shares = RANKED_SHARES if ranked else SHARES
+    """Those that can be made."""
+    shares = RANKED_SHARES if sampled else SHARES
     alpha = {name: share * drift.alpha for name, share in shares.items()}
-    score = score_test(pooled, alike, alpha["score"], seed)
-    tests = [] if score is None else [score]
-    if labels_final and ranked:
+    tests = [score_test(pooled, alike, alpha["score"], seed)]
+    if sampled:
         tests.append(rank_test(pooled, reference, alpha["rank"]))
-    elif labels_final:
+    else:
         tests.append(label_test(pooled, reference, alpha["label"]))
         tests.append(calibration_test(pooled, reference, alpha["calibration"]))
-    return tests
+    return [test for test in tests if test is not None]
 
 
-def _from_tests(
-    tests: Sequence[DriftTest], evidence: dict[str, Any], *, labels_final: bool
-) -> DriftDecision:
-    score = [test for test in tests if test.drifted and test.name == "score"]
+def _from_tests(tests: Sequence[DriftTest], evidence: dict[str, Any]) -> DriftDecision:
+    """The decision where at least one test of the labels was made."""
+    score = [test for test in tests if test.name == "score"]
     label = [test for test in tests if test.drifted and test.name != "score"]
     if label:
         return DriftDecision("retrain", True, "; ".join(map(_sentence, label)), evidence)
-    if score and not labels_final:
-        reason = f"{_sentence(score[0])}; the labels are not final yet"
-        return DriftDecision("retrain", True, reason, evidence)
-    if score:
+    if any(test.drifted for test in score):
         reason = f"{_sentence(score[0])}; the labels are as expected"
         return DriftDecision("watch", False, reason, evidence)
-    if not tests:
-        return DriftDecision("not_enough_data", False, "no test could be made", evidence)
     least = min(tests, key=lambda test: test.p)
-    return DriftDecision("skip", False, f"as usual: {_sentence(least)}", evidence)
+    reason = f"as usual: {_sentence(least)}"
+    if not score:
+        reason += "; scores were not compared, too few days can be carried over to this champion"
+    return DriftDecision("skip", False, reason, evidence)
 
 
 _NAMES = {

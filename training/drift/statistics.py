@@ -17,53 +17,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
+from training.drift.day_counts import DayCounts, Floats
 from training.measures.sketch import BINS
-
-Floats = npt.NDArray[np.float64]
 
 GROUPS = 20
 """Groups of bins, of about equal weight in the reference, that the divergence compares."""
 CALIBRATION_GROUPS = 10
 RESAMPLES = 20
 """How often each reference day is drawn again."""
+FEWEST_DAYS = 3
+"""Fewest reference days that tell how much days vary."""
 _OUT_OF_LINE = 4.0
-_SATURDAY = 5
-
-
-@dataclass(frozen=True)
-class DayCounts:
-    """One day's sketch, all slices together; arrays are (BINS,)."""
-
-    ds: str
-    carried: Floats | None
-    """Rows per bin in the terms of today's champion; None = they cannot be carried over."""
-    rows: Floats
-    """Rows per bin of the version that scored the day."""
-    clicks: Floats
-    expected: Floats
-    """Sum of predicted probabilities per bin, by the version that scored the day."""
-    rank_mean: float | None = None
-    """Mean percentile rank of the positives; None where negatives are not drawn."""
-    rank_variance: float = 0.0
-    """Sampling variance of one positive's percentile rank."""
-    ranked: int = 0
-    """Positives with a rank."""
-
-    @property
-    def n(self) -> int:
-        """Rows of the day."""
-        return int(self.rows.sum())
-
-    @property
-    def weekend(self) -> bool:
-        """Whether the day is a Saturday or a Sunday."""
-        return date.fromisoformat(self.ds).weekday() >= _SATURDAY
 
 
 @dataclass(frozen=True)
@@ -85,10 +54,13 @@ class DriftTest:
 def score_test(
     pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float, seed: int
 ) -> DriftTest | None:
-    """Today's scores against those of `reference`; None if no two days can be carried over."""
+    """Today's scores against those of `reference`.
+
+    None if today's, or fewer than FEWEST_DAYS of the others, can be carried over.
+    """
     today = _total([day.carried for day in pooled if day.carried is not None])
     days = np.array([day.carried for day in reference if day.carried is not None])
-    if len(days) < 3 or not today.sum():  # noqa: PLR2004
+    if len(days) < FEWEST_DAYS or not today.sum():
         return None
     group = _groups(days.sum(axis=0), GROUPS)
     counts, now = _grouped(days, group), _grouped(today, group)
@@ -114,8 +86,11 @@ def score_test(
 
 def label_test(
     pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float
-) -> DriftTest:
-    """Today's log(observed/expected clicks) against that of `reference`, two-sided."""
+) -> DriftTest | None:
+    """Today's log(observed/expected clicks) against that of `reference`, two-sided.
+
+    None, as of the tests below, with fewer than FEWEST_DAYS days to compare with.
+    """
     days = [day for day in reference if day.n]
     values = [_log_observed_expected([day]) for day in days]
     now = _log_observed_expected(pooled)
@@ -124,7 +99,7 @@ def label_test(
 
 def calibration_test(
     pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float
-) -> DriftTest:
+) -> DriftTest | None:
     """Today's calibration error beyond chance against that of `reference`, one-sided."""
     values = [_calibration_excess([day]) for day in reference if day.n]
     now = _calibration_excess(pooled)
@@ -135,10 +110,15 @@ def calibration_test(
 
 def rank_test(
     pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float
-) -> DriftTest:
-    """Today's mean percentile rank of the positives against that of `reference`, two-sided."""
+) -> DriftTest | None:
+    """Today's mean percentile rank of the positives against that of `reference`, two-sided.
+
+    None as well where no positive of today has a rank.
+    """
     values = [_mean_rank([day]) for day in reference if day.ranked]
     ranked = sum(day.ranked for day in pooled)
+    if not ranked:
+        return None
     return _against(
         "rank", _mean_rank(pooled), values, alpha, rows=ranked, days=len(pooled), sides=2
     )
@@ -183,8 +163,8 @@ def _against(
     rows: int,
     days: int,
     sides: int,
-) -> DriftTest:
-    """Today's estimate against the reference days', by Student's t.
+) -> DriftTest | None:
+    """Today's estimate against the reference days', by Student's t; None with too few of them.
 
     Args:
         name: of the test.
@@ -195,6 +175,8 @@ def _against(
         days: days that are pooled in today's estimate.
         sides: 1 = only above is drift, 2 = both ways.
     """
+    if len(reference) < FEWEST_DAYS:
+        return None
     values, variances = _in_line(np.array(reference))
     k = len(values)
     middle = float(values.mean())

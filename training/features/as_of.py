@@ -6,13 +6,13 @@ look-up depends on the rows asked for and on the days that were loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from feature_store.days import ordinal, shift
+from feature_store.days import ordinal
 from feature_store.lake import Lake
 from feature_store.tables import Table
 from training.features.rows import PADDING, Float64, Instants, Int32, Int64
@@ -101,6 +101,11 @@ class Dimension:
         lists = tuple(padded_lists(rows.column(name)) for name in multi)
         return Dimension(key[order], order, changes, values, lists)
 
+    def arrays(self) -> Iterator[np.ndarray]:
+        """All rows, ordered by entity and valid_from."""
+        yield from (self.key, self.changes, self.categorical[self.order])
+        yield from (lists[self.order] for lists in self.multi)
+
     def at(self, entity: Int32, at: Instants) -> Int64:
         """Row of each entity's latest attributes with valid_from <= at; -1 = none."""
         if not len(self.key):
@@ -166,8 +171,3 @@ class Totals:
     def before(self, day: Int64) -> Float64:
         """(n, statistics): the sums at the end of the day before each `day`."""
         return self.by_day[day - 1 - self.first]
-
-
-def first_day_needed(first_day: str, lag: int) -> str:
-    """The earliest day whose end state is read for events of `first_day`, `lag` days back."""
-    return shift(first_day, -1 - lag)

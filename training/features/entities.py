@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from conf.dataset import Attribute
@@ -64,6 +66,13 @@ class Entities:
         row, written = self.state.before(index, day)
         age = np.where(row >= 0, day - 1 - written, 0)
         return self.values[row] * np.exp2(-age[:, None] / _STATE_HALF_LIVES), row
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """All rows that were loaded, ordered by their keys and not by the files they came from."""
+        order = self.state.order
+        yield from (self.state.key, self.values[order])
+        yield from (self.first_event[order], self.last_event[order])
+        yield from self.dimension.arrays()
 
     def attributes(self, index: Int32, at: Instants) -> tuple[Int32, tuple[Int32, ...], Int64]:
         """Categorical ids, lists of ids, and the rows they come from (-1 = none)."""

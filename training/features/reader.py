@@ -8,6 +8,7 @@ day after the last known one, so that training and serving see the same thing.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -22,11 +23,7 @@ from feature_store.tables import (
     USER_STATS,
     USERS,
 )
-from training.features.as_of import (
-    Totals,
-    day_numbers,
-    instants,
-)
+from training.features.as_of import Totals, day_numbers, instants
 from training.features.entities import (
     FAVOURITE,
     IMPRESSION,
@@ -195,6 +192,12 @@ class FeatureReader:
         seen, _ = self._items.state.before(index, np.full(len(index), day))
         gone = (self._available_from[attributes] > at) | (self._available_until[attributes] <= at)
         return index[((attributes >= 0) | (seen >= 0)) & ~gone]
+
+    def item_arrays(self) -> Iterator[np.ndarray]:
+        """All that is known here of items, whatever the order of the files that it came from."""
+        yield from self._items.arrays()
+        rows = self._items.dimension.order
+        yield from (self._available_from[rows], self._available_until[rows], self._valid_from[rows])
 
     def popularity(self, index: Int32, day: int) -> Float64:
         """(n, half-lives) positive sums of items, decayed to the end of the day before `day`."""

@@ -1,15 +1,14 @@
 """What a scorer is asked about, as NumPy arrays: entities with their features, and pairs of them.
 
 Letters: n rows, C categorical attributes, W_f widest list of multi attribute f, S numeric features,
-L history length, R neighbours with F affinities, X
-context fields.
+L history length, R neighbours with F affinities, X context fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +48,11 @@ class Side:
     def __len__(self) -> int:
         """How many rows there are."""
         return len(self.index)
+
+    def arrays(self) -> Iterator[NDArray[Any]]:
+        """Every array that is there, in a fixed order."""
+        yield from (self.index, self.categorical, *self.multi, self.numeric, self.history)
+        yield from (part for part in (self.neighbours, self.affinity) if part is not None)
 
     def take(self, rows: Selection) -> Side:
         """The rows that `rows` selects (positions, a mask or a slice), in its order."""
@@ -94,15 +98,6 @@ def concatenate_sides(sides: Sequence[Side]) -> Side:
         np.concatenate([side.history for side in sides]),
         _optional([side.neighbours for side in sides]),
         _optional([side.affinity for side in sides]),
-    )
-
-
-def concatenate_rows(parts: Sequence[Rows]) -> Rows:
-    """The pairs of `parts`, one after the other."""
-    return Rows(
-        concatenate_sides([part.user for part in parts]),
-        concatenate_sides([part.item for part in parts]),
-        np.concatenate([part.context for part in parts]),
     )
 
 

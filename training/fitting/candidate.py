@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import pytorch_lightning as lightning
 import torch
 
+from conf.errors import TrainingError
 from conf.settings import TrainingSettings
 from feature_store.days import ordinal
 from feature_store.lake import Lake
+from feature_store.tables import EXAMPLES
+from training.features.digest import digest_of
 from training.fitting.checkpoint import Checkpoint, Training, load_checkpoint
-from training.fitting.examples import Examples, Plan, load_examples, plan_of, sources_of
+from training.fitting.examples import (
+    MIN_ROWS,
+    Examples,
+    Plan,
+    load_examples,
+    plan_of,
+    sources_of,
+)
 from training.fitting.loader import BatchStream
 from training.fitting.module import ScorerModule
 from training.scorers import Architecture, ScorerNet, build
@@ -65,7 +74,7 @@ def train_candidate(
         parent_version: its registered version.
 
     Raises:
-        TrainingError: there is nothing to train on, or the loss is not finite.
+        TrainingError: there is too little to train on, or the loss is not finite.
     """
     plan = plan_of(lake, ds, None)
     schema = schema_on(lake, plan.last_day)
@@ -77,6 +86,7 @@ def train_candidate(
     else:
         plan = plan_of(lake, ds, warm.training.last_day)
     examples = load_examples(lake, plan, settings)
+    rows, replay = _rows_of(examples, scorer, plan)
     with _reproducible(settings.seed):
         if warm is None:
             net = build(scorer, schema, architecture)
@@ -85,7 +95,6 @@ def train_candidate(
             net.load_state_dict(warm.net.state_dict())
             net.grow(schema)
         fitted = _fit(net, warm, examples, plan, settings)
-    rows, replay = int((~examples.replayed).sum()), int(examples.replayed.sum())
     trained = Training(parent_version, plan.first_day, plan.last_day, rows, replay, settings.seed)
     return Candidate(
         Checkpoint(scorer, net, architecture, trained, fitted.moments),
@@ -94,6 +103,19 @@ def train_candidate(
         fitted.best_pass,
         _input_hash(examples, schema, settings, scorer, warm),
         fresh_because,
+    )
+
+
+def _rows_of(examples: Examples, scorer: str, plan: Plan) -> tuple[int, int]:
+    """How many rows are new, and how many replayed; refused if there are too few."""
+    rows, replay = int((~examples.replayed).sum()), int(examples.replayed.sum())
+    if rows and rows + replay >= MIN_ROWS:
+        return rows, replay
+    of_known = " whose item was known when its day began" if examples.sampled else ""
+    raise TrainingError(
+        f"{scorer} cannot be trained on {plan.first_day} to {plan.last_day}: found {rows} new rows "
+        f"of {EXAMPLES.key}{of_known} and {replay} to replay, expected at least {MIN_ROWS}, one of "
+        f"them new. Next: dayfold status, then dayfold run further days."
     )
 
 
@@ -216,11 +238,10 @@ def _input_hash(
     scorer: str,
     warm: Checkpoint | None,
 ) -> str:
-    """Hash of all that decides the weights: rows with their features, settings, parent."""
-    digest = hashlib.sha256(f"{scorer} {settings.model_dump_json()} {schema.to_json()}".encode())
-    for values in examples.arrays():
-        digest.update(np.ascontiguousarray(values).tobytes())
+    """Digest of all that decides the weights: rows with their features, settings, parent."""
+    parent: dict[str, torch.Tensor] = {}
     if warm is not None:
-        for name, weights in sorted(warm.net.state_dict().items()):
-            digest.update(name.encode() + weights.numpy().tobytes())
-    return digest.hexdigest()[:32]
+        parent = {**warm.net.state_dict(), **warm.moments}
+    names = sorted(parent)
+    arrays = chain(examples.arrays(), (parent[name].numpy() for name in names))
+    return digest_of(arrays, scorer, settings.model_dump_json(), schema.to_json(), *names)

@@ -16,11 +16,12 @@ from feature_store.tables import EXAMPLES
 from training.features.as_of import day_numbers, instants
 from training.features.reader import FeatureReader
 from training.features.rows import Float64, Int32, Int64, Rows, Side
-from training.fitting.loader import LabelledSource, Positives, SampledSource, Source
+from training.fitting.loader import LabelledSource, PositiveEvents, SampledSource, Source
 from training.fitting.negatives import Proposal
 from training.scorers.schema import Schema
 
 MIN_ROWS = 2
+"""Fewest rows of one training; one of them must be new."""
 MAX_ROWS = 1_000_000
 """Most new rows of one training; of more, the latest are taken."""
 
@@ -67,13 +68,12 @@ class Examples:
     """Rows in the order of time, replayed ones first, with all that batches are made of."""
 
     reader: FeatureReader
-    sampled: bool
     leave_out_taken: bool
     user: Side
     context: Int32
     item: Int32
-    items: Side | None
-    """The items' features; None where they are read per batch (`sampled`)."""
+    items: Side | Proposal
+    """The items' features; or, where they are read per batch, what others are drawn from."""
     day: Int64
     label: Float64
     weight: Float64
@@ -83,49 +83,59 @@ class Examples:
         """How many rows there are."""
         return len(self.item)
 
+    @property
+    def sampled(self) -> bool:
+        """Whether each row is a positive to be listed with drawn items."""
+        return isinstance(self.items, Proposal)
+
     def arrays(self) -> Iterator[np.ndarray]:
-        """Every array, in a fixed order."""
-        for side in (self.user, self.items):
-            if side is not None:
-                yield from (side.index, side.categorical, *side.multi, side.numeric, side.history)
-                yield from (part for part in (side.neighbours, side.affinity) if part is not None)
+        """Everything that batches are made of, in a fixed order."""
+        yield from self.user.arrays()
+        yield from (
+            self.reader.item_arrays() if isinstance(self.items, Proposal) else self.items.arrays()
+        )
         yield from (self.context, self.item, self.day, self.label, self.weight, self.replayed)
 
 
 def load_examples(lake: Lake, plan: Plan, settings: TrainingSettings) -> Examples:
     """The new rows of `plan` and a replay sample, each with the features it had at its time.
 
-    Raises:
-        TrainingError: fewer than two rows.
+    Where labels are `sampled`, a positive whose item was not known when its day began is left out:
+    it could not have been recommended.
     """
     new = _in_time_order(lake.read(EXAMPLES, plan.new_days))
     new = new.slice(max(0, new.num_rows - MAX_ROWS))
     most = min(settings.replay_rows, REPLAY_PER_NEW_ROW * new.num_rows) if plan.warm else 0
     replay = _replay(lake, plan, settings, most)
     rows = pa.concat_tables([replay, new])
-    if rows.num_rows < MIN_ROWS:
-        raise TrainingError(
-            f"There is nothing to train on: {EXAMPLES.key} has {rows.num_rows} rows from "
-            f"{plan.first_day} to {plan.last_day}, expected at least {MIN_ROWS}."
-        )
-    days = [*rows.column("ds").unique().to_pylist()]
-    reader = FeatureReader(lake, min(days), plan.last_day)
-    return _gathered(reader, lake, rows, np.arange(rows.num_rows) < replay.num_rows)
+    replayed = np.arange(rows.num_rows) < replay.num_rows
+    first = min(rows.column("ds").unique().to_pylist(), default=plan.first_day)
+    reader = FeatureReader(lake, first, plan.last_day)
+    if lake.dataset.labels.kind != "sampled":
+        return _gathered(reader, lake, rows, replayed, None)
+    day = day_numbers(rows.column("event_ds"))
+    proposal = Proposal(reader, np.unique(day))
+    known = proposal.contains(rows.column("item_index").to_numpy().astype(np.int32), day)
+    return _gathered(reader, lake, rows.filter(pa.array(known)), replayed[known], proposal)
 
 
-def _gathered(reader: FeatureReader, lake: Lake, rows: pa.Table, replayed: np.ndarray) -> Examples:
-    sampled = lake.dataset.labels.kind == "sampled"
+def _gathered(
+    reader: FeatureReader,
+    lake: Lake,
+    rows: pa.Table,
+    replayed: np.ndarray,
+    proposal: Proposal | None,
+) -> Examples:
     at, day = instants(rows.column("event_timestamp")), day_numbers(rows.column("event_ds"))
     item = rows.column("item_index").to_numpy().astype(np.int32)
     user = rows.column("user_index").to_numpy().astype(np.int32)
     return Examples(
         reader,
-        sampled,
         lake.dataset.recommend.exclude_taken,
         reader.users(user, at, day),
         reader.context(rows),
         item,
-        None if sampled else reader.items(item, at, day),
+        reader.items(item, at, day) if proposal is None else proposal,
         day,
         rows.column("label").to_numpy(),
         rows.column("weight").to_numpy(),
@@ -162,27 +172,25 @@ def sources_of(
     cut = len(examples) - held_out
     if cut < MIN_ROWS:
         cut = len(examples)
-    if examples.items is not None:
+    train, last = slice(0, cut), slice(cut, len(examples))
+    if not isinstance(examples.items, Proposal):
         rows = Rows(examples.user, examples.items, examples.context)
         return tuple(  # type: ignore[return-value]
             LabelledSource(rows.take(part), examples.label[part], examples.weight[part], schema)
-            for part in (slice(0, cut), slice(cut, None))
+            for part in (train, last)
         )
-    proposal = Proposal(examples.reader, np.unique(examples.day))
-    positives = Positives(
+    positives = PositiveEvents(
         examples.user, examples.item, examples.context, examples.day, examples.weight
     )
-    # an item that was not known when its day began could not have been recommended
-    known = proposal.contains(examples.item, examples.day)
     return tuple(  # type: ignore[return-value]
         SampledSource(
-            positives.take(np.flatnonzero(known[part]) + part.start),
+            positives.take(part),
             examples.reader,
-            proposal,
+            examples.items,
             schema,
             DRAWS_PER_NEGATIVE * settings.negatives,
             settings.negatives * (DRAWS_PER_NEGATIVE if whole_lists else 1),
             examples.leave_out_taken,
         )
-        for part in (slice(0, cut), slice(cut, len(examples)))
+        for part in (train, last)
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from training.features.reader import FeatureReader
 from training.features.rows import Float64, Int32, Int64, Rows, Side
-from training.fitting.negatives import Proposal
+from training.fitting.negatives import Proposal, item_key, split_key
 from training.scorers.batch import (
     Batch,
     SideTensors,
@@ -29,7 +29,6 @@ from training.scorers.schema import Schema
 BLOCK = 64
 """Rows of one day that stay together in a batch and share the negatives drawn for that day."""
 
-_ITEM_BITS = 32
 _ORDER, _DRAWS = 0, 1
 
 
@@ -70,7 +69,7 @@ class LabelledSource:
 
 
 @dataclass(frozen=True)
-class Positives:
+class PositiveEvents:
     """Positive events of a log without impressions."""
 
     user: Side
@@ -79,9 +78,9 @@ class Positives:
     day: Int64
     weight: Float64
 
-    def take(self, rows: Int64 | np.ndarray | slice) -> Positives:
+    def take(self, rows: Int64 | np.ndarray | slice) -> PositiveEvents:
         """The events that `rows` selects."""
-        return Positives(
+        return PositiveEvents(
             self.user.take(rows),
             self.item[rows],
             self.context[rows],
@@ -98,7 +97,7 @@ class SampledSource:
     them. Items are described as at the beginning of the day, as they are when lists are served.
     """
 
-    positives: Positives
+    positives: PositiveEvents
     reader: FeatureReader
     proposal: Proposal
     schema: Schema
@@ -131,7 +130,9 @@ class SampledSource:
         listed = np.broadcast_to(np.arange(self.drawn), (len(chosen), self.drawn))
         if self.negatives < self.drawn:
             listed = generator.integers(0, self.drawn, (len(chosen), self.negatives))
-        keys = np.concatenate([_key(days[:, None], pool).ravel(), _key(part.day, part.item)])
+        keys = np.concatenate(
+            [item_key(days[:, None], pool).ravel(), item_key(part.day, part.item)]
+        )
         distinct, inverse = np.unique(keys, return_inverse=True)
         first = inverse[pool.size :, None]
         negative = inverse[: pool.size].reshape(pool.shape)[position[:, None], listed]
@@ -153,19 +154,15 @@ class SampledSource:
 
     def _items(self, keys: Int64) -> SideTensors:
         """The items of (day, item) `keys`, as at the beginning of their day."""
-        days, item = keys >> _ITEM_BITS, (keys & ((1 << _ITEM_BITS) - 1)).astype(np.int32)
+        days, item = split_key(keys)
         side = self.reader.items(item, self.reader.starts_of(days), days)
         return side_tensors(side, self.schema.item, self.schema.item.index.size)
 
 
-def _key(day: Int64, item: Int32) -> Int64:
-    return (day << _ITEM_BITS) | item
-
-
-def _taken(keys: Int64, positives: Positives) -> NDArray[np.bool_]:
+def _taken(keys: Int64, positives: PositiveEvents) -> NDArray[np.bool_]:
     """(B, M) whether each of the (day, item) `keys` is in the row's user's history."""
     taken = np.zeros((len(positives.item), len(keys)), dtype=np.bool_)
-    history = _key(positives.day[:, None], positives.user.history)
+    history = item_key(positives.day[:, None], positives.user.history)
     at = np.minimum(np.searchsorted(keys, history), len(keys) - 1)
     row, place = np.nonzero(keys[at] == history)
     taken[row, at[row, place]] = True

@@ -28,11 +28,11 @@ class Proposal:
         self._size = np.array([len(c) for c in catalogues], dtype=np.int64)
         self._start = np.concatenate([[0], np.cumsum(self._size)[:-1]]).astype(np.int64)
         self._catalogue = np.concatenate([*catalogues, np.empty(0, np.int32)])
-        self._catalogue_key = _key(np.repeat(np.arange(len(days)), self._size), self._catalogue)
+        self._catalogue_key = item_key(np.repeat(np.arange(len(days)), self._size), self._catalogue)
         keys, shares, cumulated = [], [], []
         for position, (day, items) in enumerate(zip(days, catalogues, strict=True)):
             popular, share = _most_popular(reader, items, int(day))
-            keys.append(_key(np.full(len(popular), position), popular))
+            keys.append(item_key(np.full(len(popular), position), popular))
             shares.append(share)
             cumulated.append(position + np.cumsum(share))
         self._popular_key = np.concatenate([*keys, np.empty(0, np.int64)])
@@ -42,7 +42,7 @@ class Proposal:
 
     def contains(self, item: Int32, day: Int64) -> np.ndarray:
         """Whether each item was in the catalogue of its day."""
-        key = _key(np.searchsorted(self._days, day), item)
+        key = item_key(np.searchsorted(self._days, day), item)
         at = np.minimum(np.searchsorted(self._catalogue_key, key), len(self._catalogue_key) - 1)
         return self._catalogue_key[at] == key if len(self._catalogue_key) else key < 0
 
@@ -56,11 +56,10 @@ class Proposal:
         item = self._catalogue[self._start[position] + spread]
         if len(self._popular_key):
             at = np.searchsorted(self._cumulated, position + pick, side="right")
-            drawn = self._popular_key[np.minimum(at, len(self._cumulated) - 1)]
+            drawn_at, drawn = split_key(self._popular_key[np.minimum(at, len(self._cumulated) - 1)])
             # rounding at the very end of a day's distribution must not reach into the next day
-            ours = (drawn >> _ITEM_BITS) == position
-            popular = (branch < popular_share) & ours
-            item = np.where(popular, drawn & ((1 << _ITEM_BITS) - 1), item).astype(np.int32)
+            popular = (branch < popular_share) & (drawn_at == position)
+            item = np.where(popular, drawn, item)
         probability = popular_share * self._share(position, item)
         probability = probability + (1.0 - popular_share) / self._size[position]
         return item, np.log(n * probability)
@@ -68,13 +67,19 @@ class Proposal:
     def _share(self, position: Int64, item: Int32) -> Float64:
         if not len(self._popular_key):
             return np.zeros(item.shape)
-        key = _key(position, item)
+        key = item_key(position, item)
         at = np.minimum(np.searchsorted(self._popular_key, key), len(self._popular_key) - 1)
         return np.where(self._popular_key[at] == key, self._popular_share[at], 0.0)
 
 
-def _key(position: Int64, item: Int32) -> Int64:
-    return (np.asarray(position, np.int64) << _ITEM_BITS) | np.asarray(item, np.int64)
+def item_key(day: Int64 | Int32, item: Int32) -> Int64:
+    """One sorted number for a day (or its position) and an item; see `split_key`."""
+    return (np.asarray(day, np.int64) << _ITEM_BITS) | np.asarray(item, np.int64)
+
+
+def split_key(key: Int64) -> tuple[Int64, Int32]:
+    """The day and the item of an `item_key`."""
+    return key >> _ITEM_BITS, (key & ((1 << _ITEM_BITS) - 1)).astype(np.int32)
 
 
 def _most_popular(reader: FeatureReader, items: Int32, day: int) -> tuple[Int32, Float64]:

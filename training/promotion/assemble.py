@@ -2,79 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from conf.lineage import digest, model_hash
 from feature_store.step import StepContext
-from training.promotion.candidates import Candidate
+from training.features.digest import digest_of
+from training.promotion.candidates import TrainedCandidate
+from training.promotion.retriever import Retriever
 from training.registry.bundle import Snapshot, save_snapshot, take_snapshot
-from training.registry.champion import Standing
 from training.registry.registry import Registry
 from training.scoring.composite import save_composite
 
 
-@dataclass(frozen=True)
-class Retriever:
-    """The scorer that recalls for the day's versions."""
-
-    key: str
-    """What tells it from others: a candidate's inputs, or a version."""
-    directory: Path
-    """Its checkpoint."""
-
-
-def find_retriever(
-    registry: Registry,
-    before: Standing | None,
-    *,
-    passed: Candidate | None,
-    trained: Candidate | None,
-    scorer: str,
-) -> Retriever | None:
-    """The best that can recall for the day's versions; None if there is nothing that can.
-
-    In this order: the day's candidate if it passed its gate; its head; while it has none, the
-    day's candidate as it is, because what it recalls is ranked by a scorer that did pass; the
-    champion's retriever.
-
-    Args:
-        registry: where the versions are.
-        before: the standing with which the day begins.
-        passed: the day's candidate of the scorer that recalls, if it passed.
-        trained: the same, whether it passed or not.
-        scorer: name of the scorer that recalls.
-    """
-    if passed is not None:
-        return Retriever(f"input:{input_hash(passed)}", passed.directory)
-    if before is not None and scorer in before.heads:
-        head = before.heads[scorer]
-        return Retriever(f"version:{head}", registry.version_directory(head) / "ranker")
-    if trained is not None:
-        return Retriever(f"input:{input_hash(trained)}", trained.directory)
-    if before is not None:
-        folder = registry.version_directory(before.version) / "retriever"
-        return Retriever(f"version:{before.version}", folder)
-    return None
-
-
-def input_hash(candidate: Candidate) -> str:
-    """What the candidate was trained on, as its evidence says."""
-    return str(candidate.evidence["input_hash"])
-
-
 class Assembly:
-    """Registers the versions of one day; the snapshot is taken once, and only if one is new."""
+    """Registers the versions of one day, all with the same retriever and snapshot."""
 
     def __init__(self, context: StepContext, registry: Registry, retriever: Retriever) -> None:
         self._context = context
         self._registry = registry
         self._retriever = retriever
 
-    def register(self, candidate: Candidate) -> int:
+    def register(self, candidate: TrainedCandidate) -> int:
         """The version of `candidate`: the one that is there, or a new one."""
         key = self._promote_key(candidate)
         version = self._registry.version_of(key)
@@ -100,19 +53,27 @@ class Assembly:
         settings = self._context.settings
         return take_snapshot(self._context.lake, self._context.ds, settings.recommend.active_days)
 
-    def _promote_key(self, candidate: Candidate) -> str:
+    @cached_property
+    def _snapshot_digest(self) -> str:
+        snapshot = self._snapshot
+        names = json.dumps([snapshot.day, snapshot.user_ids, snapshot.item_ids])
+        return digest_of(chain(snapshot.users.arrays(), snapshot.items.arrays()), names)
+
+    def _promote_key(self, candidate: TrainedCandidate) -> str:
+        """Digest of the inputs of all that the version holds; of no weights, which are outputs."""
         return digest(
             {
                 "dataset": self._context.dataset.name,
                 "ds": self._context.ds,
                 "scorer": candidate.scorer,
-                "inputs": input_hash(candidate),
+                "inputs": candidate.input_hash,
                 "retriever": self._retriever.key,
+                "snapshot": self._snapshot_digest,
                 "config": model_hash(self._context.settings, self._context.dataset),
             }
         )
 
-    def _tags(self, candidate: Candidate) -> Mapping[str, object]:
+    def _tags(self, candidate: TrainedCandidate) -> Mapping[str, object]:
         return {
             "dataset": self._context.dataset.name,
             "ds": self._context.ds,

@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TrainedCandidate:
     """One scorer trained that day."""
 
     scorer: str
@@ -34,22 +34,28 @@ class Candidate:
     """Its checkpoint."""
     evidence: dict[str, Any]
 
+    @property
+    def input_hash(self) -> str:
+        """What it was trained on, as its evidence says."""
+        return str(self.evidence["input_hash"])
+
 
 @dataclass(frozen=True)
 class Aligned:
-    """The scores of all candidates and of the champion on the same examples, ordered by id."""
+    """The scores of the candidates and of the champion on the same examples, ordered by id."""
 
     scored: list[Scored]
+    """Of each candidate that was evaluated."""
     champion_logits: Floats | None
     logits: dict[str, Floats]
-    """Of each candidate."""
+    """Of each candidate that was evaluated."""
 
 
-def candidates_of(lake: Lake, settings: Settings, ds: str) -> list[Candidate]:
+def candidates_of(lake: Lake, settings: Settings, ds: str) -> list[TrainedCandidate]:
     """The candidates of `ds` whose scorer is enabled, in the order of `training.scorers`."""
     rows = {row["scorer"]: row for row in lake.read(CANDIDATES, [ds]).to_pylist()}
     return [
-        Candidate(
+        TrainedCandidate(
             scorer=name,
             run_id=rows[name]["run_id"],
             parent_version=rows[name]["parent_version"],
@@ -66,22 +72,24 @@ def candidates_of(lake: Lake, settings: Settings, ds: str) -> list[Candidate]:
 def aligned_scores(
     lake: Lake, ds: str, scorers: list[str], *, has_champion: bool, half_life_days: int
 ) -> Aligned:
-    """The scores of `scorers` and of the champion on the examples that all of them scored."""
+    """The scores of `scorers` and of the champion on the examples that all of them scored.
+
+    A scorer that was not evaluated has no rows; it is left out, so that the others keep theirs.
+    """
     rows = lake.read(CANDIDATE_SCORES, [ds])
     tables = {
         name: rows.filter(pc.equal(rows.column("scorer"), name)).sort_by("example_id")
         for name in scorers
     }
+    tables = {name: table for name, table in tables.items() if table.num_rows}
+    if not tables:
+        return Aligned([], None, {})
     champion = lake.read(SCORES, [ds]).sort_by("example_id") if has_champion else None
     common = _common([*tables.values(), *([champion] if champion is not None else [])])
     tables = {name: _only(table, common) for name, table in tables.items()}
     champion = None if champion is None else _only(champion, common)
     if lake.dataset.labels.kind == "sampled":
-        baseline = (
-            _popularity_losses(lake, ds, common, half_life_days)
-            if champion is None
-            else np.full(len(common), 0.5)
-        )
+        baseline = _popularity_losses(lake, ds, common, half_life_days)
         scored = [_by_rank(name, table, champion, baseline) for name, table in tables.items()]
     else:
         scored = [_by_log_loss(name, table, champion) for name, table in tables.items()]

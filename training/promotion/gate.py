@@ -96,6 +96,17 @@ def decide(
     }
 
 
+def not_evaluated(scorer: str, ds: str, examples: int) -> GateDecision:
+    """The rejection of a candidate without scores, on a day of `examples` rows."""
+    why = "the day has no rows to test it on"
+    if examples:
+        why = (
+            f"it was not evaluated, there are no scores of the day's {examples} examples. "
+            f"Next: dayfold step evaluate --ds {ds} --scorer {scorer}"
+        )
+    return GateDecision(scorer, "rejected", f"rejected: {why}", {})
+
+
 def calibration_error(logits: Floats, clicks: float) -> tuple[float, float]:
     """log(observed/expected clicks) of log-odds (n,), and twice its standard error by chance."""
     probability = sigmoid(logits)

@@ -1,6 +1,6 @@
 """What a registered version serves from: the composite and a snapshot of its day.
 
-    <directory>/composite.json, retriever/, ranker/       see training.composite
+    <directory>/composite.json, retriever/, ranker/       see training.scoring.composite
     <directory>/snapshot.safetensors, snapshot.json       users and items as of the end of the day
 
 MLflow loads it through `_load_pyfunc` (code and safetensors, no pickle).

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,14 +70,34 @@ def composite_in(model: Path, what: str) -> Path:
 
 
 def fetched_once(folder: Path, fetch: Callable[[Path], None]) -> Path:
-    """The saved model within `folder`, which `fetch` fills if it is not there yet."""
+    """The saved model within `folder`, which `fetch` fills if it is not there yet.
+
+    Raises:
+        RegistryError: what was fetched is no saved model; it is not kept.
+    """
     if not folder.exists():
         fetching = folder.with_name(f"{folder.name}.{os.getpid()}")
-        fetching.mkdir(parents=True, exist_ok=True)
-        fetch(fetching)
-        with contextlib.suppress(OSError):  # another process was faster
-            fetching.rename(folder)
-    return next(p for p in (folder, *sorted(folder.iterdir())) if (p / "MLmodel").exists())
+        shutil.rmtree(fetching, ignore_errors=True)  # begun by a process that died
+        fetching.mkdir(parents=True)
+        try:
+            fetch(fetching)
+            _saved_model(fetching)
+            with contextlib.suppress(OSError):  # another process was faster
+                fetching.rename(folder)
+        finally:
+            shutil.rmtree(fetching, ignore_errors=True)
+    return _saved_model(folder)
+
+
+def _saved_model(folder: Path) -> Path:
+    for found in (folder, *sorted(folder.iterdir())):
+        if (found / "MLmodel").exists():
+            return found
+    names = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+    raise RegistryError(
+        f"A version was downloaded to {folder} and is no saved model: expected MLmodel, found "
+        f"{names}. Restore the artifacts, delete that folder, and run the step again."
+    )
 
 
 def check_lake(what: str, found: str | None, expected: str) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from conf.errors import RegistryError
-from conf.settings import Settings
+from conf.lineage import digest
+from conf.settings import Settings, without_password
 from feature_store.days import ordinal
 from training.registry.files import (
     as_uri,
@@ -27,8 +28,10 @@ from training.registry.files import (
     quietly,
 )
 from training.registry.model import save_pyfunc
-from training.registry.run_log import Point, batches, day_points, new_params, run_points
+from training.registry.run_writer import RunWriter
 
+_ON_TIMELINE = "dayfold.on_timeline"
+"""Tag of a day's run, set before its first point: without it the history need not be read."""
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -41,6 +44,7 @@ class Registry:
         self._lake_id = lake_id
         self._home = Path(settings.home).absolute()
         self.name = settings.uri(settings.mlflow.model_name)
+        self._downloads = self._home / "models" / self.name
         self.tracking_uri = settings.uri(settings.mlflow.tracking_uri)
 
     # ---- runs ---------------------------------------------------------------------------------
@@ -89,6 +93,7 @@ class Registry:
         *,
         params: Mapping[str, object] = _NOTHING,
         metrics: Mapping[str, float] = _NOTHING,
+        seconds: Mapping[str, float] = _NOTHING,
         series: Mapping[str, Sequence[float]] = _NOTHING,
         tags: Mapping[str, object] = _NOTHING,
         artifacts: Path | None = None,
@@ -99,24 +104,28 @@ class Registry:
             run_id: from `day_run` or `scorer_run`.
             params: a later, different value becomes the tag `changed.<name>`.
             metrics: one value per name.
+            seconds: the same for what differs whenever it is done again: the first is kept.
             series: values per step (step 0 first) per name.
             tags: text per name.
             artifacts: folder whose content is copied to the run's artifacts.
         """
-        data = self._client.get_run(run_id).data
-        day = ordinal(data.tags["dayfold.ds"])
-        now = time.time_ns() // 1_000_000
-        points = list(run_points(day, metrics, series, data.metrics, now))
-        fresh, changed = new_params(params, data.params)
-        labels = {name: str(value)[:5000] for name, value in tags.items()}
-        self._log_batches(run_id, points, fresh, labels | changed)
+        run = RunWriter(self._client, run_id)
+        once = {name: value for name, value in seconds.items() if not run.knows(name)}
+        numbers = {name: {0: value} for name, value in {**metrics, **once}.items()}
+        run.metrics(ordinal(run.tags["dayfold.ds"]), {**numbers, **run.series(series)})
+        run.texts(params, tags)
         if artifacts is not None:
             self._client.log_artifacts(run_id, str(artifacts))
 
     def timeline(self, ds: str, metrics: Mapping[str, float]) -> None:
         """Log `metrics` of `ds` to the dataset's timeline run, whose step is the day's ordinal."""
-        run_id = self._run({"dayfold.kind": "timeline"}, "timeline")
-        self._log_batches(run_id, list(day_points(ordinal(ds), metrics)), {}, {})
+        day = RunWriter(self._client, self.day_run(ds))
+        again = _ON_TIMELINE in day.tags
+        if not again:
+            day.texts({}, {_ON_TIMELINE: True})
+        run = RunWriter(self._client, self._run({"dayfold.kind": "timeline"}, "timeline"))
+        values = {name: {ordinal(ds): value} for name, value in metrics.items()}
+        run.metrics(ordinal(ds), values, again=again)
 
     def finish_day(self, ds: str) -> None:
         """Mark the runs of `ds` that are still open as finished."""
@@ -203,7 +212,7 @@ class Registry:
         return {} if model is None else {name: int(v) for name, v in model.aliases.items()}
 
     def delete_dataset(self) -> None:
-        """Delete the dataset's experiment, versions and artifacts, whatever lake they belong to."""
+        """Delete the dataset's experiment, versions and files, whatever lake they belong to."""
         self.__dict__.pop("experiment_id", None)
         with one_at_a_time(self._home):
             experiment = self._client.get_experiment_by_name(self.name)
@@ -215,6 +224,7 @@ class Registry:
                 local = local_path(experiment.artifact_location)
                 if local is not None:
                     shutil.rmtree(local, ignore_errors=True)
+            shutil.rmtree(self._downloads, ignore_errors=True)
             if self._registered_model() is not None:
                 self._client.delete_registered_model(self.name)
 
@@ -233,7 +243,7 @@ class Registry:
         return found[0] if found else None
 
     def _check_lake(self, what: str, tags: Mapping[str, str]) -> None:
-        where = f"{what} {self.name!r} at {self.tracking_uri}"
+        where = f"{what} {self.name!r} at {without_password(self.tracking_uri)}"
         check_lake(where, tags.get("dayfold.lake_id"), self._lake_id)
 
     def _run(self, tags: dict[str, str], name: str, parent: str | None = None) -> str:
@@ -249,17 +259,6 @@ class Registry:
             run = self._client.create_run(experiment_id, tags={**tags, **nested}, run_name=name)
             return str(run.info.run_id)
 
-    def _log_batches(
-        self, run_id: str, points: list[Point], params: dict[str, str], tags: dict[str, str]
-    ) -> None:
-        from mlflow.entities import Metric, Param, RunTag
-
-        metrics = [Metric(p.name, p.value, p.timestamp, p.step) for p in points]
-        parameters = [Param(name, value) for name, value in params.items()]
-        labels = [RunTag(name, value) for name, value in tags.items()]
-        for part in batches(metrics, parameters, labels):
-            self._client.log_batch(run_id, *part)
-
     def _version(self, version: int) -> Any:
         from mlflow.exceptions import MlflowException
 
@@ -267,7 +266,7 @@ class Registry:
             return self._client.get_model_version(self.name, str(version))
         except MlflowException as error:
             raise RegistryError(
-                f"The registry at {self.tracking_uri} has no version {version} of {self.name}, "
+                f"The registry at {without_password(self.tracking_uri)} has no version {version} of {self.name}, "
                 f"which the ledger names. Restore the registry, or `dayfold demo --fresh`."
             ) from error
 
@@ -279,7 +278,9 @@ class Registry:
                 artifact_uri=uri, dst_path=str(folder), tracking_uri=self.tracking_uri
             )
 
-        return fetched_once(self._home / "models" / self.name / str(version), fetch)
+        # Another registry, or this one begun again, gives the same numbers to other files.
+        folder = f"{version}-{digest({'source': uri})[:16]}"
+        return fetched_once(self._downloads / folder, fetch)
 
     def _set_alias(self, alias: str, version: int) -> None:
         _ = self.experiment_id

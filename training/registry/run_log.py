@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,41 +22,50 @@ class Point:
     step: int
 
 
-def day_points(day: int, metrics: Mapping[str, float]) -> Iterator[Point]:
-    """One point per metric at step `day` (days since 1970); always the same for the same numbers.
+def latest_points(history: Iterable[Point]) -> dict[int, Point]:
+    """What a run shows at each step: of several points the youngest."""
+    shown: dict[int, Point] = {}
+    for point in sorted(history, key=lambda point: (point.timestamp, point.value)):
+        shown[point.step] = point
+    return shown
 
-    The registry ignores a point that it holds, so that a day logged twice is there once. Numbers
-    are rounded to ten digits for that; those that are not finite are left out.
+
+def as_long_as(values: Sequence[float], shown: Mapping[int, Point]) -> dict[int, float]:
+    """A series by step, its last value repeated for the steps that the run has beyond its end.
+
+    A run forgets no point: without that, the end of a longer series would be taken for this one's.
     """
-    for name, value in metrics.items():
-        if math.isfinite(value):
-            yield Point(name, _rounded(value), day * MILLISECONDS_PER_DAY, day)
+    steps = dict(enumerate(values))
+    further = (step for step in shown if values and step >= len(values))
+    return steps | dict.fromkeys(further, values[-1] if values else math.nan)
 
 
-def run_points(
+def new_points(
+    wanted: Mapping[str, Mapping[int, float]],
+    held: Mapping[str, Mapping[int, Point]],
     day: int,
-    metrics: Mapping[str, float],
-    series: Mapping[str, Sequence[float]],
-    known: Mapping[str, float],
     now: int,
 ) -> Iterator[Point]:
-    """One point per metric (step 0) and per step of each series, as for `day_points`.
+    """The points that make a run show `wanted` (values by step by name).
+
+    Numbers are rounded to ten digits; those that are not finite are left out.
 
     Args:
-        day: days since 1970.
-        metrics: one value per name.
-        series: values per step per name.
-        known: the values that the run shows now; what differs is stamped with `now`, because
-            the youngest point is the one that is shown.
-        now: milliseconds since 1970.
+        wanted: what is to be shown.
+        held: what is shown at each step; what is equal is not logged again.
+        day: days since 1970, the time of a step's first point.
+        now: milliseconds since 1970, the time of a point that takes another's place, because the
+            youngest one is shown.
     """
-    for name, values in {**{name: [value] for name, value in metrics.items()}, **series}.items():
-        last = _rounded(values[-1]) if values else 0.0
-        changed = name in known and known[name] != last
-        for step, value in enumerate(values):
-            if math.isfinite(value):
-                stamp = now if changed else day * MILLISECONDS_PER_DAY
-                yield Point(name, _rounded(value), stamp, step)
+    for name, values in wanted.items():
+        shown = held.get(name, {})
+        for step, value in values.items():
+            number = float(f"{value:.{_DIGITS}g}")
+            there = shown.get(step)
+            if there is None and math.isfinite(number):
+                yield Point(name, number, day * MILLISECONDS_PER_DAY, step)
+            elif there is not None and math.isfinite(number) and there.value != number:
+                yield Point(name, number, max(now, there.timestamp + 1), step)
 
 
 def new_params(
@@ -83,7 +92,3 @@ def batches(
     while metrics or params or tags:
         yield metrics[:800], params[:100], tags[:100]
         metrics, params, tags = metrics[800:], params[100:], tags[100:]
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")

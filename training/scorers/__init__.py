@@ -1,5 +1,10 @@
 """The scorers by name. One file each, plain `nn.Module`s.
 
+What each of them has:
+    schema, can_recall    the inputs known; whether the logit is a dot product of two vectors
+    forward(batch)        (B, P) logits; higher = more likely positive
+    grow(schema)          takes new ids in: rows are added as copies of row 0, old logits stay
+
 Letters, once: B users in a batch, M items in a batch, P items per user, D embedding dimension,
 E width of one side's inputs, H hidden width, C, W, S, L, X as in `training.features.rows`.
 """
@@ -7,12 +12,8 @@ E width of one side's inputs, H hidden width, C, W, S, L, X as in `training.feat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
-
-from torch import Tensor
 
 from conf.errors import ConfigError
-from training.scorers.batch import Batch
 from training.scorers.mlp import Mlp
 from training.scorers.schema import Schema
 from training.scorers.two_tower import TwoTower
@@ -25,19 +26,6 @@ class Architecture:
     embedding_dim: int
     hidden: tuple[int, ...]
     dropout: float
-
-
-class Scorer(Protocol):
-    """What each scorer gives."""
-
-    schema: Schema
-    can_recall: bool
-
-    def forward(self, batch: Batch) -> Tensor:
-        """(B, P) logits; higher = more likely positive."""
-
-    def grow(self, schema: Schema) -> None:
-        """Take new ids in: rows are added as copies of row 0, old predictions stay the same."""
 
 
 ScorerNet = TwoTower | Mlp
@@ -60,4 +48,4 @@ def build(name: str, schema: Schema, architecture: Architecture) -> ScorerNet:
     )
 
 
-__all__ = ["SCORERS", "Architecture", "Scorer", "ScorerNet", "build"]
+__all__ = ["SCORERS", "Architecture", "ScorerNet", "build"]

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from training.scorers.trained import TrainedScorer
 
 NEUTRAL_HOUR = 12
-_PAIRS_AT_ONCE = 1 << 16
-_CELLS_AT_ONCE = 1 << 22
+PAIRS_AT_ONCE = 1 << 16
+"""Pairs of a user and an item that a ranker scores in one piece."""
+CELLS_AT_ONCE = 1 << 22
+"""Cells of users x items that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Cascade:
 
 
 @dataclass(frozen=True)
-class Positives:
+class DayPositives:
     """The positives of one event day, and the catalogue that they are ranked in."""
 
     day: int
@@ -58,7 +60,7 @@ class Positives:
     """(n,) the item's position in the catalogue; -1 = it was not known then."""
 
 
-def positives_by_day(reader: FeatureReader, examples: pa.Table) -> Iterator[Positives]:
+def positives_by_day(reader: FeatureReader, examples: pa.Table) -> Iterator[DayPositives]:
     """The positives of `examples`, by the day on which they happened."""
     day = day_numbers(examples.column("event_ds"))
     positive = examples.column("label").to_numpy() > 0
@@ -67,7 +69,7 @@ def positives_by_day(reader: FeatureReader, examples: pa.Table) -> Iterator[Posi
     for number in np.unique(day[positive]):
         row = np.flatnonzero(positive & (day == number))
         catalogue = np.sort(reader.catalogue(reader.start_of(int(number)), int(number)))
-        yield Positives(int(number), row, user[row], catalogue, places(item[row], catalogue))
+        yield DayPositives(int(number), row, user[row], catalogue, places(item[row], catalogue))
 
 
 def places(items: Int32, catalogue: Int32) -> Int64:
@@ -116,7 +118,7 @@ def popularity_percentile_ranks(
 def ranks_within(scores: npt.NDArray[np.floating], place: Int64) -> Floats:
     """(n,) percentile rank of the cell `place` of each row of `scores` (n, I), 1 = top."""
     ranks = np.empty(len(place))
-    step = max(1, _CELLS_AT_ONCE // max(scores.shape[1], 1))
+    step = max(1, CELLS_AT_ONCE // max(scores.shape[1], 1))
     for start in range(0, len(place), step):
         part, at = scores[start : start + step], place[start : start + step]
         own = part[np.arange(len(at)), at][:, None]
@@ -145,7 +147,7 @@ def catalogue_scores(
         yield from _by_logits(cascade.ranker, everyone, items, day, dataset)
         return
     vectors = fast.item_vectors(items)
-    step = max(1, min(_CELLS_AT_ONCE // len(catalogue), _PAIRS_AT_ONCE // cascade.recall_k))
+    step = max(1, min(CELLS_AT_ONCE // len(catalogue), PAIRS_AT_ONCE // cascade.recall_k))
     for start in range(0, len(users), step):
         part = everyone.take(slice(start, start + step))
         scores = fast.user_vectors(part) @ vectors.T
@@ -175,7 +177,7 @@ def _by_logits(
     scorer: TrainedScorer, users: Side, items: Side, day: int, dataset: DatasetConfig
 ) -> Iterator[tuple[int, Floats]]:
     size = len(items)
-    step = max(1, _PAIRS_AT_ONCE // size)
+    step = max(1, PAIRS_AT_ONCE // size)
     for start in range(0, len(users), step):
         part = users.take(slice(start, start + step))
         everything = np.tile(np.arange(size), (len(part), 1))

@@ -13,16 +13,18 @@ import numpy as np
 
 from conf.dataset import DatasetConfig
 from training.features.rows import Float32, Int32
-from training.scoring.catalogue_ranks import neutral_context, same_moment
+from training.scoring.catalogue_ranks import (
+    CELLS_AT_ONCE,
+    PAIRS_AT_ONCE,
+    neutral_context,
+    same_moment,
+)
 from training.scoring.metrics import Ints
 from training.scoring.slate import Entries, top_k
 
 if TYPE_CHECKING:
     from training.features.reader import FeatureReader
     from training.scoring.composite import Composite
-
-_PAIRS_AT_ONCE = 1 << 16
-_CELLS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Market:
 
 def chunks(users: int, items: int, recall_k: int) -> Iterator[tuple[int, int]]:
     """Ranges of users whose scores fit into memory at once."""
-    step = min(_CELLS_AT_ONCE // max(items, 1), _PAIRS_AT_ONCE // max(recall_k, 1))
+    step = min(CELLS_AT_ONCE // max(items, 1), PAIRS_AT_ONCE // max(recall_k, 1))
     for first in range(0, users, max(step, 1)):
         yield first, min(first + max(step, 1), users)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from feature_store.tables import EXAMPLES, ITEM_STATS, USER_SEQUENCES, USERS
 from tests.training.log_fixture import FIRST_DAY
 from training.features.as_of import DailyState, Dimension, Totals
 from training.features.reader import ITEM_NUMERIC, FeatureReader
-from training.features.rows import PADDING, concatenate_rows
+from training.features.rows import PADDING, concatenate_sides
 
 LakeOf = Callable[[str], Lake]
 QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -206,11 +207,15 @@ def test_the_catalogue_leaves_out_what_is_not_available(lake_of: LakeOf) -> None
     assert set(early) < set(late)
 
 
-def test_concatenated_rows_pad_lists_to_the_widest(lake_of: LakeOf) -> None:
+def test_concatenated_sides_pad_lists_to_the_widest(lake_of: LakeOf) -> None:
     lake = lake_of("impressions")
     ds = shift(FIRST_DAY, 6)
-    rows = FeatureReader(lake, ds, ds).rows(lake.read(EXAMPLES, [ds]))
-    narrow = rows.take(slice(0, 3))
-    wide = concatenate_rows([narrow, rows])
-    assert len(wide) == len(rows) + 3
-    np.testing.assert_array_equal(wide.item.multi[0][3:], rows.item.multi[0])
+    items = FeatureReader(lake, ds, ds).rows(lake.read(EXAMPLES, [ds])).item
+    cut = items.take(slice(0, 3))
+    narrow = replace(cut, multi=tuple(lists[:, :1] for lists in cut.multi))
+    wide = concatenate_sides([narrow, items])
+    assert len(wide) == len(items) + 3
+    assert items.multi[0].shape[1] > 1
+    np.testing.assert_array_equal(wide.multi[0][3:], items.multi[0])
+    np.testing.assert_array_equal(wide.multi[0][:3, 0], items.multi[0][:3, 0])
+    assert (wide.multi[0][:3, 1:] == PADDING).all()

@@ -17,10 +17,12 @@ from conf.settings import TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import (
+    ENCODED_ITEMS,
     EXAMPLES,
     ITEM_STATS,
     USER_SEQUENCES,
     USER_STATS,
+    USERS,
     VOCABULARIES,
 )
 from tests.training.log_fixture import FIRST_DAY
@@ -99,6 +101,14 @@ def poisoned(lake: Lake, ds: str) -> None:
     for table in (EXAMPLES, USER_SEQUENCES):
         for day in [d for d in lake.days(table) if d >= ds]:
             lake.replace(table, {"ds": day}, lake.read(table, []), {"step": "poison", "ds": day})
+    for table in (USERS, ENCODED_ITEMS):
+        # who was known on the first day is described anew, as of the same instant
+        rows = lake.read(table, [FIRST_DAY]).drop_columns("ds")
+        for position, field in enumerate(rows.schema):
+            if field.name.startswith("attr_") and field.type == pa.int32():
+                rows = rows.set_column(position, field, pa.array([1] * rows.num_rows, pa.int32()))
+        for day in [d for d in lake.days(table) if d >= ds]:
+            lake.replace(table, {"ds": day}, rows, {"step": "poison", "ds": day})
     born = lake.read(VOCABULARIES, [ds])
     more = pa.table(
         {

@@ -15,7 +15,7 @@ from tests.training.log_fixture import FIRST_DAY
 from training.features.reader import FeatureReader
 from training.fitting.examples import Examples, load_examples, plan_of, sources_of
 from training.fitting.loader import BatchStream, LabelledSource, SampledSource
-from training.fitting.negatives import POPULAR_SHARE, Proposal
+from training.fitting.negatives import POPULAR_SHARE, Proposal, item_key, split_key
 from training.scorers.batch import Batch, batch_of_rows, mask_ids
 from training.scorers.schema import Schema, schema_on
 
@@ -177,3 +177,11 @@ def test_corrections_make_the_drawn_sum_an_unbiased_estimate_of_the_whole(lake_o
     drawn = np.bincount(item[0], minlength=len(worth))[catalogue] / 200_000
     expected = POPULAR_SHARE * share + (1 - POPULAR_SHARE) / len(catalogue)
     np.testing.assert_allclose(drawn, expected, atol=0.004)
+
+
+def test_a_day_and_an_item_make_one_number_whatever_their_types() -> None:
+    day, item = np.array([20_000, 20_001], np.int32), np.array([2**31 - 1, 0], np.int32)
+    keys = item_key(day, item)
+    assert keys.tolist() == [20_000 * 2**32 + 2**31 - 1, 20_001 * 2**32]
+    for part, expected in zip(split_key(keys), (day, item), strict=True):
+        np.testing.assert_array_equal(part, expected)

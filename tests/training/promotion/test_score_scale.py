@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow.compute as pc
+import pytest
 
 from feature_store.tables import (
     SKETCHES,
@@ -24,7 +25,7 @@ def test_two_champions_are_compared_on_the_rows_that_the_sketch_counts(
     standing = standing_after(home.lake, TRAINED)
     assert standing is not None
     other = next(version for version in standing.heads.values() if version != standing.version)
-    aligned = Aligned([], {}, np.zeros(1))
+    aligned = Aligned(scored=[], champion_logits=np.zeros(1), logits={})
     logits = same_rows_logits(home.context(SCORED), aligned, standing.version, other, "two_tower")
     assert logits is not None
     old, new = logits
@@ -35,3 +36,23 @@ def test_two_champions_are_compared_on_the_rows_that_the_sketch_counts(
     assert np.histogram(old, bin_edges())[0].tolist() == counts.tolist()
     assert len(new) == len(old)
     assert not np.array_equal(old, new)
+
+
+def test_where_no_negatives_are_drawn_the_aligned_scores_are_what_is_compared(
+    promoted: Callable[[str], Home],
+) -> None:
+    home = promoted("impressions")
+    old, new, other = (np.full(3, value) for value in (0.1, 0.2, 0.3))
+    aligned = Aligned(scored=[], champion_logits=old, logits={"two_tower": new, "mlp": other})
+    logits = same_rows_logits(home.context(SCORED), aligned, 1, 2, "two_tower")
+    assert logits is not None
+    np.testing.assert_array_equal(logits[0], old)
+    np.testing.assert_array_equal(logits[1], new)
+
+
+@pytest.mark.parametrize("kind", ["impressions", "sampled"])
+def test_without_an_old_champion_there_is_nothing_to_lead_over_from(
+    promoted: Callable[[str], Home], kind: str
+) -> None:
+    aligned = Aligned(scored=[], champion_logits=None, logits={"mlp": np.zeros(3)})
+    assert same_rows_logits(promoted(kind).context(SCORED), aligned, 1, 2, "mlp") is None

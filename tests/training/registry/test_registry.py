@@ -123,6 +123,39 @@ def test_the_timeline_has_one_point_per_day_at_the_days_ordinal(registry: Regist
     assert [point.step for point in history] == [20458, 20459]  # days since 1970-01-01
 
 
+def test_a_corrected_day_is_corrected_on_the_timeline(registry: Registry) -> None:
+    client = client_of(registry)
+    for auc in (0.7, 0.6, 0.6, 0.7):  # downwards too, and back again
+        registry.timeline(DS, {"auc": auc})
+        registry.timeline("2026-01-06", {"auc": 0.8})
+        (run,) = client.search_runs([registry.experiment_id], "tags.`dayfold.kind` = 'timeline'")
+        history = client.get_metric_history(run.info.run_id, "auc")
+        shown = max((p.timestamp, p.value) for p in history if p.step == 20458)
+        assert shown[1] == auc
+        assert run.data.metrics["auc"] == 0.8
+    assert len([p for p in history if p.step == 20459]) == 1
+    assert len([p for p in history if p.step == 20458]) == 3
+
+
+def test_a_shorter_training_does_not_end_like_the_longer_one_before(registry: Registry) -> None:
+    run_id, client = registry.day_run(DS), client_of(registry)
+    registry.log(run_id, series={"loss": [0.9, 0.8, 0.7, 0.6]})
+    for _ in range(3):
+        registry.log(run_id, series={"loss": [0.9, 0.5]})
+        history = client.get_metric_history(run_id, "loss")
+        shown = {p.step: p.value for p in sorted(history, key=lambda p: p.timestamp)}
+        assert shown == {0: 0.9, 1: 0.5, 2: 0.5, 3: 0.5}
+        assert len(history) == 4 + 3
+        assert client.get_run(run_id).data.metrics["loss"] == 0.5
+
+
+def test_how_long_it_took_is_logged_once(registry: Registry) -> None:
+    run_id, client = registry.day_run(DS), client_of(registry)
+    for seconds in (12.0, 11.0, 13.0):
+        registry.log(run_id, seconds={"train_seconds": seconds})
+    assert [p.value for p in client.get_metric_history(run_id, "train_seconds")] == [12.0]
+
+
 def test_a_finished_day_has_no_open_run(registry: Registry) -> None:
     day, scorer = registry.day_run(DS), registry.scorer_run(DS, "mlp")
     other = registry.day_run("2026-01-06")
