@@ -266,7 +266,8 @@ class Registry:
             return self._client.get_model_version(self.name, str(version))
         except MlflowException as error:
             raise RegistryError(
-                f"The registry at {without_password(self.tracking_uri)} has no version {version} of {self.name}, "
+                f"The registry at {without_password(self.tracking_uri)} has no version {version} "
+                f"of {self.name}, "
                 f"which the ledger names. Restore the registry, or `dayfold demo --fresh`."
             ) from error
 
