@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from conf.cleaning import Cleaning
 from conf.errors import ConfigError
 
 DATASETS_DIR = Path(__file__).parent / "datasets"
@@ -121,17 +121,6 @@ class Labels(_Frozen):
                 "labels.threshold is required for, and only for, labels.kind: threshold"
             )
         return self
-
-
-class Cleaning(_Frozen):
-    """Limits of the cleaning rules."""
-
-    lateness_days: Annotated[int, Field(ge=0, le=30)] = 2
-    """An event may arrive this many days after the day it happened on; later ones are rejected."""
-    future_tolerance_minutes: Annotated[int, Field(ge=0)] = 10
-    """An event may lie this far after the end of its arrival day (clocks differ)."""
-    bot_events_per_day: PositiveInt = 2000
-    """A user with more events than this on an arrival day is a bot: all its events are rejected."""
 
 
 class RecommendRules(_Frozen):

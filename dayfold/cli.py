@@ -14,6 +14,8 @@ from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
 from conf.settings import overrides_to_environment
 from dayfold.import_commands import importing
 from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
+from dayfold.quarantine_commands import quarantine
+from dayfold.upkeep_command import upkeep
 
 app = typer.Typer(
     name="dayfold",
@@ -25,6 +27,8 @@ app = typer.Typer(
 day = typer.Typer(help="Close a day by hand.", no_args_is_help=True)
 app.add_typer(day, name="day")
 app.add_typer(importing, name="import")
+app.add_typer(quarantine, name="quarantine")
+app.command()(upkeep)
 
 Dataset = Annotated[str | None, typer.Option(help="Name of a file in conf/datasets/.")]
 Raw = Annotated[Path | None, typer.Option(help="Raw zone [.dayfold/raw/<dataset>].")]

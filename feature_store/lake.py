@@ -32,7 +32,11 @@ Lineage = Mapping[str, str]
 _Filters = list[tuple[str, str, Any]]
 """Which partitions: (column, `=` or `in`, value or values)."""
 
-_TABLE_PROPERTIES = {"delta.checkpointInterval": "20"}
+_TABLE_PROPERTIES = {
+    "delta.checkpointInterval": "20",
+    # Versions that a registered model names must stay readable; `feature_store.upkeep` clears up.
+    "delta.logRetentionDuration": "interval 3650 days",
+}
 _HANDLES: dict[tuple[str, object], DeltaTable] = {}
 """Open tables by uri and `_born`: the news of a log cost a tenth of the whole log."""
 

@@ -6,9 +6,10 @@ That is verified on the files that were written, before they are committed.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,10 +28,12 @@ from feature_store.raw_zone import STREAMS, RawZone, Stream
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import EVENTS, INTAKE, ITEMS, PROFILES, QUARANTINE, Table
 from pipelines.clean_entities import EntityStream, classified_entities
-from pipelines.clean_rows import classified_events
+from pipelines.clean_rows import EARLIER, classified_events
+from pipelines.cleaning_lookups import ORPHAN_CLICK, UNKNOWN_ITEM
 from pipelines.cleaning_rules import fields_of
 from pipelines.pseudonym_column import key_frame
 from pipelines.raw_reader import count_rows, one_task_per_file, read_records
+from pipelines.rejected_shares import excesses, refuse
 from pipelines.spark import (
     at_once,
     commit,
@@ -42,6 +45,11 @@ from pipelines.spark import (
     staged_rows,
 )
 
+_QUARANTINED = pa.schema(
+    [(name, pa.string()) for name in ("stream", "file", "masked_line", "reason")]
+    + [("line", pa.int64())]
+)
+_MINUTES_PER_DAY = 1440
 _FILE_IN_AN_ERROR = re.compile(r"reading file (?:file://)?(/\S+?)\.?\s")
 _TABLES: Mapping[str, Table] = {"events": EVENTS, "profiles": PROFILES, "items": ITEMS}
 
@@ -68,8 +76,10 @@ def run(context: StepContext) -> StepResult:
             staged |= stage_all(frames, context.lake, days)
             read = count_rows(spark, zone, STREAMS, days)
         outcomes = {ds: _outcomes(staged, ds) for ds in days}
+        warnings: list[str] = []
         for ds in days:
             _check_sums(outcomes[ds], read, ds)
+            warnings += _warnings(context, outcomes[ds], staged[QUARANTINE], ds)
         commit(context.lake, staged, days, lineage)
     except (Py4JJavaError, PySparkException) as error:
         if "java.io.EOFException" not in str(error) and "java.util.zip" not in str(error):
@@ -85,7 +95,7 @@ def run(context: StepContext) -> StepResult:
     for ds in days:
         rows = _intake_rows(outcomes[ds], read, ds)
         context.lake.replace(INTAKE, {"ds": ds}, rows, lineage)
-    return _result(outcomes, read)
+    return _result(outcomes, read, warnings)
 
 
 # ---- rows --------------------------------------------------------------------------------------
@@ -99,15 +109,24 @@ def _classified_streams(
     key = load_key(settings.path(settings.key_file))
     require_key(context.lake.root, dataset.name, fingerprint(key), bind=True)
     keys = key_frame(spark, key)
-    repeat_days = dataset.cleaning.lateness_days + 1
-    before = [shift(days[0], -n) for n in range(1, repeat_days + 1)]
+    reach = dataset.cleaning.lateness_days + 1
+    if dataset.cleaning.rejects(ORPHAN_CLICK):
+        reach += math.ceil(dataset.labels.attribution_window_minutes / _MINUTES_PER_DAY)
+    before = [shift(days[0], -n) for n in range(1, reach + 1)]
 
     def records(stream: Stream) -> DataFrame:
         return read_records(spark, zone, stream, days, tuple(fields_of(dataset, stream)))
 
     def events() -> DataFrame:
-        earlier = read_days(spark, context.lake, EVENTS, before, ["ds", "event_id"])
-        return classified_events(records("events"), earlier, dataset, keys)
+        earlier = read_days(spark, context.lake, EVENTS, before, EARLIER)
+        return classified_events(records("events"), earlier, catalogue(), dataset, keys)
+
+    def catalogue() -> DataFrame | None:
+        if not dataset.cleaning.rejects(UNKNOWN_ITEM):
+            return None
+        known = [ds for ds in context.lake.days(ITEMS) if ds < days[0]]
+        today = entities("items").where(F.col("reason").isNull()).select("ds", "item_id")
+        return read_days(spark, context.lake, ITEMS, known, ["ds", "item_id"]).unionByName(today)
 
     def entities(stream: EntityStream) -> DataFrame:
         return classified_entities(records(stream), stream, dataset, keys)
@@ -162,6 +181,16 @@ def _check_sums(
             )
 
 
+def _warnings(
+    context: StepContext, outcomes: Mapping[str, Counter[str]], staging: Path, ds: str
+) -> list[str]:
+    """What a rule rejected too much of; raises CheckFailed where that fails the day."""
+    found = excesses(outcomes, context.dataset.cleaning.rules)
+    if any(excess.fails for excess in found):
+        refuse(found, pq.read_table(staging / f"ds={ds}", schema=_QUARANTINED), ds)
+    return [f"{ds}: {excess}" for excess in found]
+
+
 def _intake_rows(
     outcomes: Mapping[str, Counter[str]], read: Mapping[tuple[str, str], int], ds: str
 ) -> pa.Table:
@@ -175,7 +204,9 @@ def _intake_rows(
 
 
 def _result(
-    outcomes: Mapping[str, Mapping[str, Counter[str]]], read: Mapping[tuple[str, str], int]
+    outcomes: Mapping[str, Mapping[str, Counter[str]]],
+    read: Mapping[tuple[str, str], int],
+    warnings: Sequence[str],
 ) -> StepResult:
     total: Counter[str] = Counter()
     for streams in outcomes.values():
@@ -184,7 +215,8 @@ def _result(
     rows_in = sum(count for (_, stream), count in read.items() if stream == "events")
     reasons = ", ".join(f"{reason} {count}" for reason, count in total.most_common(3))
     summary = f"{rows_in} events in, {clean} clean, {total.total()} quarantined"
+    said = "".join(f"; WARNING {warning}" for warning in warnings)
     return StepResult(
-        summary + (f" ({reasons})" if reasons else ""),
+        summary + (f" ({reasons})" if reasons else "") + said,
         {"rows_in": rows_in, "clean": clean, "quarantined": dict(total)},
     )

@@ -6,33 +6,56 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from conf.dataset import DatasetConfig
+from pipelines.cleaning_lookups import (
+    ORPHAN_CLICK,
+    SHOWN,
+    with_orphan_clicks,
+    with_unknown_items,
+)
 from pipelines.cleaning_rules import fields_of, first_broken, rules_of
-from pipelines.cleaning_windows import without_repeats_and_bots
+from pipelines.cleaning_windows import BOT, without_repeats_and_bots
 from pipelines.field_columns import RAW, typed
 from pipelines.masking import MASK, SHORTEST_ID_LOOKED_FOR, masked_row
 from pipelines.pseudonym_column import with_pseudonym
 from pipelines.spark import day_of
 
+EARLIER = ("event_id", "event_type", *SHOWN)
+"""What cleaning reads of the events that it accepted before."""
 _HASH_BITS = 256
+_NO_LIMIT = 2**31 - 1
 
 
 def classified_events(
-    records: DataFrame, earlier: DataFrame, dataset: DatasetConfig, keys: DataFrame
+    records: DataFrame,
+    earlier: DataFrame,
+    catalogue: DataFrame | None,
+    dataset: DatasetConfig,
+    keys: DataFrame,
 ) -> DataFrame:
     """Rows in the columns of clean.events, with `reason` and `masked_line`.
 
     Args:
         records: of `read_records`, with the fields of events.
-        earlier: ds and event_id of the events accepted on the days before.
-        dataset: declares event types, context and limits.
+        earlier: the columns EARLIER of the events accepted on the days before.
+        catalogue: ds and item_id of the items known so far; None where nobody asks.
+        dataset: declares event types, context, rules and limits.
         keys: of `key_frame`.
     """
+    cleaning = dataset.cleaning
     rows = with_pseudonym(typed(records, fields_of(dataset, "events")), keys, "user_id")
     judged = rows.withColumn("reason", first_broken(rules_of(dataset, "events"), F.col("fault")))
-    repeat_days = dataset.cleaning.lateness_days + 1
     classified = without_repeats_and_bots(
-        _clean_columns(judged, dataset), earlier, repeat_days, dataset.cleaning.bot_events_per_day
+        _clean_columns(judged, dataset),
+        earlier,
+        repeat_days=cleaning.lateness_days + 1,
+        bot_events_per_day=cleaning.bot_events_per_day if cleaning.rejects(BOT) else _NO_LIMIT,
     )
+    if catalogue is not None:
+        classified = with_unknown_items(classified, catalogue)
+    if cleaning.rejects(ORPHAN_CLICK):
+        shown = earlier.where(F.col("event_type") == "impression").select(*SHOWN)
+        minutes = dataset.labels.attribution_window_minutes
+        classified = with_orphan_clicks(classified, shown, minutes)
     return _with_masked_line(classified)
 
 

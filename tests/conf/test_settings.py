@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from conf.cleaning import REASONS, Cleaning, RuleSettings
 from conf.dataset import DATASETS_DIR, load_dataset
 from conf.errors import ConfigError
 from conf.lineage import config_hash
@@ -113,3 +114,29 @@ def test_a_key_that_others_may_read_is_refused(
         load_key(path)
     with pytest.raises(ConfigError, match="dayfold key"):
         load_key(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ({"hover": {}}, "rules.hover: no such reason"),
+        ({"malformed": {"severity": "off"}}, "rules.malformed: cannot be off"),
+        ({"bot": {"severity": "shout"}}, "bot.severity"),
+        ({"bot": {"warn_above": 0.5, "fail_above": 0.1}}, "must not be above fail_above"),
+        ({"bot": {"fail_above": 1.5}}, "bot.fail_above"),
+    ],
+)
+def test_a_wrong_cleaning_rule_is_refused_by_its_key(
+    tmp_path: Path, rules: dict[str, object], named: str
+) -> None:
+    declared = yaml.safe_load((DATASETS_DIR / "simulated.yaml").read_text())
+    declared["cleaning"] = {"rules": rules}
+    (tmp_path / "simulated.yaml").write_text(yaml.safe_dump(declared))
+    with pytest.raises(ConfigError, match=named):
+        load_dataset("simulated", tmp_path)
+
+
+def test_rules_that_need_other_tables_are_off_unless_they_are_declared() -> None:
+    assert [r for r in REASONS if not Cleaning().rejects(r)] == ["unknown_item", "orphan_click"]
+    declared = Cleaning(rules={"orphan_click": RuleSettings(), "bot": RuleSettings(severity="off")})
+    assert [r for r in REASONS if not declared.rejects(r)] == ["bot", "unknown_item"]

@@ -53,8 +53,10 @@ def test_help_loads_no_engine() -> None:
         "ui",
         "simulate",
         "import",
+        "quarantine",
         "report",
         "setup",
+        "upkeep",
     ],
 )
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from conf.dataset import Cleaning
+from conf.cleaning import Cleaning
 from conf.errors import CheckFailed, SourceError
 from conf.pseudonym import pseudonym
 from feature_store.days import shift

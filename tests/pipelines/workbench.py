@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conf.dataset import Attribute, Cleaning, DatasetConfig, Labels
+from conf.cleaning import Cleaning
+from conf.dataset import Attribute, DatasetConfig, Labels
 from conf.settings import FeatureSettings, Settings
 from feature_store.lake import Lake
 from feature_store.raw_zone import Stream

@@ -1,0 +1,91 @@
+"""Upkeep of the lake: files that no version worth keeping names are removed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from feature_store.days import shift
+from feature_store.lake import Lake
+from feature_store.ledger import closed_days
+from feature_store.tables import GATES, TABLES, Table
+
+_HOURS_PER_DAY = 24
+_SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What was (or would be) removed from one table."""
+
+    table: str
+    files: int
+    megabytes: float
+    kept_versions: int
+    """Earlier versions that stay readable."""
+
+
+def versions_to_keep(lake: Lake, keep_days: int) -> dict[str, list[int]]:
+    """Delta versions by table key that the ledger names for days worth keeping.
+
+    These are the last `keep_days`, and every day on which a model was registered.
+    """
+    closed = closed_days(lake)
+    registered = {
+        row["ds"]
+        for row in lake.read(GATES, lake.days(GATES), ["ds", "version"]).to_pylist()
+        if row["version"]
+    }
+    since = shift(max(closed), -keep_days) if closed else ""
+    kept: dict[str, set[int]] = defaultdict(set)
+    for ds, day in closed.items():
+        if ds > since or ds in registered:
+            for key, version in day.table_versions.items():
+                kept[key].add(version)
+    return {key: sorted(versions) for key, versions in kept.items()}
+
+
+def sweep(lake: Lake, keep_days: int, *, dry_run: bool) -> list[Swept]:
+    """Remove what no kept version names and what killed steps left, if older than `keep_days`.
+
+    The current version of a table, and every version of `versions_to_keep`, stays readable.
+    """
+    keep = versions_to_keep(lake, keep_days)
+    return [
+        _swept(lake, table, keep.get(table.key, []), keep_days, dry_run=dry_run)
+        for table in TABLES
+        if lake.delta(table) is not None
+    ]
+
+
+def _swept(
+    lake: Lake, table: Table, versions: list[int], keep_days: int, *, dry_run: bool
+) -> Swept:
+    delta = lake.delta(table)
+    assert delta is not None  # noqa: S101
+    root = Path(lake.uri(table))
+    sizes = {str(path.relative_to(root)): path.stat().st_size for path in root.rglob("*.parquet")}
+    found = delta.vacuum(
+        retention_hours=keep_days * _HOURS_PER_DAY,
+        dry_run=dry_run,
+        enforce_retention_duration=False,
+        full=True,
+        keep_versions=versions or None,
+    )
+    staged = _abandoned(root / "_staging", keep_days)
+    freed = sum(sizes.get(name, 0) for name in found)
+    for folder in staged:
+        freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        if not dry_run:
+            shutil.rmtree(folder, ignore_errors=True)
+    return Swept(table.key, len(found) + len(staged), freed / 2**20, len(versions))
+
+
+def _abandoned(staging: Path, keep_days: int) -> list[Path]:
+    """Staging folders of steps that were killed: too old to be in use."""
+    before = time.time() - keep_days * _HOURS_PER_DAY * _SECONDS_PER_HOUR
+    folders = staging.iterdir() if staging.is_dir() else ()
+    return sorted(path for path in folders if path.stat().st_mtime < before)

@@ -1,0 +1,68 @@
+"""The cleaning rules that look a row up elsewhere: unknown items, clicks on what was not shown.
+
+Both are off unless the dataset declares them, and both see a day as it was known on that day, so a
+set of days is cleaned in one pass and gives what the days would have given one by one.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+UNKNOWN_ITEM = "unknown_item"
+ORPHAN_CLICK = "orphan_click"
+
+_ROW = ("ds", "file", "line")
+SHOWN = ("ds", "user_id", "item_id", "event_timestamp", "request_id")
+"""What must be known of an impression."""
+
+
+def with_unknown_items(rows: DataFrame, catalogue: DataFrame) -> DataFrame:
+    """`rows` with the reason `unknown_item` for events of items that no catalogue row has named.
+
+    Args:
+        rows: ds, item_id, reason (null where none was given yet), ...
+        catalogue: ds and item_id of the catalogue's rows, those of the days of `rows` included.
+    """
+    known = catalogue.groupBy("item_id").agg(F.min("ds").alias("_since"))
+    unknown = F.col("_since").isNull() | (F.col("_since") > F.col("ds"))
+    looked_up = rows.join(known, on="item_id", how="left")
+    return _also(looked_up, unknown, UNKNOWN_ITEM).select(rows.columns)
+
+
+def with_orphan_clicks(rows: DataFrame, earlier: DataFrame, window_minutes: int) -> DataFrame:
+    """`rows` with the reason `orphan_click` for clicks on what their user had not been shown.
+
+    Shown: an impression of the item to the user, of the same request where both name one, at most
+    `window_minutes` before the click, which had arrived by the click's own day.
+
+    Args:
+        rows: ds, file, line, SHOWN, event_type, reason, ...
+        earlier: SHOWN of impressions that were accepted before the first day of `rows`.
+        window_minutes: the attribution window.
+    """
+    accepted = rows.where(F.col("reason").isNull())
+    shown = (
+        accepted.where(F.col("event_type") == "impression").select(*SHOWN).unionByName(earlier)
+    ).select(*(F.col(name).alias(f"shown_{name}") for name in SHOWN))
+    clicks = accepted.where(F.col("event_type") == "click")
+    since = F.col("event_timestamp") - F.make_dt_interval(mins=F.lit(window_minutes))
+    same_request = F.coalesce(F.col("shown_request_id") == F.col("request_id"), F.lit(True))
+    answered = clicks.join(
+        shown,
+        on=(F.col("shown_user_id") == F.col("user_id"))
+        & (F.col("shown_item_id") == F.col("item_id"))
+        & (F.col("shown_ds") <= F.col("ds"))
+        & F.col("shown_event_timestamp").between(since, F.col("event_timestamp"))
+        & same_request,
+        how="left_semi",
+    ).select(*_ROW, F.lit(True).alias("_answered"))
+    looked_up = rows.join(answered, on=list(_ROW), how="left")
+    orphan = (F.col("event_type") == "click") & F.col("_answered").isNull()
+    return _also(looked_up, orphan, ORPHAN_CLICK).select(rows.columns)
+
+
+def _also(rows: DataFrame, broken: Column, reason: str) -> DataFrame:
+    """`rows` with `reason` where it is `broken` and there was no reason yet."""
+    found = F.when(F.col("reason").isNull() & broken, F.lit(reason))
+    return rows.withColumn("reason", F.coalesce("reason", found))

@@ -1,0 +1,115 @@
+"""Rejected rows are shown without persons, and mended ones arrive on a later day."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from conf.errors import ConfigError, MissingPartition, OrderError, SourceError
+from dayfold.quarantine import rejected_rows, rejected_table, replay_rows
+from dayfold.workplace import Workplace
+from feature_store.days import shift
+from feature_store.ledger import close_day
+from feature_store.tables import EVENTS, QUARANTINE
+from tests.pipelines.workbench import MONDAY, Row, Workbench, dataset, event
+
+pytestmark = pytest.mark.spark
+TUESDAY = shift(MONDAY, 1)
+UNKNOWN = "unknown_event_type"
+
+
+def hover(number: int) -> Row:
+    return event(f"{MONDAY} 10:0{number}", "anna-1", "i1", "hover", event_id=f"h{number}")
+
+
+@pytest.fixture(scope="module")
+def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """A Monday whose log has an event type that nobody declared, in three formats."""
+    shop = Workbench(tmp_path_factory.mktemp("quarantine"), dataset())
+    good = event(f"{MONDAY} 10:09", "anna-1", "i1", event_id="good")
+    shop.write(MONDAY, [good, hover(1), b"junk"], name="part-0.jsonl.gz")
+    folder = shop.folder("events", MONDAY)
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(good))
+    table.writeheader()
+    table.writerows([good | {"event_id": "good2"}, hover(2)])
+    (folder / "part-1.csv").write_text(text.getvalue())
+    stamped = [
+        row | {"event_timestamp": datetime.fromisoformat(row["event_timestamp"])}
+        for row in (hover(3), good | {"event_id": "good3"}, hover(4))
+    ]
+    pq.write_table(pa.Table.from_pylist(stamped), folder / "part-2.parquet")
+    shop.run("clean_events", MONDAY)
+    return shop
+
+
+def place(shop: Workbench) -> Workplace:
+    return Workplace(shop.settings, shop.dataset)
+
+
+def test_rejected_rows_are_listed_by_reason_without_persons(cleaned: Workbench) -> None:
+    rows = rejected_rows(place(cleaned), MONDAY, UNKNOWN)
+    assert [(row["file"], row["line"]) for row in rows] == [
+        ("part-0.jsonl.gz", 2),
+        ("part-1.csv", 2),
+        ("part-2.parquet", 1),
+        ("part-2.parquet", 3),
+    ]
+    assert len(rejected_rows(place(cleaned), MONDAY, None)) == 5
+    console = Console(width=200, file=io.StringIO())
+    console.print(rejected_table(MONDAY, rows, limit=2))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"{MONDAY}: events {UNKNOWN} 4" in shown
+    assert shown.count("hover") == 2
+    assert "anna" not in shown
+
+
+def test_rows_arrive_again_once_their_type_is_declared(cleaned: Workbench) -> None:
+    later = replace(cleaned, dataset=dataset(further_event_types=("hover",)))
+    later.write(TUESDAY, [event(f"{TUESDAY} 09:00", "anna-1", "i1", event_id="next")])
+    for _ in range(2):
+        said = replay_rows(place(later), MONDAY, TUESDAY, UNKNOWN, None)
+    assert f"4 rows rejected as {UNKNOWN} on {MONDAY} arrive on {TUESDAY}" in said
+    later.run("clean_events", TUESDAY)
+    arrived = {row["event_id"]: row["event_ds"] for row in later.rows(EVENTS, TUESDAY)}
+    assert arrived == {"next": TUESDAY} | {f"h{n}": MONDAY for n in (1, 2, 3, 4)}
+    assert later.rows(QUARANTINE, TUESDAY) == []
+    assert len(later.rows(QUARANTINE, MONDAY)) == 5
+
+
+def test_rows_mended_by_hand_arrive_too(cleaned: Workbench, tmp_path: Path) -> None:
+    wednesday = shift(MONDAY, 2)
+    mended = tmp_path / "mended.jsonl.gz"
+    mended.write_bytes(gzip.compress(json.dumps(hover(7) | {"event_type": "click"}).encode()))
+    cleaned.write(wednesday)
+    replay_rows(place(cleaned), MONDAY, wednesday, None, mended)
+    cleaned.run("clean_events", wednesday)
+    assert [row["event_id"] for row in cleaned.rows(EVENTS, wednesday)] == ["h7"]
+
+
+def test_what_cannot_be_taken_in_again_is_refused(cleaned: Workbench, tmp_path: Path) -> None:
+    closed = shift(MONDAY, 9)
+    close_day(cleaned.lake, closed, "published", "", {}, {})
+    workplace = place(cleaned)
+    with pytest.raises(OrderError, match=f"{closed} has been begun"):
+        replay_rows(workplace, MONDAY, closed, UNKNOWN, None)
+    with pytest.raises(ConfigError, match="must be a day after"):
+        replay_rows(workplace, MONDAY, MONDAY, UNKNOWN, None)
+    with pytest.raises(ConfigError, match=r"either --reason .* or --file"):
+        replay_rows(workplace, MONDAY, shift(MONDAY, 3), None, None)
+    with pytest.raises(ConfigError, match=r"'hover' is not known.*orphan_click"):
+        rejected_rows(workplace, MONDAY, "hover")
+    with pytest.raises(MissingPartition, match="was not cleaned"):
+        rejected_rows(workplace, shift(MONDAY, 20), None)
+    with pytest.raises(SourceError, match="expected a file"):
+        replay_rows(workplace, MONDAY, shift(MONDAY, 3), None, tmp_path / "none.jsonl")
