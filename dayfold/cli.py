@@ -12,8 +12,10 @@ from rich.console import Console
 
 from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
 from conf.settings import overrides_to_environment
+from dayfold.day_commands import day
 from dayfold.import_commands import importing
 from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
+from dayfold.lineage_command import lineage
 from dayfold.quarantine_commands import quarantine
 from dayfold.upkeep_command import upkeep
 
@@ -24,11 +26,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-day = typer.Typer(help="Close a day by hand.", no_args_is_help=True)
 app.add_typer(day, name="day")
 app.add_typer(importing, name="import")
 app.add_typer(quarantine, name="quarantine")
 app.command()(upkeep)
+app.command()(lineage)
 
 Dataset = Annotated[str | None, typer.Option(help="Name of a file in conf/datasets/.")]
 Raw = Annotated[Path | None, typer.Option(help="Raw zone [.dayfold/raw/<dataset>].")]
@@ -189,27 +191,6 @@ def status(
         console.print("No day is there yet. Next: make demo, or dayfold run --help")
     else:
         console.print(status_table(days, console.width))
-
-
-@day.command()
-def waive(
-    ds: Annotated[str, typer.Argument(help="Processing day, YYYY-MM-DD.")],
-    reason: Annotated[str, typer.Option(help="Why the day is passed over; kept in the ledger.")],
-    dataset: Dataset = None,
-    lake: LakeRoot = None,
-) -> None:
-    """Close a day that will not be run, so that later days may run; nothing of it counts."""
-    from dayfold.workplace import open_workplace
-    from feature_store.days import parse_day
-    from feature_store.ledger import waive_day
-
-    if not reason.strip():
-        raise ConfigError("--reason is empty: say why the day is passed over, it is kept.")
-    overrides_to_environment(dataset=dataset, lake=lake)
-    workplace = open_workplace()
-    parse_day(ds)
-    waive_day(workplace.lake(), ds, reason, {"step": "day waive", "ds": ds})
-    console.print(f"{ds} is waived: {reason}", markup=False)
 
 
 @app.command()

@@ -24,9 +24,10 @@ from conf.errors import CheckFailed, SourceError
 from conf.pseudonym import fingerprint, load_key
 from feature_store.days import shift
 from feature_store.identity import require_key
+from feature_store.raw_files import fingerprints
 from feature_store.raw_zone import STREAMS, RawZone, Stream
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import EVENTS, INTAKE, ITEMS, PROFILES, QUARANTINE, Table
+from feature_store.tables import EVENTS, INTAKE, ITEMS, PROFILES, QUARANTINE, RAW_FILES, Table
 from pipelines.clean_entities import EntityStream, classified_entities
 from pipelines.clean_rows import EARLIER, classified_events
 from pipelines.cleaning_lookups import ORPHAN_CLICK, UNKNOWN_ITEM
@@ -66,6 +67,8 @@ def run(context: StepContext) -> StepResult:
     zone = RawZone(context.settings.path(context.settings.raw))
     days = context.days
     lineage = {"step": "clean_events", "ds": context.ds}
+    # Before they are read: what changes meanwhile is noticed later.
+    files = {ds: fingerprints(zone, ds) for ds in days}
     streams = _classified_streams(spark, zone, context)
     staged: dict[Table, Path] = {}
     try:
@@ -95,6 +98,7 @@ def run(context: StepContext) -> StepResult:
     for ds in days:
         rows = _intake_rows(outcomes[ds], read, ds)
         context.lake.replace(INTAKE, {"ds": ds}, rows, lineage)
+        context.lake.replace(RAW_FILES, {"ds": ds}, files[ds], lineage)
     return _result(outcomes, read, warnings)
 
 

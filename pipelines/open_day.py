@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from feature_store.days import days_between, shift
 from feature_store.ledger import check_order, reopen_day
+from feature_store.raw_files import changed_since_read
 from feature_store.raw_zone import RawZone
 from feature_store.step import StepContext, StepResult
+
+LOOKED_BACK_DAYS = 7
+"""Days before this one whose raw files are looked at for changes."""
 
 
 def run(context: StepContext) -> StepResult:
@@ -23,4 +28,14 @@ def run(context: StepContext) -> StepResult:
     for ds in context.days:
         reopen_day(context.lake, ds, {"step": "open_day", "ds": ds})
     files = sum(len(zone.files("events", ds)) for ds in context.days)
-    return StepResult(f"{len(context.days)} day(s) complete, {files} event file(s)")
+    summary = f"{len(context.days)} day(s) complete, {files} event file(s)"
+    first = context.days[0]
+    earlier = days_between(shift(first, -LOOKED_BACK_DAYS), shift(first, -1))
+    changed = changed_since_read(context.lake, zone, list(earlier))
+    if changed:
+        summary += (
+            f"; WARNING {len(changed)} raw file(s) of earlier days changed after they were read, "
+            f"and these days did not see it: {', '.join(changed[:3])}. To take it in: "
+            "`dayfold run --force` from that day on"
+        )
+    return StepResult(summary)

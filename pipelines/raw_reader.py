@@ -22,7 +22,7 @@ from pyspark.sql import types as T
 
 from feature_store.raw_zone import RawZone, Stream
 from pipelines.masking import masked_csv_line, masked_json_line
-from pipelines.raw_files import RawFiles, by_format
+from pipelines.raw_formats import FormatGroup, by_format
 from pipelines.spark import empty_frame
 
 INVALID_UTF8 = "invalid_utf8"
@@ -117,12 +117,12 @@ def _day_of(path: Path) -> str:
     return path.parent.name.removeprefix("ds=")
 
 
-def _read_text(spark: SparkSession, root: Path, files: RawFiles) -> DataFrame:
+def _read_text(spark: SparkSession, root: Path, files: FormatGroup) -> DataFrame:
     reader = spark.read.option("basePath", str(root))
     return reader.text([str(path) for path in files.paths])
 
 
-def _read_parquet(spark: SparkSession, root: Path, files: RawFiles) -> DataFrame:
+def _read_parquet(spark: SparkSession, root: Path, files: FormatGroup) -> DataFrame:
     reader = spark.read.option("basePath", str(root))
     return reader.parquet(*(str(path) for path in files.paths))
 
@@ -130,7 +130,7 @@ def _read_parquet(spark: SparkSession, root: Path, files: RawFiles) -> DataFrame
 # ---- lines -------------------------------------------------------------------------------------
 
 
-def _lines(spark: SparkSession, root: Path, files: RawFiles) -> DataFrame:
+def _lines(spark: SparkSession, root: Path, files: FormatGroup) -> DataFrame:
     """ds, file, line (from 1, a CSV header not counted) and text of every line."""
     numbered = _read_text(spark, root, files).select(
         "ds",
@@ -218,7 +218,7 @@ def _csv_records(lines: DataFrame, header: Sequence[str], fields: Sequence[str])
 
 
 def _parquet_records(
-    spark: SparkSession, root: Path, files: RawFiles, fields: Sequence[str]
+    spark: SparkSession, root: Path, files: FormatGroup, fields: Sequence[str]
 ) -> DataFrame:
     rows = _read_parquet(spark, root, files)
     present = [name for name in fields if name in rows.columns]

@@ -17,6 +17,7 @@ from feature_store.tables.clean import (
     LEDGER,
     PROFILES,
     QUARANTINE,
+    RAW_FILES,
 )
 from feature_store.tables.declare import (
     BASE_EVERY_DAYS,
@@ -69,6 +70,7 @@ TABLES: tuple[Table, ...] = (
     ITEMS,
     QUARANTINE,
     INTAKE,
+    RAW_FILES,
     VOCABULARIES,
     USERS,
     ENCODED_ITEMS,
@@ -113,6 +115,7 @@ __all__ = [
     "PROFILES",
     "PROMOTIONS",
     "QUARANTINE",
+    "RAW_FILES",
     "RECOMMENDATIONS",
     "SCORES",
     "SCORE_MAPS",

@@ -86,6 +86,19 @@ INTAKE = Table(
     ),
     checks=(unique("stream", "outcome"), in_range("rows", 0)),
 )
+RAW_FILES = Table(
+    layer="clean",
+    name="raw_files",
+    grain="one raw file of a day, as it was when it was read",
+    columns=(
+        DS,
+        Column("stream", "string", "events, profiles or items"),
+        Column("file", "string", "file name within the day's raw folder"),
+        Column("bytes", "int64", "its size"),
+        Column("sha256", "string", "of its content, 64 hex digits"),
+    ),
+    checks=(unique("stream", "file"), in_range("bytes", 0)),
+)
 LEDGER = Table(
     layer="clean",
     name="ledger",

@@ -57,6 +57,7 @@ def test_help_loads_no_engine() -> None:
         "report",
         "setup",
         "upkeep",
+        "lineage",
     ],
 )
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:

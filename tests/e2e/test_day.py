@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
 import signal
 from typing import Any
@@ -163,6 +164,22 @@ def test_a_list_is_shown_with_titles(shop: Shop) -> None:
     shown = shop.run("recommend", "--user", "u000001").stdout
     assert "List of u000001" in shown
     assert "(no title)" not in shown
+
+
+def test_a_table_and_a_model_lead_back_to_the_raw_files(shop: Shop) -> None:
+    (part,) = (shop.raw / "events" / f"ds={LAST}").glob("part-*")
+    digest = hashlib.sha256(part.read_bytes()).hexdigest()
+    line = f"events/ds={LAST}/{part.name} {part.stat().st_size:,} bytes, sha256 {digest[:12]}"
+    shown = shop.run("lineage", "examples.examples", "--ds", LAST).stdout
+    assert f"examples.examples ds={LAST}" in shown
+    assert shown.count(line) == 1
+    versions = [row["champion_version"] for row in shop.lake.read(PROMOTIONS, [LAST]).to_pylist()]
+    of_model = shop.run("lineage", "--model", str(versions[0])).stdout
+    assert f"version {versions[0]}: " in of_model
+    assert "reports.candidates" in of_model
+    refused = shop.run("lineage", "clean.nothing", "--ds", LAST, check=False)
+    assert refused.returncode == 2
+    assert "examples.examples" in refused.stderr
 
 
 def test_the_report_opens_without_network(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from conf.errors import OrderError, SourceError
 from dayfold.launch import may_begin
 from feature_store.days import shift
 from feature_store.ledger import close_day
+from feature_store.raw_files import fingerprints
+from feature_store.raw_zone import RawZone
 from tests.pipelines.workbench import MONDAY, Workbench, dataset, event
 
 TUESDAY = shift(MONDAY, 1)
@@ -51,6 +54,44 @@ def test_a_closed_day_may_run_again_and_is_open_until_it_is_published(shop: Work
     shop.run("open_day", MONDAY)
     with pytest.raises(OrderError, match=f"the first is {MONDAY}"):
         shop.run("open_day", TUESDAY)
+
+
+@pytest.mark.spark
+def test_a_file_that_changes_after_it_was_read_is_noticed(shop: Workbench) -> None:
+    first = event(f"{MONDAY} 10:00", "u", "i")
+    shop.write(MONDAY, [first], name="part-1.jsonl")
+    shop.run("clean_events", MONDAY)
+    close_day(shop.lake, MONDAY, "published", "done", {"step": "publish", "ds": MONDAY})
+    shop.write(TUESDAY)
+    assert "WARNING" not in shop.run("open_day", TUESDAY).summary
+    folder = shop.folder("events", MONDAY)
+    before = (folder / "part-0.jsonl").stat().st_size
+    with (folder / "part-0.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+    (folder / "part-1.jsonl").unlink()
+    (folder / "part-2.jsonl").write_bytes(b"{}\n")
+    said = shop.run("open_day", TUESDAY).summary
+    assert "WARNING 3 raw file(s)" in said
+    assert f"events/ds={MONDAY}/part-0.jsonl had {before} bytes and has {before + 3}" in said
+    assert f"events/ds={MONDAY}/part-1.jsonl is gone" in said
+    assert f"events/ds={MONDAY}/part-2.jsonl is new" in said
+    # Read again, the day is as it is.
+    shop.run("clean_events", MONDAY)
+    assert "WARNING" not in shop.run("open_day", TUESDAY).summary
+
+
+def test_the_files_of_a_day_are_known_by_their_hashes(shop: Workbench) -> None:
+    content = (shop.folder("events", MONDAY) / "part-0.jsonl").read_bytes()
+    rows = fingerprints(RawZone(shop.root / "raw"), MONDAY).to_pylist()
+    events = [row for row in rows if row["stream"] == "events"]
+    assert events == [
+        {
+            "stream": "events",
+            "file": "part-0.jsonl",
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    ]
 
 
 def test_a_day_is_waited_for_only_while_somebody_seems_to_write_it(shop: Workbench) -> None:

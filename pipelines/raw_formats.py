@@ -18,7 +18,7 @@ from feature_store.raw_zone import RawZone, Stream
 
 
 @dataclass(frozen=True)
-class RawFiles:
+class FormatGroup:
     """Files that can be read together."""
 
     paths: tuple[Path, ...]
@@ -28,7 +28,7 @@ class RawFiles:
 
 def by_format(
     zone: RawZone, stream: Stream, days: Sequence[str]
-) -> tuple[list[RawFiles], list[RawFiles], list[RawFiles]]:
+) -> tuple[list[FormatGroup], list[FormatGroup], list[FormatGroup]]:
     """The files that are JSON lines, CSV (by header) and Parquet (by columns)."""
     text: list[Path] = []
     tables: dict[tuple[str, ...], list[Path]] = defaultdict(list)
@@ -44,9 +44,9 @@ def by_format(
         else:
             text.append(path)
     return (
-        [RawFiles(tuple(text))] if text else [],
-        [RawFiles(tuple(paths), header) for header, paths in sorted(tables.items())],
-        [RawFiles(tuple(paths)) for _, paths in sorted(parquet.items())],
+        [FormatGroup(tuple(text))] if text else [],
+        [FormatGroup(tuple(paths), header) for header, paths in sorted(tables.items())],
+        [FormatGroup(tuple(paths)) for _, paths in sorted(parquet.items())],
     )
 
 

@@ -1,0 +1,127 @@
+"""From a table of a day, or a model version, back to the raw files it comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+from rich.tree import Tree
+
+from conf.errors import ConfigError, MissingPartition
+from dayfold.day import writer_of
+from dayfold.workplace import Workplace
+from feature_store.days import shift
+from feature_store.lake import Lake
+from feature_store.ledger import table_versions
+from feature_store.raw_files import changed_since_read
+from feature_store.tables import (
+    CANDIDATE_SCORES,
+    CANDIDATES,
+    GATES,
+    RAW_FILES,
+    TABLES,
+    Table,
+)
+
+_SHOWN_HASH = 12
+
+
+def table_lineage(workplace: Workplace, key: str, ds: str) -> Tree:
+    """What the rows of `ds` in table `key` were made of, step by step, down to the raw files.
+
+    Raises:
+        ConfigError: there is no such table, or no step writes it.
+        MissingPartition: its step did not run for that day.
+    """
+    table = next((table for table in TABLES if table.key == key), None)
+    if table is None or writer_of(table) is None:
+        known = ", ".join(table.key for table in TABLES if writer_of(table))
+        raise ConfigError(f"There is no table {key!r} that a step writes: expected one of {known}.")
+    tree = Tree("", hide_root=True)
+    _Walk(workplace, ds).table(tree, table)
+    return tree
+
+
+def model_lineage(workplace: Workplace, version: int) -> Tree:
+    """The day that registered model `version`, what it was trained on and tested on.
+
+    Raises:
+        MissingPartition: no day registered it.
+    """
+    lake = workplace.lake()
+    rows = lake.read(GATES, lake.days(GATES), ["ds", "scorer", "version"]).to_pylist()
+    found = [row for row in rows if row["version"] == version]
+    if not found:
+        known = sorted({row["version"] for row in rows if row["version"]})
+        raise MissingPartition(f"No day registered version {version}: registered are {known}.")
+    row = found[0]
+    tree = Tree(f"version {version}: {row['scorer']}, registered on {row['ds']}")
+    walk = _Walk(workplace, row["ds"])
+    for table in (CANDIDATES, CANDIDATE_SCORES):
+        walk.table(tree, table)
+    return tree
+
+
+class _Walk:
+    """One walk through a day; what was shown once is only named again.
+
+    Tables of one step have one origin, which is shown with the first of them.
+    """
+
+    def __init__(self, workplace: Workplace, ds: str) -> None:
+        self._workplace = workplace
+        self._lake: Lake = workplace.lake()
+        self._ds = ds
+        self._versions = table_versions(self._lake, ds)
+        self._seen: set[str] = set()
+
+    def table(self, parent: Tree, table: Table) -> None:
+        """Add `table` of the day, and what it was made of, to `parent`."""
+        step = writer_of(table)
+        assert step is not None  # noqa: S101
+        name = f"{table.key} ds={self._ds}"
+        if table.key in self._seen:
+            parent.add(f"{name} (above)")
+            return
+        self._seen.add(table.key)
+        if table.key not in self._versions:
+            if parent.children or not parent.hide_root:
+                parent.add(f"{name}: nothing written")
+                return
+            raise MissingPartition(
+                f"{name}: step {step.name} did not run for that day. Next: dayfold status"
+            )
+        version = self._versions[table.key]
+        about = self._commit(table, version)
+        node = parent.add(
+            f"[bold]{name}[/bold] version {version}, by {step.name} "
+            f"(code {about.get('code_version', '?')}, configuration "
+            f"{about.get('config_hash', '?')})"
+        )
+        if step.name in self._seen:
+            return
+        self._seen.add(step.name)
+        for read in step.reads:
+            self.table(node, read)
+        if step.before:
+            earlier = ", ".join(table.key for table in step.before)
+            node.add(f"days up to {shift(self._ds, -1)} of {earlier}")
+        if step.reads_raw:
+            self._raw(node)
+
+    def _commit(self, table: Table, version: int) -> dict[str, Any]:
+        """What the commit that made this version says of itself."""
+        delta = self._lake.delta(table, version)
+        return {} if delta is None else dict(delta.history(1)[0])
+
+    def _raw(self, parent: Tree) -> None:
+        zone = self._workplace.raw_zone()
+        changed = changed_since_read(self._lake, zone, [self._ds])
+        rows = self._lake.read(RAW_FILES, [self._ds]).to_pylist()
+        for row in sorted(rows, key=lambda row: (row["stream"], row["file"])):
+            path = f"{row['stream']}/ds={self._ds}/{row['file']}"
+            since = next((text for text in changed if text.startswith(f"{path} ")), None)
+            parent.add(
+                escape(f"{path} {row['bytes']:,} bytes, sha256 {row['sha256'][:_SHOWN_HASH]}")
+                + ("" if since is None else escape(f"; since then: {since.removeprefix(path)}"))
+            )

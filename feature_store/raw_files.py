@@ -1,0 +1,68 @@
+"""Raw files as they were when a day was read, and those that have changed since."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from feature_store.lake import Lake
+from feature_store.raw_zone import STREAMS, RawZone
+from feature_store.tables import RAW_FILES
+
+_SCHEMA = pa.schema(
+    [
+        ("stream", pa.string()),
+        ("file", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+    ]
+)
+
+
+def fingerprints(zone: RawZone, ds: str) -> pa.Table:
+    """Rows of table `raw_files` without `ds`: the files of `ds` as they are now."""
+    rows = []
+    for stream in STREAMS:
+        for path in zone.files(stream, ds):
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            rows.append(
+                {
+                    "stream": stream,
+                    "file": path.name,
+                    "bytes": path.stat().st_size,
+                    "sha256": digest,
+                }
+            )
+    return pa.Table.from_pylist(rows, _SCHEMA)
+
+
+def changed_since_read(lake: Lake, zone: RawZone, days: Sequence[str]) -> list[str]:
+    """One sentence for each raw file of `days` that is new, gone, or of another size.
+
+    Sizes are compared, not contents: a look costs nothing, and logs grow.
+    """
+    known = set(lake.days(RAW_FILES))
+    found = []
+    for ds in (day for day in days if day in known):
+        rows = lake.read(RAW_FILES, [ds], ["stream", "file", "bytes"]).to_pylist()
+        read = {(row["stream"], row["file"]): row["bytes"] for row in rows}
+        now = {
+            (stream, path.name): path.stat().st_size
+            for stream in STREAMS
+            for path in zone.files(stream, ds)
+        }
+        for stream, name in sorted(read.keys() | now.keys()):
+            before, after = read.get((stream, name)), now.get((stream, name))
+            if before != after:
+                what = (
+                    "is new"
+                    if before is None
+                    else "is gone"
+                    if after is None
+                    else f"had {before:,} bytes and has {after:,}"
+                )
+                found.append(f"{stream}/ds={ds}/{name} {what}")
+    return found
