@@ -61,6 +61,7 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
 }
 """The fields that the rows of every dataset have, by stream of the raw zone."""
 
+_LONGEST_SHOWN = 60
 _OF_A_RAW_ROW = frozenset({"ds", "file", "line", "fault", "masked_fault", "masked_line", "reason"})
 """What cleaning notes beside a row's own fields."""
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
@@ -205,12 +206,17 @@ class DatasetConfig(_Frozen):
         return self
 
 
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} ..."
+
+
 def validation_message(source: str, error: ValidationError) -> str:
     """One line per wrong key of a YAML file, each with its dotted key."""
     lines = [f"{source}: not valid"]
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-        lines.append(f"  {key}: {problem['msg']} (found {problem.get('input')!r})")
+        lines.append(f"  {key}: {problem['msg']} (found {_short(problem.get('input'))})")
     return "\n".join(lines)
 
 

@@ -231,6 +231,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     return nested
 
 
+def named_dataset() -> str | None:
+    """The dataset that a flag or the environment has named; None = the one of the YAML files."""
+    return os.environ.get(f"{_PREFIX}DATASET")
+
+
 def overrides_to_environment(**flags: object) -> None:
     """Put command-line flags that were given (not None) into this process's environment.
 

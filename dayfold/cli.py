@@ -13,6 +13,7 @@ from rich.console import Console
 from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
 from conf.settings import overrides_to_environment
 from dayfold.day_commands import day
+from dayfold.hints import complete
 from dayfold.import_commands import importing
 from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
 from dayfold.lineage_command import lineage
@@ -59,10 +60,10 @@ def main() -> None:
         app()
     except (DayfoldError, *_WRONG_PATH) as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
-            str(error), style="red", markup=False
+            complete(str(error)), style="red", markup=False
         )
         if "--json" in sys.argv:
-            print(json.dumps({"error": str(error)}), flush=True)  # noqa: T201
+            print(json.dumps({"error": complete(str(error))}), flush=True)  # noqa: T201
         # Whoever lost a race may try again; whoever was refused need not.
         sys.exit(EXIT_FAILED if isinstance(error, ConcurrentWrite) else EXIT_REFUSED)
 
@@ -188,7 +189,7 @@ def status(
     if as_json:
         console.print(json.dumps({"days": days}), markup=False, soft_wrap=True)
     elif not days:
-        console.print("No day is there yet. Next: make demo, or dayfold run --help")
+        console.print("No day is closed or begun yet. Next: make demo, or dayfold run --help")
     else:
         console.print(status_table(days, console.width))
 

@@ -19,7 +19,7 @@ from dayfold.run import build_history, require_java, run_days
 from dayfold.simulation import simulate_days
 from dayfold.status import collect_status, status_table
 from dayfold.workplace import Workplace, open_workplace
-from feature_store.days import days_between
+from feature_store.days import shift
 
 HISTORY_FROM, HISTORY_TO = "2026-01-01", "2026-02-04"
 FIRST, LAST = "2026-02-05", "2026-02-12"
@@ -142,7 +142,6 @@ def _drift_table(days: list[dict[str, Any]]) -> RichTable:
 
 
 def _lists(workplace: Workplace) -> tuple[PublishedList, PublishedList]:
-    promoted = [d["ds"] for d in collect_status(workplace.lake(), 14) if d["promoted_version"]]
-    last = max((ds for ds in promoted if ds >= FIRST), default=LAST)
-    before = max(ds for ds in days_between(HISTORY_TO, LAST) if ds < last)
-    return published_list(workplace, USER, before), published_list(workplace, USER, last)
+    """One user's list on the evening before the planted change, and on the last day."""
+    before = shift(min(text.split(":")[0] for text in PLANTED), -1)
+    return published_list(workplace, USER, before), published_list(workplace, USER, LAST)

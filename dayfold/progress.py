@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from dayfold.hints import complete
+
 
 class Progress:
     """Prints one line per finished task; on a terminal also what runs now."""
@@ -30,7 +32,7 @@ class Progress:
     def note(self, text: str) -> None:
         """A line that belongs to no task."""
         self._clear()
-        self.console.print(escape(text), highlight=False, soft_wrap=True)
+        self.console.print(escape(complete(text)), highlight=False, soft_wrap=True)
 
     def started(self, task: str) -> None:
         """`task` runs now."""
@@ -58,7 +60,9 @@ class Progress:
     def _line(self, mark: str, task: str, seconds: str, text: str) -> None:
         self._clear()
         self.console.print(
-            f"  {mark} {task:<20} {seconds}  {escape(text)}", highlight=False, soft_wrap=True
+            f"  {mark} {task:<20} {seconds}  {escape(complete(text))}",
+            highlight=False,
+            soft_wrap=True,
         )
 
     def _clear(self) -> None:

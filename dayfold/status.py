@@ -13,6 +13,7 @@ from feature_store.tables import (
     CANDIDATES,
     DAILY_METRICS,
     DRIFT,
+    EVALUATIONS,
     GATES,
     INTAKE,
     PROMOTIONS,
@@ -34,7 +35,7 @@ def collect_status(lake: Lake, last: int) -> list[dict[str, Any]]:
     return [_day(ds, closed[ds].state if ds in closed else "open", rows) for ds in days]
 
 
-_READ = (INTAKE, DRIFT, CANDIDATES, GATES, PROMOTIONS, DAILY_METRICS, STEP_RUNS)
+_READ = (INTAKE, DRIFT, CANDIDATES, EVALUATIONS, GATES, PROMOTIONS, DAILY_METRICS, STEP_RUNS)
 
 
 def _by_day(lake: Lake, table: Table, days: list[str]) -> dict[str, list[dict[str, Any]]]:
@@ -48,7 +49,7 @@ def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) 
     intake = {r["outcome"]: r["rows"] for r in rows[INTAKE.key][ds] if r["stream"] == "events"}
     drift = next(iter(rows[DRIFT.key][ds]), None)
     promotion = next(iter(rows[PROMOTIONS.key][ds]), None)
-    champion_metrics = {
+    scored = {
         r["metric"]: r["value"] for r in rows[DAILY_METRICS.key][ds] if r["subject"] == "champion"
     }
     return {
@@ -60,12 +61,15 @@ def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) 
         "decision": drift["decision"] if drift else None,
         "reason": drift["reason"] if drift else None,
         "trained": sorted(r["scorer"] for r in rows[CANDIDATES.key][ds]),
+        "scored": {"version": _scored_by(promotion), "metrics": scored}
+        if scored and promotion
+        else None,
         "champion": None
         if promotion is None or not promotion["champion_version"]
         else {
             "version": promotion["champion_version"],
             "scorer": promotion["champion_scorer"],
-            "metrics": champion_metrics,
+            "metrics": _metrics_of_champion(promotion, scored, rows[EVALUATIONS.key][ds]),
         },
         "candidates": [
             {k: r[k] for k in ("scorer", "outcome", "reason", "version")}
@@ -84,10 +88,26 @@ def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) 
     }
 
 
+def _scored_by(promotion: dict[str, Any]) -> int:
+    """The version that scored the day before anything trained on it."""
+    replaced = promotion["promoted"] and promotion["previous_version"]
+    return int(promotion["previous_version"] if replaced else promotion["champion_version"])
+
+
+def _metrics_of_champion(
+    promotion: dict[str, Any], scored: dict[str, float], evaluations: list[dict[str, Any]]
+) -> dict[str, float]:
+    """The metrics on the day's rows of the version that serves after the day."""
+    if not promotion["promoted"]:
+        return scored
+    mine = [row for row in evaluations if row["scorer"] == promotion["champion_scorer"]]
+    return {row["metric"]: row["value"] for row in mine}
+
+
 _WIDE = 130
 """Characters that the whole table takes; in less, `_LEFT_OUT` is left to `--json`."""
 _LEFT_OUT = frozenset({"state", "clean", "trained", "lists recall@10"})
-_NUMBERS = frozenset({"in", "clean", "rejected", "its metric", "s"})
+_NUMBERS = frozenset({"in", "clean", "rejected", "scored by", "s"})
 
 
 def status_table(days: list[dict[str, Any]], width: int) -> RichTable:
@@ -98,6 +118,8 @@ def status_table(days: list[dict[str, Any]], width: int) -> RichTable:
     for name in shown:
         table.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")
     for row in rows:
+        if "state" not in shown and row["state"] in {"open", "waived"}:
+            row["day"] += f" {row['state']}"
         table.add_row(*(row[name] for name in shown))
     return table
 
@@ -107,8 +129,11 @@ def _cells(day: dict[str, Any]) -> dict[str, str]:
     serving = f"v{champion['version']} {champion['scorer']}" if champion else "-"
     if day["promoted_version"]:
         serving = f"[green]{serving} *new*[/green]"
-    metrics = champion["metrics"] if champion else {}
-    shown = next((f"{name} {metrics[name]:.3f}" for name in _SHOWN_METRICS if name in metrics), "-")
+    metrics = day["scored"]["metrics"] if day["scored"] else {}
+    by = f"v{day['scored']['version']}" if day["scored"] else ""
+    shown = next(
+        (f"{by} {name} {metrics[name]:.3f}" for name in _SHOWN_METRICS if name in metrics), "-"
+    )
     recall = day["lists"].get("lists.recall_at_10")
     popular = day["lists"].get("popularity_7d.recall_at_10")
     lists = (
@@ -119,7 +144,7 @@ def _cells(day: dict[str, Any]) -> dict[str, str]:
     decision = day["decision"] or "-"
     style = {"retrain": "yellow", "watch": "cyan"}.get(decision, "")
     return {
-        "day": day["ds"] + (f" {day['state']}" if day["state"] in {"open", "waived"} else ""),
+        "day": day["ds"],
         "state": day["state"],
         "in": f"{day['rows_in']:,}",
         "clean": f"{day['clean']:,}",
@@ -127,7 +152,7 @@ def _cells(day: dict[str, Any]) -> dict[str, str]:
         "decision": f"[{style}]{decision}[/{style}]" if style else decision,
         "trained": ", ".join(day["trained"]) or "-",
         "champion": serving,
-        "its metric": shown,
+        "scored by": shown,
         "lists recall@10": lists,
         "s": f"{sum(day['seconds'].values()):.0f}",
     }

@@ -54,9 +54,15 @@ class RawZone:
             mark = self.folder("events", incomplete[0]) / "_SUCCESS"
             raise OrderError(
                 f"{days[0]} cannot run: the raw events of {len(incomplete)} day(s) are not "
-                f"complete, the first is {incomplete[0]}: expected {mark}. Next: write the day's "
-                f"files, then `touch {mark}` (a day without files is an empty day)."
+                f"complete, the first is {incomplete[0]}: expected {mark}. Next: write the files "
+                f"of its three folders ({', '.join(STREAMS)}), then `touch {mark}`; for a day without "
+                f"files `mkdir -p {mark.parent}` comes first. A day that will never come: "
+                f'`dayfold day waive {incomplete[0]} --reason "..."`.'
             )
+
+    def missing_folders(self, ds: str) -> list[str]:
+        """The streams of a complete day that were not delivered, not even as an empty folder."""
+        return [stream for stream in STREAMS if not self.folder(stream, ds).is_dir()]
 
     def is_expected(self, ds: str) -> bool:
         """Whether somebody seems to be writing `ds`: it was begun, or the day before is there."""

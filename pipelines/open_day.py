@@ -29,6 +29,10 @@ def run(context: StepContext) -> StepResult:
         reopen_day(context.lake, ds, {"step": "open_day", "ds": ds})
     files = sum(len(zone.files("events", ds)) for ds in context.days)
     summary = f"{len(context.days)} day(s) complete, {files} event file(s)"
+    missing = {ds: zone.missing_folders(ds) for ds in context.days}
+    if any(missing.values()):
+        ds, streams = next((ds, streams) for ds, streams in missing.items() if streams)
+        summary += f"; WARNING no folder of {', '.join(streams)} for {ds}: taken as empty"
     first = context.days[0]
     earlier = days_between(shift(first, -LOOKED_BACK_DAYS), shift(first, -1))
     changed = changed_since_read(context.lake, zone, list(earlier))

@@ -182,7 +182,8 @@ def _result(scorer: str, examples: int, evaluations: list[Evaluation] | None) ->
     if evaluations is None:
         return StepResult(f"{scorer}: no candidate to test on {examples} examples")
     shown = "; ".join(
-        f"{e.metric.replace('_', ' ')} {e.value:.4f} (head {e.head_value:.4f})"
+        f"{e.metric.replace('_', ' ')} {e.value:.4f} "
+        + ("(no head)" if np.isnan(e.head_value) else f"(head {e.head_value:.4f})")
         for e in evaluations
         if e.metric in {"auc", "log_loss", "mean_percentile_rank"}
     )

@@ -104,6 +104,14 @@ def test_a_users_mistake_ends_in_a_message_not_in_a_traceback(
     assert "Traceback" not in done.stderr
 
 
+def test_a_command_in_a_message_names_the_dataset_that_it_is_about(tmp_path: Path) -> None:
+    arguments = ("step", "recommend", "--ds", "2026-01-01", "--dataset", "movietweetings")
+    said = dayfold(tmp_path, *arguments).stderr
+    assert "`dayfold step --dataset movietweetings " in said
+    known = ("recommend", "--user", "u1", "--dataset", "movietweetings")
+    assert dayfold(tmp_path, *known).stderr.count("--dataset movietweetings") == 1
+
+
 def test_status_of_an_empty_lake_says_what_to_do(tmp_path: Path) -> None:
     assert "make demo" in dayfold(tmp_path, "status").stdout
     assert json.loads(dayfold(tmp_path, "status", "--json").stdout) == {"days": []}
@@ -213,7 +221,8 @@ def test_the_subprocess_launcher_passes_on_facts_and_the_whole_refusal(
     from airflow.sdk.exceptions import AirflowFailException
 
     monkeypatch.setenv("DAYFOLD__HOME", str(tmp_path))
-    (tmp_path / "raw" / "simulated" / "events" / "ds=2026-01-01").mkdir(parents=True)
+    for stream in ("events", "profiles", "items"):
+        (tmp_path / "raw" / "simulated" / stream / "ds=2026-01-01").mkdir(parents=True)
     with pytest.raises(AirflowFailException, match=r"are not complete.*_SUCCESS"):
         launch("subprocess", "open_day", "2026-01-01")
     (tmp_path / "raw" / "simulated" / "events" / "ds=2026-01-01" / "_SUCCESS").touch()

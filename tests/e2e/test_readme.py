@@ -23,8 +23,8 @@ def commands_of(section: str) -> list[str]:
     return [line for block in blocks for line in block.split("```")[0].splitlines() if line]
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "DAYFOLD__HOME"}
+def run(command: str, folder: Path, exported: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "DAYFOLD__HOME"} | exported
     done = subprocess.run(
         [DAYFOLD, *shlex.split(command)[1:]],
         cwd=folder,
@@ -51,10 +51,15 @@ def test_the_two_commands_are_targets_of_the_makefile() -> None:
 def test_the_readmes_commands_run_in_the_order_in_which_they_stand(tmp_path: Path) -> None:
     by_hand = commands_of("A day, by hand")
     assert len(by_hand) >= 5
+    exported: dict[str, str] = {}
     for command in by_hand:
-        done = run(command, tmp_path)
+        if command.startswith("export "):
+            name, _, value = command.removeprefix("export ").partition("=")
+            exported[name] = value
+        else:
+            done = run(command, tmp_path, exported)
     days = json.loads(done.stdout)["days"]
     assert days[-1]["state"] == "published"
     for command in commands_of("What you see"):
         if command != SERVES_UNTIL_STOPPED:
-            assert run(command, tmp_path).stdout.strip()
+            assert run(command, tmp_path, exported).stdout.strip()

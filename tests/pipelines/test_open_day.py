@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ def shop(tmp_path: Path) -> Workbench:
 
 def test_a_complete_day_may_run(shop: Workbench) -> None:
     assert shop.run("open_day", MONDAY).summary == "1 day(s) complete, 1 event file(s)"
+
+
+def test_a_stream_that_was_not_delivered_is_named(shop: Workbench) -> None:
+    shop.folder("profiles", MONDAY).joinpath("part-0.jsonl").unlink()
+    assert "WARNING" not in shop.run("open_day", MONDAY).summary
+    shutil.rmtree(shop.folder("profiles", MONDAY))
+    said = shop.run("open_day", MONDAY).summary
+    assert f"WARNING no folder of profiles for {MONDAY}: taken as empty" in said
 
 
 def test_a_day_without_its_mark_may_not_run(shop: Workbench) -> None:

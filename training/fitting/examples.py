@@ -57,7 +57,8 @@ def plan_of(lake: Lake, ds: str, trained_until: str | None) -> Plan:
         since = f"after {trained_until} (its parent's last day) and " if trained_until else ""
         raise TrainingError(
             f"There is nothing to train on for {ds}: expected days {since}before {ds} in "
-            f"{EXAMPLES.key}, found none. Next: dayfold run the days before {ds}."
+            f"{EXAMPLES.key}, found none. Next: run more days; the first models come from a "
+            f"history: `dayfold run --history-from DAY --from {ds} --to {ds}`."
         )
     first = shift(trained_until, 1) if trained_until else days[0]
     return Plan(tuple(days), first, shift(ds, -1), trained_until is not None)

@@ -1,0 +1,20 @@
+"""Commands in messages, made complete: what a person copies must act on the same dataset."""
+
+from __future__ import annotations
+
+import re
+
+from conf.settings import named_dataset
+
+_COMMAND = re.compile(
+    r"\bdayfold (run|step|status|report|recommend|ui|day waive|quarantine replay|quarantine|"
+    r"lineage|upkeep)\b(?! --dataset)(?![^`;\n]* --dataset)"
+)
+
+
+def complete(text: str) -> str:
+    """`text` with the dataset of this process in each command that would need it."""
+    dataset = named_dataset()
+    if dataset is None:
+        return text
+    return _COMMAND.sub(rf"dayfold \1 --dataset {dataset}", text)
