@@ -59,11 +59,8 @@ class Progress:
 
     def _line(self, mark: str, task: str, seconds: str, text: str) -> None:
         self._clear()
-        self.console.print(
-            f"  {mark} {task:<20} {seconds}  {escape(complete(text))}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        line = f"  {mark} {task:<20} {seconds}  {escape(complete(text))}"
+        self.console.print(line, highlight=False, soft_wrap=True)
 
     def _clear(self) -> None:
         if self._status is not None:

@@ -55,7 +55,7 @@ class RawZone:
             raise OrderError(
                 f"{days[0]} cannot run: the raw events of {len(incomplete)} day(s) are not "
                 f"complete, the first is {incomplete[0]}: expected {mark}. Next: write the files "
-                f"of its three folders ({', '.join(STREAMS)}), then `touch {mark}`; for a day without "
+                f"of its folders {', '.join(STREAMS)}, then `touch {mark}`; for a day without "
                 f"files `mkdir -p {mark.parent}` comes first. A day that will never come: "
                 f'`dayfold day waive {incomplete[0]} --reason "..."`.'
             )
