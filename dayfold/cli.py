@@ -17,6 +17,7 @@ from dayfold.hints import complete
 from dayfold.import_commands import importing
 from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
 from dayfold.lineage_command import lineage
+from dayfold.options import Dataset, LakeRoot, Raw
 from dayfold.quarantine_commands import quarantine
 from dayfold.upkeep_command import upkeep
 
@@ -33,9 +34,6 @@ app.add_typer(quarantine, name="quarantine")
 app.command()(upkeep)
 app.command()(lineage)
 
-Dataset = Annotated[str | None, typer.Option(help="Name of a file in conf/datasets/.")]
-Raw = Annotated[Path | None, typer.Option(help="Raw zone [.dayfold/raw/<dataset>].")]
-LakeRoot = Annotated[Path | None, typer.Option("--lake", help="Lake [.dayfold/lake/<dataset>].")]
 Day = Annotated[str, typer.Option("--ds", help="Processing day, YYYY-MM-DD.")]
 First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]
 Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from rich.console import Console
 
 from conf.errors import ConfigError
 from conf.settings import overrides_to_environment
+from dayfold.options import Dataset, LakeRoot
 
 day = typer.Typer(help="Close a day by hand.", no_args_is_help=True)
 
@@ -23,10 +23,8 @@ def _group() -> None:
 def waive(
     ds: Annotated[str, typer.Argument(help="Processing day, YYYY-MM-DD.")],
     reason: Annotated[str, typer.Option(help="Why the day is passed over; kept in the ledger.")],
-    dataset: Annotated[str | None, typer.Option(help="Name of a file in conf/datasets/.")] = None,
-    lake: Annotated[
-        Path | None, typer.Option("--lake", help="Lake [.dayfold/lake/<dataset>].")
-    ] = None,
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
 ) -> None:
     """Close a day that will not be run, so that later days may run; nothing of it counts."""
     from dayfold.workplace import open_workplace

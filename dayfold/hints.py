@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from conf.settings import named_dataset
+from conf.settings import Settings, named_dataset
 
 _COMMAND = re.compile(
     r"\bdayfold (run|step|status|report|recommend|ui|day waive|quarantine replay|quarantine|"
@@ -15,6 +15,6 @@ _COMMAND = re.compile(
 def complete(text: str) -> str:
     """`text` with the dataset of this process in each command that would need it."""
     dataset = named_dataset()
-    if dataset is None:
+    if dataset in (None, Settings.model_fields["dataset"].default):
         return text
     return _COMMAND.sub(rf"dayfold \1 --dataset {dataset}", text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from rich.console import Console
 
 from conf.errors import ConfigError
 from conf.settings import overrides_to_environment
+from dayfold.options import Dataset, LakeRoot, Raw
 
 
 def lineage(
@@ -19,11 +19,9 @@ def lineage(
     ] = None,
     ds: Annotated[str | None, typer.Option("--ds", help="Its day, YYYY-MM-DD.")] = None,
     model: Annotated[int | None, typer.Option(help="Or: a registered model version.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Name of a file in conf/datasets/.")] = None,
-    raw: Annotated[Path | None, typer.Option(help="Raw zone [.dayfold/raw/<dataset>].")] = None,
-    lake: Annotated[
-        Path | None, typer.Option("--lake", help="Lake [.dayfold/lake/<dataset>].")
-    ] = None,
+    dataset: Dataset = None,
+    raw: Raw = None,
+    lake: LakeRoot = None,
 ) -> None:
     """Walk back from a table of a day, or a model version, to the raw files and their hashes."""
     from dayfold.lineage import model_lineage, table_lineage

@@ -10,12 +10,10 @@ from rich.console import Console
 
 from conf.errors import ConfigError
 from conf.settings import overrides_to_environment
+from dayfold.options import Dataset, LakeRoot, Raw
 
 quarantine = typer.Typer(help="Look at rejected rows; take repaired ones in again.")
 
-Dataset = Annotated[str | None, typer.Option(help="Name of a file in conf/datasets/.")]
-Raw = Annotated[Path | None, typer.Option(help="Raw zone [.dayfold/raw/<dataset>].")]
-LakeRoot = Annotated[Path | None, typer.Option("--lake", help="Lake [.dayfold/lake/<dataset>].")]
 
 _console = Console(highlight=False)
 

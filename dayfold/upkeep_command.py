@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from conf.settings import overrides_to_environment
+from dayfold.options import Dataset, LakeRoot
 
 
 def upkeep(
@@ -17,10 +17,8 @@ def upkeep(
         int, typer.Option(min=1, help="Keep what the last days' versions name.")
     ] = 30,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
-    dataset: Annotated[str | None, typer.Option(help="Name of a file in conf/datasets/.")] = None,
-    lake: Annotated[
-        Path | None, typer.Option("--lake", help="Lake [.dayfold/lake/<dataset>].")
-    ] = None,
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
 ) -> None:
     """Remove old files of the lake; the versions that registered models name stay readable."""
     from dayfold.workplace import open_workplace

@@ -1,0 +1,12 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Dataset = Annotated[str | None, typer.Option(help="Name of a file in conf/datasets/.")]
+Raw = Annotated[Path | None, typer.Option(help="Raw zone [.dayfold/raw/<dataset>].")]
+LakeRoot = Annotated[Path | None, typer.Option("--lake", help="Lake [.dayfold/lake/<dataset>].")]
