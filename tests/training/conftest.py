@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from conf.settings import Settings
 from feature_store.lake import Lake
 from tests.training.home_fixture import fresh_home
 from tests.training.lake_fixture import small_dataset, small_lake
 from tests.training.promoted_home import Home, copied, promoted_home
+from training.registry.registry import Registry
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +37,24 @@ def own_lake_of(lake_of: Callable[[str], Lake], tmp_path: Path) -> Callable[[str
         return Lake(root, small_dataset(kind))
 
     return lake
+
+
+@pytest.fixture
+def lake(own_lake_of: Callable[[str], Lake]) -> Lake:
+    """A lake with impressions that the test may write to."""
+    return own_lake_of("impressions")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a home of the test's own, with a key and a registry."""
+    return fresh_home(tmp_path / "home")
+
+
+@pytest.fixture
+def registry(lake: Lake, settings: Settings) -> Registry:
+    """The registry that belongs to `lake`."""
+    return Registry(settings, lake.id)
 
 
 @pytest.fixture(scope="session")

@@ -31,11 +31,13 @@ def written(home: Home) -> dict[str, list[dict[str, object]]]:
     return {table.name: home.rows(table, SCORED) for table in tables}
 
 
-@pytest.mark.parametrize("kind", ["impressions", "sampled"])
-def test_a_second_run_writes_the_same_rows(
-    promoted: Callable[[str], Home], tmp_path: Path, kind: str
-) -> None:
-    home = copied(promoted(kind), tmp_path)
+@pytest.fixture(params=["impressions", "sampled"])
+def home(request: pytest.FixtureRequest, promoted: Callable[[str], Home], tmp_path: Path) -> Home:
+    """A home whose day has been scored; the test may write to it."""
+    return copied(promoted(request.param), tmp_path)
+
+
+def test_a_second_run_writes_the_same_rows(home: Home) -> None:
     recommend.run(home.context(SCORED))
     before = written(home)
     score_day.run(home.context(SCORED))
@@ -43,11 +45,7 @@ def test_a_second_run_writes_the_same_rows(
     np.testing.assert_equal(written(home), before)  # NaN equals NaN
 
 
-@pytest.mark.parametrize("kind", ["impressions", "sampled"])
-def test_what_comes_after_the_day_changes_nothing(
-    promoted: Callable[[str], Home], tmp_path: Path, kind: str
-) -> None:
-    home = copied(promoted(kind), tmp_path)
+def test_what_comes_after_the_day_changes_nothing(home: Home) -> None:
     recommend.run(home.context(SCORED))
     before = written(home)
     for table in (EVENTS, EXAMPLES, USERS, ENCODED_ITEMS, USER_STATS, ITEM_STATS, USER_SEQUENCES):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from conf.settings import Settings
 from feature_store.lake import Lake
 from feature_store.tables import CANDIDATE_SCORES, EXAMPLES, PROMOTIONS, SCORE_MAPS
-from tests.training.home_fixture import fresh_home
 from tests.training.promotion_fixture import (
     BAD,
     BOTH,
@@ -37,21 +34,6 @@ from training.registry.registry import Registry
 from training.scoring.composite import load_composite
 
 LakeOf = Callable[[str], Lake]
-
-
-@pytest.fixture
-def lake(own_lake_of: LakeOf) -> Lake:
-    return own_lake_of("impressions")
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return fresh_home(tmp_path / "home")
-
-
-@pytest.fixture
-def registry(lake: Lake, settings: Settings) -> Registry:
-    return Registry(settings, lake.id)
 
 
 # ---- outcomes ------------------------------------------------------------------------------------

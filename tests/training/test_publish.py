@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,16 +28,6 @@ from training import publish
 from training.registry.registry import Registry
 
 D1, D2 = "2026-01-08", "2026-01-09"
-
-
-@pytest.fixture
-def lake(own_lake_of: Callable[[str], Lake]) -> Lake:
-    return own_lake_of("impressions")
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return fresh_home(tmp_path / "home")
 
 
 def put(lake: Lake, table: Table, ds: str, rows: list[dict[str, object]]) -> None:

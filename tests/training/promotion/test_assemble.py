@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pytest
 
 from conf.settings import Settings
 from feature_store.lake import Lake
 from feature_store.tables import ITEM_STATS, USER_STATS, USERS, Table
-from tests.training.home_fixture import fresh_home
 from tests.training.promotion_fixture import (
     D1,
     context_of,
@@ -22,21 +19,6 @@ from tests.training.promotion_fixture import (
 )
 from training.registry.champion import Standing, standing_after
 from training.registry.registry import Registry
-
-
-@pytest.fixture
-def lake(own_lake_of: Callable[[str], Lake]) -> Lake:
-    return own_lake_of("impressions")
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return fresh_home(tmp_path / "home")
-
-
-@pytest.fixture
-def registry(lake: Lake, settings: Settings) -> Registry:
-    return Registry(settings, lake.id)
 
 
 def corrected(
