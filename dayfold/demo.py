@@ -23,7 +23,7 @@ from feature_store.days import shift
 
 HISTORY_FROM, HISTORY_TO = "2026-01-01", "2026-02-04"
 FIRST, LAST = "2026-02-05", "2026-02-12"
-PLANTED = ("2026-02-08:ctr:-0.6", "2026-02-08:taste:0.5")
+PLANTED = ("2026-02-07:ctr:-0.6", "2026-02-07:taste:0.5")
 """What the simulator changes, and when: users like other categories, and click more seldom."""
 USERS, ITEMS, SEED = 700, 300, 7
 USER = "u000007"
