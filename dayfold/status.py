@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE
 from rich.table import Table as RichTable
 
 from feature_store.ledger import closed_days
@@ -114,7 +115,8 @@ def status_table(days: list[dict[str, Any]], width: int) -> RichTable:
     """The table that `dayfold status` shows on a screen `width` characters wide."""
     rows = [_cells(day) for day in days]
     shown = [name for name in (rows[0] if rows else ()) if width >= _WIDE or name not in _LEFT_OUT]
-    table = RichTable(title="Days", title_justify="left")
+    # Without frames the narrow table fits into 80 columns.
+    table = RichTable(title="Days", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     for name in shown:
         table.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")
     for row in rows:
