@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -44,19 +46,24 @@ def classified_events(
     cleaning = dataset.cleaning
     rows = with_pseudonym(typed(records, fields_of(dataset, "events")), keys, "user_id")
     judged = rows.withColumn("reason", first_broken(rules_of(dataset, "events"), F.col("fault")))
-    classified = without_repeats_and_bots(
-        _clean_columns(judged, dataset),
-        earlier,
+    settled = partial(
+        without_repeats_and_bots,
+        earlier=earlier,
         repeat_days=cleaning.lateness_days + 1,
         bot_events_per_day=cleaning.bot_events_per_day if cleaning.rejects(BOT) else _NO_LIMIT,
     )
+    rows = _clean_columns(judged, dataset).withColumn("refused", F.lit(None).cast("string"))
     if catalogue is not None:
-        classified = with_unknown_items(classified, catalogue)
+        rows = with_unknown_items(rows, catalogue)
     if cleaning.rejects(ORPHAN_CLICK):
-        shown = earlier.where(F.col("event_type") == "impression").select(*SHOWN)
-        minutes = dataset.labels.attribution_window_minutes
-        classified = with_orphan_clicks(classified, shown, minutes)
-    return _with_masked_line(classified)
+        # No click decides about an impression: these are settled first.
+        accepted = settled(rows).where(F.col("reason").isNull())
+        shown = accepted.select("event_type", *SHOWN).unionByName(
+            earlier.select("event_type", *SHOWN)
+        )
+        shown = shown.where(F.col("event_type") == "impression").select(*SHOWN)
+        rows = with_orphan_clicks(rows, shown, dataset.labels.attribution_window_minutes)
+    return _with_masked_line(settled(rows))
 
 
 def _clean_columns(rows: DataFrame, dataset: DatasetConfig) -> DataFrame:

@@ -1,7 +1,9 @@
 """The cleaning rules that look a row up elsewhere: unknown items, clicks on what was not shown.
 
 Both are off unless the dataset declares them, and both see a day as it was known on that day, so a
-set of days is cleaned in one pass and gives what the days would have given one by one.
+set of days is cleaned in one pass and gives what the days would have given one by one. What they
+reject is noted in column `refused`: whether an event counts as accepted before decides about its
+later arrivals (`pipelines.cleaning_windows`).
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ SHOWN = ("ds", "user_id", "item_id", "event_timestamp", "request_id")
 
 
 def with_unknown_items(rows: DataFrame, catalogue: DataFrame) -> DataFrame:
-    """`rows` with the reason `unknown_item` for events of items that no catalogue row has named.
+    """`rows`, refused as `unknown_item` where no catalogue row has named the event's item.
 
     Args:
-        rows: ds, item_id, reason (null where none was given yet), ...
+        rows: ds, item_id, reason and refused (null where there is none yet), ...
         catalogue: ds and item_id of the catalogue's rows, those of the days of `rows` included.
     """
     known = catalogue.groupBy("item_id").agg(F.min("ds").alias("_since"))
@@ -30,22 +32,19 @@ def with_unknown_items(rows: DataFrame, catalogue: DataFrame) -> DataFrame:
     return _also(looked_up, unknown, UNKNOWN_ITEM).select(rows.columns)
 
 
-def with_orphan_clicks(rows: DataFrame, earlier: DataFrame, window_minutes: int) -> DataFrame:
-    """`rows` with the reason `orphan_click` for clicks on what their user had not been shown.
+def with_orphan_clicks(rows: DataFrame, shown: DataFrame, window_minutes: int) -> DataFrame:
+    """`rows`, refused as `orphan_click` where a click is on what its user had not been shown.
 
     Shown: an impression of the item to the user, of the same request where both name one, at most
     `window_minutes` before the click, which had arrived by the click's own day.
 
     Args:
-        rows: ds, file, line, SHOWN, event_type, reason, ...
-        earlier: SHOWN of impressions that were accepted before the first day of `rows`.
+        rows: ds, file, line, SHOWN, event_type, reason, refused, ...
+        shown: SHOWN of the accepted impressions, of the days of `rows` and before.
         window_minutes: the attribution window.
     """
-    accepted = rows.where(F.col("reason").isNull())
-    shown = (
-        accepted.where(F.col("event_type") == "impression").select(*SHOWN).unionByName(earlier)
-    ).select(*(F.col(name).alias(f"shown_{name}") for name in SHOWN))
-    clicks = accepted.where(F.col("event_type") == "click")
+    shown = shown.select(*(F.col(name).alias(f"shown_{name}") for name in SHOWN))
+    clicks = rows.where(F.col("reason").isNull() & (F.col("event_type") == "click"))
     since = F.col("event_timestamp") - F.make_dt_interval(mins=F.lit(window_minutes))
     same_request = F.coalesce(F.col("shown_request_id") == F.col("request_id"), F.lit(True))
     answered = clicks.join(
@@ -63,6 +62,6 @@ def with_orphan_clicks(rows: DataFrame, earlier: DataFrame, window_minutes: int)
 
 
 def _also(rows: DataFrame, broken: Column, reason: str) -> DataFrame:
-    """`rows` with `reason` where it is `broken` and there was no reason yet."""
+    """`rows`, refused for `reason` where it is `broken` and nothing was found against the row."""
     found = F.when(F.col("reason").isNull() & broken, F.lit(reason))
-    return rows.withColumn("reason", F.coalesce("reason", found))
+    return rows.withColumn("refused", F.coalesce("refused", found))

@@ -20,14 +20,17 @@ _LONG_AGO = -(2**31)
 def without_repeats_and_bots(
     rows: DataFrame, earlier: DataFrame, repeat_days: int, bot_events_per_day: int
 ) -> DataFrame:
-    """`rows` with the reasons `duplicate` and `bot` added where no other was given.
+    """`rows` with the reasons `duplicate`, `bot` and `refused` where no other was given.
 
     Of an event that arrives several times on a day, the first by (file, line) counts. It is a
     duplicate if it was already accepted on one of the `repeat_days` days before. A user with more
-    than `bot_events_per_day` different events on a day is a bot.
+    than `bot_events_per_day` different events on a day is a bot. What is neither is rejected for
+    the reason in `refused`, if there is one; then it was not accepted, and a second arrival is
+    judged anew.
 
     Args:
-        rows: ds, file, line, reason, event_id and user_id (null where there is a reason), ...
+        rows: ds, file, line, reason, refused, event_id and user_id (null where there is a reason),
+            ...
         earlier: ds and event_id of events accepted before the first day of `rows`.
         repeat_days: days during which a second arrival is recognised.
         bot_events_per_day: most events of a user on one arrival day.
@@ -46,12 +49,14 @@ def without_repeats_and_bots(
         "_bot", F.count_if("_first").over(whole_day) > bot_events_per_day
     ).withColumn("_repeated", _accepted_lately(repeat_days))
     reason = F.when(~open_rows, F.col("reason")).otherwise(
-        F.when(~F.col("_first") | F.col("_repeated"), DUPLICATE).when(F.col("_bot"), BOT)
+        F.when(~F.col("_first") | F.col("_repeated"), DUPLICATE)
+        .when(F.col("_bot"), BOT)
+        .otherwise(F.col("refused"))
     )
     return (
         counted.where(F.col("accepted").isNull())
         .withColumn("reason", reason)
-        .drop("_key", "_first", "_bot", "_repeated", "accepted")
+        .drop("_key", "_first", "_bot", "_repeated", "accepted", "refused")
     )
 
 
@@ -67,7 +72,8 @@ def _accepted_lately(repeat_days: int) -> Column:
         .orderBy("ds", "file", "line")
         .rowsBetween(Window.unboundedPreceding, -1)
     )
-    arrival = F.struct(day.alias("day"), F.col("_bot").alias("rejected"))
+    rejected = F.col("_bot") | F.col("refused").isNotNull()
+    arrival = F.struct(day.alias("day"), rejected.alias("rejected"))
     arrivals = F.collect_list(
         F.when(F.coalesce("accepted", F.lit(False)) | F.col("_first"), arrival)
     ).over(earlier)

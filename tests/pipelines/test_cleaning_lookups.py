@@ -72,6 +72,27 @@ def test_a_click_needs_an_impression_and_an_event_an_item_as_known_on_its_day(
         assert_same_rows(bulk.rows(table), daily.rows(table))
 
 
+def test_what_was_refused_is_no_duplicate_when_it_comes_again(bench: Bench) -> None:
+    daily, bulk = bench("daily", cleaning=BOTH), bench("bulk", cleaning=BOTH)
+    unborn = shown(f"{MONDAY} 13:00", "u8", "i3", event_id="unborn")
+    early = event(f"{MONDAY} 12:10", "u7", "i1", event_id="early")
+    view = shown(f"{MONDAY} 12:00", "u7", "i1", event_id="view")
+    for shop in (daily, bulk):
+        for ds, events, item in (
+            (MONDAY, [unborn, early], "i1"),
+            (TUESDAY, [unborn, early, view], "i3"),
+        ):
+            shop.write(ds, events, items=[{"item_id": item, "updated_at": f"{ds}T00:00:00Z"}])
+    daily.run("clean_events", MONDAY)
+    daily.run("clean_events", TUESDAY)
+    bulk.run("clean_events", MONDAY, TUESDAY)
+    rejected = {(r["ds"], r["line"]): r["reason"] for r in daily.rows(QUARANTINE)}
+    assert rejected == {(MONDAY, 1): "unknown_item", (MONDAY, 2): "orphan_click"}
+    assert {r["event_id"] for r in daily.rows(EVENTS)} == {"unborn", "early", "view"}
+    for table in (EVENTS, QUARANTINE, INTAKE):
+        assert_same_rows(bulk.rows(table), daily.rows(table))
+
+
 def test_rules_that_are_off_let_their_rows_pass(bench: Bench) -> None:
     shop = bench(
         cleaning=Cleaning(bot_events_per_day=1, rules={"bot": RuleSettings(severity="off")})
