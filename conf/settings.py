@@ -95,7 +95,7 @@ class TrainingSettings(_Frozen):
 
 
 class DriftSettings(_Frozen):
-    """When the day is called changed (DESIGN: score drift, label drift)."""
+    """When the day is called changed (score drift, label drift)."""
 
     reference_days: PositiveInt = 56
     min_reference_days: PositiveInt = 14

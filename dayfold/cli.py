@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
+from conf.errors import ConcurrentWrite, DayfoldError
 from conf.settings import overrides_to_environment
 from dayfold.day_commands import day
 from dayfold.hints import complete
@@ -124,10 +124,9 @@ def run(
     from dayfold.progress import progress_to_terminal
     from dayfold.run import build_history, require_java, run_days
     from dayfold.workplace import open_workplace
-    from feature_store.days import parse_day, shift
+    from feature_store.days import check_range, parse_day, shift
 
-    if parse_day(first, "--from") > parse_day(last, "--to"):
-        raise ConfigError(f"--from {first} lies after --to {last}. Next: exchange the two.")
+    check_range(first, last)
     overrides_to_environment(dataset=dataset, raw=raw, lake=lake, launcher=launcher)
     workplace = open_workplace()
     require_java()

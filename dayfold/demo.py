@@ -54,10 +54,12 @@ def run_demo(*, fresh: bool) -> None:
 
 
 def _simulate(workplace: Workplace, progress: Progress) -> None:
+    from pipelines.sources.raw_zone import is_complete
     from pipelines.sources.simulator import world_of
 
     progress.heading(f"Simulate {HISTORY_FROM} to {LAST}: {USERS:,} users, {ITEMS} items")
-    if world_of(workplace.raw_root) and workplace.raw_zone().is_complete(LAST):
+    # Not through RawZone: one whose first day was never finished is none yet.
+    if world_of(workplace.raw_root) and is_complete(workplace.raw_root, "events", LAST):
         progress.note("  already there")
         return
     progress.started("simulate")
@@ -107,7 +109,7 @@ def _show(workplace: Workplace, progress: Progress, report: str) -> None:
     console.print(list_table(after))
     champion = next(day["champion"] for day in reversed(days) if day["champion"])
     settings = workplace.settings
-    model = settings.mlflow.model_name.format(dataset=workplace.dataset.name)
+    model = settings.uri(settings.mlflow.model_name)
     for line in (
         f"Champion: version {champion['version']} ({champion['scorer']}), models:/{model}@champion",
         f"          in MLflow at {without_password(settings.uri(settings.mlflow.tracking_uri))}",

@@ -17,4 +17,4 @@ def complete(text: str) -> str:
     dataset = named_dataset()
     if dataset in (None, Settings.model_fields["dataset"].default):
         return text
-    return _COMMAND.sub(rf"dayfold \1 --dataset {dataset}", text)
+    return _COMMAND.sub(lambda found: f"{found[0]} --dataset {dataset}", text)

@@ -24,6 +24,9 @@ EXIT_FAILED = 1
 EXIT_REFUSED = 2
 """Exit code of `dayfold` for a user's mistake or a refused day: trying again does not help."""
 
+_running: subprocess.Popen[str] | None = None
+"""The step's process that this task waits for."""
+
 
 def may_begin(raw: str, ds: str) -> bool:
     """Whether the run of `ds` need not wait: its log is complete, or nobody seems to write it.
@@ -88,10 +91,12 @@ def step_command(name: str, ds: str, scorer: str | None) -> list[str]:
 def _run_command(command: list[str]) -> dict[str, Any]:
     """The facts on the last line of what `command` prints; its other lines are passed on."""
     last_line = ""
+    global _running  # noqa: PLW0603 - a signal's handler has no other way to know
     # Standard error is inherited: what an engine says while it ends must not hide the facts.
     with subprocess.Popen(  # noqa: S603
         command, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
+        _running = process
         try:
             assert process.stdout is not None  # noqa: S101
             for line in process.stdout:
@@ -99,15 +104,20 @@ def _run_command(command: list[str]) -> dict[str, Any]:
                 print(line, end="", flush=True)  # noqa: T201
             code = process.wait()
         finally:
-            # A killed task must not leave its step writing in the background.
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            end_running_step()
+            _running = None
     facts = _facts(last_line)
     if code == EXIT_REFUSED:
         raise DayfoldError(str(facts.get("error", f"{' '.join(command)} was refused.")))
     if code != 0 or not facts:
         raise RuntimeError(f"{' '.join(command)} ended with exit code {code}: {last_line}")
     return facts
+
+
+def end_running_step() -> None:
+    """A task that is killed must not leave its step writing in the background."""
+    if _running is not None and _running.poll() is None:
+        os.killpg(_running.pid, signal.SIGKILL)
 
 
 def _facts(line: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.tree import Tree
@@ -13,7 +13,7 @@ from dayfold.workplace import Workplace
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import table_versions
-from feature_store.raw_files import changed_since_read
+from feature_store.raw_files import fingerprints
 from feature_store.tables import (
     CANDIDATE_SCORES,
     CANDIDATES,
@@ -22,6 +22,9 @@ from feature_store.tables import (
     TABLES,
     Table,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SHOWN_HASH = 12
 
@@ -115,13 +118,26 @@ class _Walk:
         return {} if delta is None else dict(delta.history(1)[0])
 
     def _raw(self, parent: Tree) -> None:
-        zone = self._workplace.raw_zone()
-        changed = changed_since_read(self._lake, zone, [self._ds])
-        rows = self._lake.read(RAW_FILES, [self._ds]).to_pylist()
-        for row in sorted(rows, key=lambda row: (row["stream"], row["file"])):
-            path = f"{row['stream']}/ds={self._ds}/{row['file']}"
-            since = next((text for text in changed if text.startswith(f"{path} ")), None)
-            parent.add(
-                escape(f"{path} {row['bytes']:,} bytes, sha256 {row['sha256'][:_SHOWN_HASH]}")
-                + ("" if since is None else escape(f"; since then: {since.removeprefix(path)}"))
+        """The files that were read, and whether they are still what they were."""
+        now = _by_file(fingerprints(self._workplace.raw_zone(), self._ds))
+        read = _by_file(self._lake.read(RAW_FILES, [self._ds]))
+        for stream, file in sorted(read.keys() | now.keys()):
+            before, after = read.get((stream, file)), now.get((stream, file))
+            row = before or after
+            assert row is not None  # noqa: S101
+            state = (
+                "; NEW since the day was read"
+                if before is None
+                else "; GONE since the day was read"
+                if after is None
+                else "; CHANGED since the day was read"
+                if before["sha256"] != after["sha256"]
+                else ""
             )
+            path = f"{stream}/ds={self._ds}/{file}"
+            about = f"{row['bytes']:,} bytes, sha256 {row['sha256'][:_SHOWN_HASH]}"
+            parent.add(escape(f"{path} {about}{state}"))
+
+
+def _by_file(rows: pa.Table) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["stream"], row["file"]): row for row in rows.to_pylist()}

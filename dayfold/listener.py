@@ -12,6 +12,7 @@ from typing import Any
 from airflow.listeners import hookimpl
 from airflow.sdk.listener import get_listener_manager
 
+from dayfold.launch import end_running_step
 from dayfold.progress import Progress
 
 
@@ -51,6 +52,7 @@ class TaskLines:
 
     def _stop(self, number: int, _: object) -> None:
         """Whoever ends this command means all of it; what a killed step leaves is made good."""
+        end_running_step()
         self._progress.note("Stopped. The same command goes on with the day that was stopped.")
         os._exit(128 + number)
 

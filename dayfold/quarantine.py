@@ -7,7 +7,7 @@ import json
 import shutil
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from rich.markup import escape
 from rich.table import Table as RichTable
@@ -81,12 +81,14 @@ def replay_rows(
         repaired: a file with the rows, mended by hand, in any format of the raw zone.
 
     Raises:
-        ConfigError: neither or both of `reason` and `repaired`, or `into` is not later.
+        ConfigError: neither or both of `reason` and `repaired`; `into` is not later, or so late
+            that cleaning would reject the rows again.
         OrderError: `into` has been begun.
         SourceError: a raw file is not there any more, or `repaired` has another suffix.
     """
+    from feature_store.days import gap
     from feature_store.ledger import closed_days
-    from feature_store.raw_zone import SUFFIXES
+    from feature_store.raw_zone import REPLAYED, SUFFIXES
     from feature_store.tables import STEP_RUNS
 
     if (reason is None) == (repaired is None):
@@ -96,13 +98,20 @@ def replay_rows(
     lake = workplace.lake()
     if into in closed_days(lake) or lake.read(STEP_RUNS, [into]).num_rows:
         raise OrderError(f"{into} has been begun. Next: --into a day that has not run.")
+    lateness = workplace.dataset.cleaning.lateness_days
+    if repaired is None and gap(ds, into) > lateness:
+        raise ConfigError(
+            f"--into {into} lies more than cleaning.lateness_days ({lateness}) after {ds}: events "
+            f"of {ds} would be too_late there. Next: an earlier day that has not run, or a larger "
+            "cleaning.lateness_days in the dataset's YAML file."
+        )
     target = workplace.raw_zone().folder(STREAM, into)
     target.mkdir(parents=True, exist_ok=True)
     if repaired is not None:
         suffix = next((s for s in SUFFIXES if repaired.name.endswith(s)), None)
         if suffix is None or not repaired.is_file():
             raise SourceError(f"{repaired}: expected a file with one of {', '.join(SUFFIXES)}.")
-        shutil.copyfile(repaired, target / f"part-replay-{ds}-repaired{suffix}")
+        shutil.copyfile(repaired, target / f"{REPLAYED}{ds}-repaired{suffix}")
         return f"{repaired} arrives on {into}. Next: dayfold run --from {into} --to {into}"
     rows = rejected_rows(workplace, ds, reason, STREAM)
     by_file: dict[str, list[int]] = defaultdict(list)
@@ -112,25 +121,30 @@ def replay_rows(
         source = workplace.raw_zone().folder(STREAM, ds) / name
         if not source.is_file():
             raise SourceError(f"{source} is not there any more: its rows cannot be taken in again.")
-        _copy_rows(source, sorted(lines), target / f"part-replay-{ds}-{name}")
+        copy_rows(source, sorted(lines), target / f"{REPLAYED}{ds}-{name}")
     done = f"{len(rows)} rows rejected as {reason} on {ds} arrive on {into}."
     return f"{done} Next: dayfold run --from {into} --to {into}"
 
 
-def _copy_rows(source: Path, lines: list[int], target: Path) -> None:
+def copy_rows(source: Path, lines: list[int], target: Path) -> None:
     """Write the rows of `source` at `lines` (from 1, a CSV header not counted) to `target`."""
     if source.name.endswith(".parquet"):
         import pyarrow.parquet as pq
 
         pq.write_table(pq.read_table(source).take([line - 1 for line in lines]), target)
         return
-    opened = gzip.open if source.suffix == ".gz" else open
     header = ".csv" in source.suffixes
     wanted = {line + header for line in lines} | ({1} if header else set())
-    with opened(source, "rb") as read, opened(target, "wb") as written:
+    with _opened(source, "rt") as read, _opened(target, "wt") as written:
         for number, line in enumerate(read, start=1):
             if number in wanted:
-                written.write(line.rstrip(b"\r\n") + b"\n")
+                written.write(line.rstrip("\r\n") + "\n")
+
+
+def _opened(path: Path, mode: Literal["rt", "wt"]) -> IO[str]:
+    r"""Lines end as they do for Spark (`\n`, `\r\n`, `\r`); latin-1 gives back any bytes."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    return cast("IO[str]", opened(path, mode, encoding="latin-1", newline=""))
 
 
 def as_json(rows: list[dict[str, Any]]) -> str:

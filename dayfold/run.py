@@ -13,7 +13,7 @@ from typing import Any
 
 from conf.errors import ConfigError, DayfoldError, OrderError
 from dayfold import airflow_home
-from dayfold.day import STEPS
+from dayfold.day import STEPS, step_named
 from dayfold.progress import Progress
 from dayfold.step import finished_steps, run_step, task_name
 from dayfold.workplace import Workplace
@@ -117,8 +117,8 @@ def build_history(workplace: Workplace, first: str, last: str, progress: Progres
         following = next(day for day in days if day not in closed)
         raise OrderError(
             f"--history-from {first} reaches over {len(done)} day(s) that were run one by one, the "
-            f"first is {done[0]} ({closed[done[0]].state}). Next: `dayfold run --from {following}` "
-            "without --history-from."
+            f"first is {done[0]} ({closed[done[0]].state}). Next: without --history-from, "
+            f"`dayfold run --from {following} --to {last}`."
         )
     zone.require_complete(days)
     check_order(lake, zone.complete_days(), first)
@@ -168,8 +168,7 @@ def _bootstrap(workplace: Workplace, days: list[str], progress: Progress) -> Non
 def _timed(
     workplace: Workplace, name: str, days: list[str], scorer: str | None, progress: Progress
 ) -> None:
-    step = next(s for s in STEPS if s.name == name)
-    task = task_name(step, scorer)
+    task = task_name(step_named(name), scorer)
     progress.started(task)
     started = time.perf_counter()
     result = run_step(workplace, name, days, scorer)

@@ -10,14 +10,6 @@ from conf.errors import CheckFailed
 from feature_store.tables import Check, Table, columns_of
 
 
-def checked_columns(table: Table, dataset: DatasetConfig) -> list[str]:
-    """The columns that `run_checks` looks at."""
-    required = [c.name for c in columns_of(table, dataset) if not c.nullable]
-    return list(
-        dict.fromkeys([*required, *(name for check in table.checks for name in check.columns)])
-    )
-
-
 def run_checks(table: Table, dataset: DatasetConfig, rows: pa.Table, partition: str) -> None:
     """Pass, or say which check failed on how many rows, with three of them.
 

@@ -24,6 +24,16 @@ def parse_day(text: str, what: str = "day") -> str:
     return text
 
 
+def check_range(first: str, last: str) -> None:
+    """Pass if both are days and `first` is not after `last`.
+
+    Raises:
+        ConfigError: otherwise; the message names `--from` and `--to`.
+    """
+    if parse_day(first, "--from") > parse_day(last, "--to"):
+        raise ConfigError(f"--from {first} lies after --to {last}. Next: exchange the two.")
+
+
 def shift(ds: str, days: int) -> str:
     """The day `days` after (before, if negative) `ds`."""
     return (date.fromisoformat(ds) + timedelta(days=days)).isoformat()

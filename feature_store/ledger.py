@@ -81,7 +81,7 @@ def waive_day(lake: Lake, ds: str, reason: str, lineage: Lineage) -> None:
     """Close `ds` without its run: what a run that ended halfway left of the day is removed.
 
     Raises:
-        OrderError: the day is closed, or changed the champion.
+        OrderError: the day is closed, changed the champion, or later days were built on it.
     """
     closed = closed_days(lake)
     if ds in closed and closed[ds].state != "waived":
@@ -90,6 +90,12 @@ def waive_day(lake: Lake, ds: str, reason: str, lineage: Lineage) -> None:
         raise OrderError(
             f"{ds} cannot be waived: it has promoted a model, which counts on the rest of the day. "
             f"Next: `dayfold run --from {ds} --to {ds}`."
+        )
+    built_on = sorted(day for day, row in closed.items() if day > ds and row.state != "waived")
+    if built_on:
+        raise OrderError(
+            f"{ds} cannot be waived: {built_on[0]} and later days ({len(built_on)} in all) were "
+            f"built on it. Next: `dayfold run --from {ds} --to {ds}`."
         )
     for table in TABLES:
         if table is not LEDGER:

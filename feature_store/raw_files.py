@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -26,17 +27,21 @@ def fingerprints(zone: RawZone, ds: str) -> pa.Table:
     rows = []
     for stream in STREAMS:
         for path in zone.files(stream, ds):
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
             rows.append(
                 {
                     "stream": stream,
                     "file": path.name,
                     "bytes": path.stat().st_size,
-                    "sha256": digest,
+                    "sha256": sha256_of(path),
                 }
             )
     return pa.Table.from_pylist(rows, _SCHEMA)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def changed_since_read(lake: Lake, zone: RawZone, days: Sequence[str]) -> list[str]:

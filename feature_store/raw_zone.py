@@ -13,6 +13,9 @@ Stream = Literal["events", "profiles", "items"]
 STREAMS: tuple[Stream, ...] = ("events", "profiles", "items")
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 
+REPLAYED = "part-replay-"
+"""How the names of files begin in which rejected rows are delivered once more."""
+
 
 class RawZone:
     """The folder `<raw>/<stream>/ds=<day>/part-*` with `_SUCCESS` when a day is complete."""

@@ -99,7 +99,8 @@ def head_of(
             return part, composite.retriever
     raise RegistryError(
         f"Version {version} is head-{scorer} of {ds}, but holds {composite.ranker.name} and "
-        f"{composite.retriever.name}. Next: `dayfold rollback` to a day with the right head."
+        f"{composite.retriever.name}: the promotion ledger and the registry differ. Next: "
+        "dayfold status, and restore the registry."
     )
 
 

@@ -26,7 +26,9 @@ def run(context: StepContext) -> StepResult:
     """
     scorer, ds = context.scorer, context.ds
     if scorer is None:
-        raise TrainingError("Step train needs a scorer. Next: dayfold step train --scorer NAME.")
+        raise TrainingError(
+            f"Step train needs a scorer. Next: dayfold step train --ds {ds} --scorer NAME"
+        )
     registry = Registry(context.settings, context.lake.id)
     standing = standing_before(context.lake, ds)
     version = standing.heads.get(scorer, 0) if standing else 0

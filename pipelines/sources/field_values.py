@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 
 from pipelines.sources.mapping import AttributeMapping
+
+_TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})\)\s*$")
+
+
+def title_and_year(name: str) -> tuple[str, int | None]:
+    """The two parts of a film's name such as `Heat (1995)`; None where it names no year."""
+    match = _TITLE_AND_YEAR.match(name)
+    return (match["title"], int(match["year"])) if match else (name.strip(), None)
 
 
 def text(value: object) -> str | None:

@@ -20,16 +20,14 @@ from types import TracebackType
 from typing import IO, Self
 
 from conf.errors import ConfigError, SourceError
+from feature_store.days import check_range, days_between, shift
 from feature_store.raw_zone import Stream
 from pipelines.sources.field_values import number
 from pipelines.sources.raw_zone import (
     STREAMS,
     ImportSummary,
     begin_day,
-    day_before,
-    days_between,
     is_complete,
-    parse_day,
     write_day,
 )
 from pipelines.sources.timestamps import micros, parse_timestamp
@@ -68,21 +66,18 @@ def open_text(folder: Path, name: str, encoding: str, command: str) -> Iterator[
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise SourceError(
             f"{path} is damaged or cut off: {error}. Next: fetch it again, then repeat "
-            f"`dayfold import {command}`."
+            f"`dayfold import {command}` with the same options."
         ) from error
 
 
-def check_range(first: str | None, last: str | None) -> None:
-    """Refuses a range that cannot be read, before anything is.
+def check_open_range(first: str | None, last: str | None) -> None:
+    """Refuses a range that cannot be read, before anything is; None = an end that is open.
 
     Raises:
         ConfigError: a day is not YYYY-MM-DD, or they are the wrong way round.
     """
-    if first is not None and last is not None:
-        days_between(first, last)
-    for text, option in ((first, "--from"), (last, "--to")):
-        if text is not None:
-            parse_day(text, option)
+    if first or last:
+        check_range(first or str(last), last or str(first))
 
 
 class Intake:
@@ -94,11 +89,11 @@ class Intake:
     """
 
     def __init__(self, raw: Path, first: str | None, last: str | None) -> None:
-        check_range(first, last)
+        check_open_range(first, last)
         self.skipped: Counter[str] = Counter()
         self._raw = raw
         self._first, self._last = first, last
-        self._opening = first is None or not is_complete(raw, "items", day_before(first))
+        self._opening = first is None or not is_complete(raw, "items", shift(first, -1))
         self._mentions: dict[Stream, dict[str, tuple[int, str, str]]] = {
             "items": {},
             "profiles": {},
@@ -172,7 +167,7 @@ class Intake:
         first, last = self._bounds()
         self._flush()
         rows: Counter[Stream] = Counter()
-        days = days_between(first, last)
+        days = list(days_between(first, last))
         for ds in days:
             begin_day(self._raw, ds)
             for stream in STREAMS:

@@ -7,16 +7,15 @@ Days begin in UTC.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipelines.sources.field_values import title_and_year
 from pipelines.sources.intake import Intake, open_text
 from pipelines.sources.raw_zone import ImportSummary
 
 _COMMAND = "movielens-100k"
-_TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})\)\s*$")
 _ITEM_FIELDS_BEFORE_GENRES = 5
 _UNKNOWN_GENRE = "unknown"
 
@@ -50,15 +49,14 @@ def import_movielens_100k(
 
 def _movie(fields: list[str], genres: list[str]) -> dict[str, object]:
     item, name, released = fields[:3]
-    match = _TITLE_AND_YEAR.match(name)
+    title, year = title_and_year(name)
     release_date = _release_date(released)
-    year = int(match["year"]) if match else None
     if year is None and release_date:
         year = int(release_date[:4])
     flags = zip(genres, fields[_ITEM_FIELDS_BEFORE_GENRES:], strict=True)
     return {
         "item_id": item,
-        "title": match["title"] if match else name.strip(),
+        "title": title,
         "year": year,
         "release_date": release_date,
         "genres": [genre for genre, flag in flags if flag == "1" and genre != _UNKNOWN_GENRE],

@@ -6,15 +6,14 @@ Days begin in UTC.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipelines.sources.field_values import title_and_year
 from pipelines.sources.intake import Intake, open_text
 from pipelines.sources.raw_zone import ImportSummary
 
 _COMMAND = "movietweetings"
-_TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})\)\s*$")
 _RATING_FIELDS = 4
 _MOVIE_FIELDS = 3
 
@@ -43,10 +42,10 @@ def import_movietweetings(
 
 
 def _movie(name: str, genres: str) -> dict[str, object]:
-    match = _TITLE_AND_YEAR.match(name)
+    title, year = title_and_year(name)
     return {
-        "title": match["title"] if match else name.strip(),
-        "year": int(match["year"]) if match else None,
+        "title": title,
+        "year": year,
         "genres": [genre for genre in genres.split("|") if genre],
     }
 

@@ -18,13 +18,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from conf.errors import ConfigError, SourceError
+from feature_store.days import days_between, shift
 from pipelines.sources.field_values import number
-from pipelines.sources.intake import check_range, json_line, open_text
+from pipelines.sources.intake import check_open_range, json_line, open_text
 from pipelines.sources.raw_zone import (
     ImportSummary,
     begin_day,
-    day_before,
-    days_between,
     is_complete,
     write_day,
 )
@@ -88,7 +87,7 @@ def import_online_retail(
         SourceError: there is no such file, or one lacks a column.
         ConfigError: the range is wrong or holds no file.
     """
-    check_range(first, last)
+    check_open_range(first, last)
     folder, files = _day_files(source)
     first, last = first or min(files), last or max(files)
     if first > last:
@@ -101,10 +100,10 @@ def import_online_retail(
     for ds in (ds for ds in files if ds < first):
         _new_items(_read(folder, ds, Counter()), known)
     opening = [entry.row for entry in known.values()]
-    if is_complete(raw, "items", day_before(first)):
+    if is_complete(raw, "items", shift(first, -1)):
         opening = []
     events = items = 0
-    days = days_between(first, last)
+    days = list(days_between(first, last))
     for ds in days:
         sales = _read(folder, ds, skipped) if ds in files else []
         rows = [*opening, *_new_items(sales, known)]

@@ -10,12 +10,10 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from itertools import chain, count, islice
 from pathlib import Path
 
-from conf.errors import ConfigError
-from feature_store.raw_zone import Stream
+from feature_store.raw_zone import REPLAYED, Stream
 
 STREAMS: tuple[Stream, ...] = ("items", "profiles", "events")
 """Events come last, so that a day whose events are complete is complete as a whole."""
@@ -77,8 +75,9 @@ def write_day(
 ) -> int:
     """The number of rows written: replaces the stream's whole day by `lines`.
 
-    The same lines give the same bytes. A process killed on the way leaves a day without
-    `_SUCCESS` and no half file under a final name; running it again repairs the day.
+    The same lines give the same bytes. Rows that `dayfold quarantine replay` delivered stay.
+    A process killed on the way leaves a day without `_SUCCESS` and no half file under a final
+    name; running it again repairs the day.
 
     Args:
         raw: root of the raw zone.
@@ -101,7 +100,7 @@ def write_day(
         rows += _write_part(part, chain([first], islice(source, rows_per_file - 1)))
         written.add(part.name)
     for path in folder.iterdir():
-        if path.name not in written:
+        if path.name not in written and not path.name.startswith(REPLAYED):
             path.unlink()
     (folder / SUCCESS).touch()
     return rows
@@ -128,40 +127,3 @@ def _write_part(path: Path, lines: Iterator[bytes]) -> int:
             rows += len(batch)
     temporary.replace(path)
     return rows
-
-
-def parse_day(text: str, option: str) -> date:
-    """The day written as YYYY-MM-DD.
-
-    Raises:
-        ConfigError: it is not such a day; the message names `option`.
-    """
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        raise ConfigError(
-            f"{option}: expected a day as YYYY-MM-DD, found {text!r}. Example: {option} 2026-01-31"
-        )
-    return day
-
-
-def days_between(first: str, last: str) -> list[str]:
-    """Every calendar day from `first` to `last`, both included.
-
-    Raises:
-        ConfigError: a day cannot be read, or `first` lies after `last`.
-    """
-    begin, end = parse_day(first, "--from"), parse_day(last, "--to")
-    if begin > end:
-        raise ConfigError(
-            f"Expected --from on or before --to, found --from {first} --to {last}. "
-            f"Turn them round: --from {last} --to {first}"
-        )
-    return [(begin + timedelta(days=n)).isoformat() for n in range((end - begin).days + 1)]
-
-
-def day_before(ds: str) -> str:
-    """The calendar day before `ds`."""
-    return (date.fromisoformat(ds) - timedelta(days=1)).isoformat()

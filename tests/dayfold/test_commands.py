@@ -8,13 +8,16 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from conf.dataset import load_dataset
-from dayfold.launch import launch, launch_if_decided
+from dayfold import launch as launcher
+from dayfold.launch import end_running_step, launch, launch_if_decided
 from dayfold.lists import PublishedList, list_table
 from feature_store.days import days_between
 from feature_store.lake import Lake
@@ -75,6 +78,7 @@ def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
         (("step", "dance", "--ds", "2026-01-01"), "clean_events"),
         (("step", "train", "--ds", "2026-01-01"), "--scorer, one of two_tower, mlp"),
         (("step", "train", "--ds", "2026-01-01", "--scorer", "svd"), "--scorer 'svd'"),
+        (("status", "--dataset", r"a\d"), r"Dataset 'a\\d' is not declared"),
         (("day", "waive", "2026-01-01", "--reason", " "), "--reason is empty"),
         (("step", "recommend", "--ds", "2026-01-01"), "has not finished"),
         (("recommend", "--user", "u1"), "no lists"),
@@ -233,6 +237,22 @@ def test_the_subprocess_launcher_passes_on_facts_and_the_whole_refusal(
     monkeypatch.setenv("DAYFOLD__TRAINING__SEED", "x")
     with pytest.raises(AirflowFailException, match=r"(?s)training\.seed.*recommend\.top_n"):
         launch("subprocess", "open_day", "2026-01-01")
+
+
+def test_a_run_that_is_stopped_ends_the_step_that_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = "import os; print(os.getpid(), flush=True); import time; time.sleep(60)"
+    command = [sys.executable, "-c", step]
+    monkeypatch.setattr("dayfold.launch.step_command", lambda *_: command)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(launch, "subprocess", "open_day", "2026-01-01")
+        while (running := launcher._running) is None:
+            time.sleep(0.01)
+        end_running_step()
+        with pytest.raises(RuntimeError, match="exit code -9"):
+            waiting.result()
+    assert running.poll() is not None
 
 
 def test_markup_in_a_title_or_an_id_is_shown_as_it_is() -> None:

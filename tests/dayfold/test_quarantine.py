@@ -16,11 +16,12 @@ import pytest
 from rich.console import Console
 
 from conf.errors import ConfigError, MissingPartition, OrderError, SourceError
-from dayfold.quarantine import rejected_rows, rejected_table, replay_rows
+from dayfold.quarantine import copy_rows, rejected_rows, rejected_table, replay_rows
 from dayfold.workplace import Workplace
 from feature_store.days import shift
 from feature_store.ledger import close_day
 from feature_store.tables import EVENTS, QUARANTINE
+from pipelines.sources.raw_zone import write_day
 from tests.pipelines.workbench import MONDAY, Row, Workbench, dataset, event
 
 pytestmark = pytest.mark.spark
@@ -87,6 +88,24 @@ def test_rows_arrive_again_once_their_type_is_declared(cleaned: Workbench) -> No
     assert len(later.rows(QUARANTINE, MONDAY)) == 5
 
 
+def test_a_day_that_is_written_after_a_replay_keeps_it(cleaned: Workbench) -> None:
+    wednesday = shift(MONDAY, 2)
+    replay_rows(place(cleaned), MONDAY, wednesday, UNKNOWN, None)
+    folder = cleaned.folder("events", wednesday)
+    before = {path.name for path in folder.glob("part-replay-*")}
+    write_day(cleaned.root / "raw", "events", wednesday, [b"{}"])
+    after = {path.name for path in folder.glob("part-*")}
+    assert len(before) == 3
+    assert after == before | {"part-00000.jsonl.gz"}
+
+
+def test_a_row_is_found_where_lines_end_in_another_way(tmp_path: Path) -> None:
+    source, target = tmp_path / "part-0.csv", tmp_path / "part-1.csv"
+    source.write_bytes(b"item_id\ra\r\nb\n\xff\rd")
+    copy_rows(source, [2, 3], target)
+    assert target.read_bytes() == b"item_id\nb\n\xff\n"
+
+
 def test_rows_mended_by_hand_arrive_too(cleaned: Workbench, tmp_path: Path) -> None:
     wednesday = shift(MONDAY, 2)
     mended = tmp_path / "mended.jsonl.gz"
@@ -105,6 +124,8 @@ def test_what_cannot_be_taken_in_again_is_refused(cleaned: Workbench, tmp_path: 
         replay_rows(workplace, MONDAY, closed, UNKNOWN, None)
     with pytest.raises(ConfigError, match="must be a day after"):
         replay_rows(workplace, MONDAY, MONDAY, UNKNOWN, None)
+    with pytest.raises(ConfigError, match=r"lateness_days \(2\)"):
+        replay_rows(workplace, MONDAY, shift(MONDAY, 3), UNKNOWN, None)
     with pytest.raises(ConfigError, match=r"either --reason .* or --file"):
         replay_rows(workplace, MONDAY, shift(MONDAY, 3), None, None)
     with pytest.raises(ConfigError, match=r"'hover' is not known.*orphan_click"):

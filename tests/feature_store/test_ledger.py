@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from conf.dataset import load_dataset
-from conf.errors import ConfigError, OrderError
-from feature_store.days import days_between, end_of_day, gap, parse_day, shift
+from conf.errors import OrderError
+from feature_store.days import days_between
 from feature_store.lake import Lake
 from feature_store.ledger import (
     check_order,
@@ -115,16 +115,11 @@ def test_a_day_that_is_closed_or_has_promoted_cannot_be_waived(lake: Lake) -> No
     assert lake.days(PROMOTIONS) == [DAYS[1]]
 
 
-def test_a_day_is_written_in_one_way_only() -> None:
-    assert parse_day("2026-02-28") == "2026-02-28"
-    for wrong in ("2026-2-28", "20260228", "2026-02-30", "yesterday"):
-        with pytest.raises(ConfigError, match=r"YYYY-MM-DD|expected"):
-            parse_day(wrong, "--ds")
-
-
-def test_days_are_counted_across_months_and_clock_changes() -> None:
-    london = load_dataset("online-retail").zone
-    assert shift("2026-02-28", 1) == "2026-03-01"
-    assert gap("2025-12-31", "2026-01-02") == 2
-    assert end_of_day("2011-03-27", london).isoformat() == "2011-03-27T23:00:00+00:00"
-    assert end_of_day("2011-01-27", london).isoformat() == "2011-01-28T00:00:00+00:00"
+def test_a_day_that_later_days_were_built_on_cannot_be_waived(lake: Lake) -> None:
+    put(lake, INTAKE, {"ds": DAYS[0]}, stream="events", outcome="read", rows=7)
+    close_day(lake, DAYS[1], "waived", "", {}, {})
+    close_day(lake, DAYS[2], "published", "", {}, {})
+    with pytest.raises(OrderError, match=f"{DAYS[2]} and later days.*run --from {DAYS[0]}"):
+        waive_day(lake, DAYS[0], "no", {})
+    assert lake.days(INTAKE) == [DAYS[0]]
+    waive_day(lake, DAYS[3], "nothing was built on it", {})

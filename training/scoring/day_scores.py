@@ -70,7 +70,8 @@ def finite_logits(scorer: TrainedScorer, rows: Rows) -> Floats:
     if bad:
         raise TrainingError(
             f"Scorer {scorer.name!r} gave {bad} of {len(logits)} logits that are not finite. "
-            "Its weights are broken: train it again or run `dayfold rollback`."
+            "Its weights are broken. Next: run the day that trained it again (`dayfold status` "
+            "tells which): dayfold run --from DAY --to DAY --force"
         )
     return logits
 

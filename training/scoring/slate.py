@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from training.scoring.metrics import Bools, Floats, Ints
 
-NO_CATEGORY = 0
 MISSING_CATEGORY = 1
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.sources.raw_zone import begin_day, days_between, write_day
+from feature_store.days import check_range, days_between
+from pipelines.sources.raw_zone import begin_day, write_day
 from pipelines.sources.simulator.arrivals import Arrivals
 from pipelines.sources.simulator.behaviour import EVENT_TYPES, Events
 from pipelines.sources.simulator.dirt import dirty_lines
@@ -72,7 +73,8 @@ def simulate(raw: Path, first: str, last: str, settings: SimulationSettings) -> 
     Raises:
         ConfigError: the range is wrong, begins before the world, or `raw` holds another world.
     """
-    days = days_between(first, last)
+    check_range(first, last)
+    days = list(days_between(first, last))
     start = claim_raw_zone(raw, settings, first)
     world = World(settings, start)
     arrivals = Arrivals(world)

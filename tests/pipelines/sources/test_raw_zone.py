@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.errors import ConfigError
-from pipelines.sources.raw_zone import STREAMS, begin_day, days_between, is_complete, write_day
+from pipelines.sources.raw_zone import STREAMS, begin_day, is_complete, write_day
 
 DS = "2026-01-31"
 LINES = [b'{"n":%d}' % n for n in range(25)]
@@ -105,21 +104,3 @@ def test_a_killed_writer_leaves_no_half_file_and_the_next_run_repairs_the_day(
     write_day(raw, "events", DS, LINES, rows_per_file=10)
     write_day(tmp_path / "unharmed", "events", DS, LINES, rows_per_file=10)
     assert tree_of(raw) == tree_of(tmp_path / "unharmed")
-
-
-def test_the_days_of_a_range_include_both_ends_and_leap_days() -> None:
-    assert days_between("2024-02-28", "2024-03-01") == ["2024-02-28", "2024-02-29", "2024-03-01"]
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "message"),
-    [
-        ("2026-02-30", "2026-03-01", "--from: expected a day as YYYY-MM-DD, found '2026-02-30'"),
-        ("2026-02-01", "20260301", "--to: expected a day as YYYY-MM-DD, found '20260301'"),
-        ("2026-02-02", "2026-02-01", "--from 2026-02-01 --to 2026-02-02"),
-    ],
-)
-def test_a_wrong_range_says_which_option_is_wrong(first: str, last: str, message: str) -> None:
-    with pytest.raises(ConfigError) as error:
-        days_between(first, last)
-    assert message in str(error.value)
