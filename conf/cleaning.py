@@ -53,6 +53,22 @@ class RuleSettings(_Frozen):
         return self
 
 
+Response = Literal["ignore", "warn", "fail"]
+
+
+class SchemaDrift(_Frozen):
+    """What follows when fields of the raw files change: `ignore`, `warn` or `fail` the day."""
+
+    new_field: Response = "warn"
+    """A field that nobody declared and no file of the days before had."""
+    missing_field: Response = "warn"
+    """A field that every row before had, or a declared one that some had, is in no file."""
+    other_kind: Response = "warn"
+    """A field has none of the kinds that it had: a number became text."""
+    never_delivered: Response = "warn"
+    """A declared attribute or context field that no file has had so far."""
+
+
 class Cleaning(_Frozen):
     """Limits of the cleaning rules."""
 
@@ -62,6 +78,7 @@ class Cleaning(_Frozen):
     """An event may lie this far after the end of its arrival day (clocks differ)."""
     bot_events_per_day: PositiveInt = 2000
     """A user with more events than this on an arrival day is a bot: all its events are rejected."""
+    schema_drift: SchemaDrift = SchemaDrift()
     rules: dict[str, RuleSettings] = {}
     """By reason. What is not named rejects without limit; `unknown_item` (an event of an item that
     the catalogue does not hold) and `orphan_click` (a click without an impression of its item to

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import json
 import shutil
 from collections import defaultdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table as RichTable
@@ -133,18 +133,21 @@ def copy_rows(source: Path, lines: list[int], target: Path) -> None:
 
         pq.write_table(pq.read_table(source).take([line - 1 for line in lines]), target)
         return
+    import pyarrow as pa
+
+    def text(stream: Any) -> io.TextIOWrapper:
+        # Lines end as they do for Spark (with CR too); latin-1 gives back any bytes.
+        return io.TextIOWrapper(stream, encoding="latin-1", newline="")
+
     header = ".csv" in source.suffixes
     wanted = {line + header for line in lines} | ({1} if header else set())
-    with _opened(source, "rt") as read, _opened(target, "wt") as written:
+    with (
+        text(pa.input_stream(str(source), compression="detect")) as read,
+        text(pa.output_stream(str(target), compression="detect")) as written,
+    ):
         for number, line in enumerate(read, start=1):
             if number in wanted:
                 written.write(line.rstrip("\r\n") + "\n")
-
-
-def _opened(path: Path, mode: Literal["rt", "wt"]) -> IO[str]:
-    r"""Lines end as they do for Spark (`\n`, `\r\n`, `\r`); latin-1 gives back any bytes."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    return cast("IO[str]", opened(path, mode, encoding="latin-1", newline=""))
 
 
 def as_json(rows: list[dict[str, Any]]) -> str:

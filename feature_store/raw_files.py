@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from feature_store.lake import Lake
+from feature_store.raw_fields import fields_in
 from feature_store.raw_zone import STREAMS, RawZone
 from feature_store.tables import RAW_FILES
 
@@ -18,6 +19,7 @@ _SCHEMA = pa.schema(
         ("file", pa.string()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),
+        ("fields", pa.map_(pa.string(), pa.string())),
     ]
 )
 
@@ -33,6 +35,7 @@ def fingerprints(zone: RawZone, ds: str) -> pa.Table:
                     "file": path.name,
                     "bytes": path.stat().st_size,
                     "sha256": sha256_of(path),
+                    "fields": list(fields_in(path).items()),
                 }
             )
     return pa.Table.from_pylist(rows, _SCHEMA)

@@ -11,7 +11,9 @@ from feature_store.days import shift
 
 Stream = Literal["events", "profiles", "items"]
 STREAMS: tuple[Stream, ...] = ("events", "profiles", "items")
-SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".csv", ".csv.gz", ".csv.zst", ".parquet")
+PACKED = (".gz", ".zst")
+"""Suffixes of files that one task reads as a whole."""
 
 REPLAYED = "part-replay-"
 """How the names of files begin in which rejected rows are delivered once more."""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,6 +36,7 @@ from pipelines.cleaning_rules import fields_of
 from pipelines.pseudonym_column import key_frame
 from pipelines.raw_reader import count_rows, one_task_per_file, read_records
 from pipelines.rejected_shares import excesses, refuse
+from pipelines.schema_drift import schema_warnings
 from pipelines.spark import (
     at_once,
     commit,
@@ -51,7 +53,9 @@ _QUARANTINED = pa.schema(
     + [("line", pa.int64())]
 )
 _MINUTES_PER_DAY = 1440
-_FILE_IN_AN_ERROR = re.compile(r"reading file (?:file://)?(/\S+?)\.?\s")
+_RAW_FILE_IN_AN_ERROR = re.compile(
+    r"FAILED_READ_FILE.* reading file (?:file://)?(/\S+/(?:events|profiles|items)/ds=\S+?)\.?\s"
+)
 _TABLES: Mapping[str, Table] = {"events": EVENTS, "profiles": PROFILES, "items": ITEMS}
 
 
@@ -59,7 +63,8 @@ def run(context: StepContext) -> StepResult:
     """The days' clean events, profiles and items, the quarantine, and the counts that add up.
 
     Raises:
-        CheckFailed: the rows written are not the rows read.
+        CheckFailed: the rows written are not the rows read, a rule rejected more than it may, or
+            the fields of the raw files changed in a way that fails the day.
         SourceError: a raw file cannot be read.
         ConfigError: there is no key for the user ids, or another one than the lake's.
     """
@@ -69,6 +74,7 @@ def run(context: StepContext) -> StepResult:
     lineage = {"step": "clean_events", "ds": context.ds}
     # Before they are read: what changes meanwhile is noticed later.
     files = {ds: fingerprints(zone, ds) for ds in days}
+    drifted = schema_warnings(context, files)
     streams = _classified_streams(spark, zone, context)
     staged: dict[Table, Path] = {}
     try:
@@ -79,19 +85,18 @@ def run(context: StepContext) -> StepResult:
             staged |= stage_all(frames, context.lake, days)
             read = count_rows(spark, zone, STREAMS, days)
         outcomes = {ds: _outcomes(staged, ds) for ds in days}
-        warnings: list[str] = []
+        warnings = list(drifted)
         for ds in days:
             _check_sums(outcomes[ds], read, ds)
             warnings += _warnings(context, outcomes[ds], staged[QUARANTINE], ds)
         commit(context.lake, staged, days, lineage)
     except (Py4JJavaError, PySparkException) as error:
-        if "java.io.EOFException" not in str(error) and "java.util.zip" not in str(error):
+        damaged = _RAW_FILE_IN_AN_ERROR.search(str(error))
+        if damaged is None:
             raise
-        named = _FILE_IN_AN_ERROR.search(str(error))
-        path = named[1] if named else f"A compressed file under {zone.root}"
         raise SourceError(
-            f"{path} is cut off or damaged; nothing was committed. Next: write it again (`gzip -t` "
-            "tests it), then run the day again."
+            f"{unquote(damaged[1])} is cut off or damaged; nothing was committed. Next: write it "
+            "again (`gzip -t`, `zstd -t` test it), then run the day again."
         ) from error
     finally:
         discard(staged.values())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.errors import SourceError
+from feature_store.raw_fields import open_text
 from feature_store.raw_zone import RawZone, Stream
 
 
@@ -38,7 +37,7 @@ def by_format(
             parquet[_columns(path)].append(path)
         elif path.stat().st_size == 0:
             continue
-        elif path.name.endswith((".csv", ".csv.gz")):
+        elif ".csv" in path.suffixes:
             if header := _header(path):
                 tables[header].append(path)
         else:
@@ -62,12 +61,11 @@ def _columns(path: Path) -> str:
 
 def _header(path: Path) -> tuple[str, ...]:
     """The column names in the first line of a CSV file; none where the file is empty."""
-    opened = gzip.open if path.suffix == ".gz" else open
     try:
         # Bad bytes in the rows below are for the rules to find.
-        with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        with open_text(path) as file:
             first = next(csv.reader(file), None)
-    except (EOFError, OSError, zlib.error) as error:
+    except (OSError, pa.ArrowException) as error:
         raise SourceError(
             f"{path} cannot be read: {error}. Next: write it again, then run the day again."
         ) from error

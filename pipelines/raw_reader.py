@@ -20,7 +20,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from feature_store.raw_zone import RawZone, Stream
+from feature_store.raw_zone import PACKED, RawZone, Stream
 from pipelines.masking import masked_csv_line, masked_json_line
 from pipelines.raw_formats import FormatGroup, by_format
 from pipelines.spark import empty_frame
@@ -139,7 +139,7 @@ def _lines(spark: SparkSession, root: Path, files: FormatGroup) -> DataFrame:
         (F.monotonically_increasing_id().bitwiseAND(F.lit(_ROW_IN_TASK)) + 1).alias("line"),
         F.col("value").alias("text"),
     )
-    if any(path.suffix != ".gz" and path.stat().st_size > SPLIT_BYTES for path in files.paths):
+    if any(path.suffix not in PACKED and path.stat().st_size > SPLIT_BYTES for path in files.paths):
         numbered = _continued(numbered)
     if files.header:
         numbered = numbered.withColumn("line", F.col("line") - 1).where(F.col("line") > 0)

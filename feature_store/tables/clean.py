@@ -96,7 +96,9 @@ RAW_FILES = Table(
         Column("file", "string", "file name within the day's raw folder"),
         Column("bytes", "int64", "its size"),
         Column("sha256", "string", "of its content, 64 hex digits"),
+        Column("fields", "map<string,string>", "fields of its first rows and their kinds"),
     ),
+    version=2,
     checks=(unique("stream", "file"), in_range("bytes", 0)),
 )
 LEDGER = Table(

@@ -50,20 +50,34 @@ def _parquet(rows: list[Row]) -> pa.Table:
     return pa.table(columns | {"event_timestamp": pa.array(columns["event_timestamp"])})
 
 
-@pytest.mark.parametrize("suffix", [".jsonl.gz", ".csv", ".csv.gz", ".parquet"])
+def _packed(content: bytes, suffix: str) -> bytes:
+    if suffix.endswith(".gz"):
+        return gzip.compress(content)
+    return zstd(content) if suffix.endswith(".zst") else content
+
+
+def zstd(content: bytes) -> bytes:
+    packed = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(packed, "zstd") as stream:
+        stream.write(content)
+    return bytes(packed.getvalue())
+
+
+@pytest.mark.parametrize(
+    "suffix", [".jsonl.gz", ".jsonl.zst", ".csv", ".csv.gz", ".csv.zst", ".parquet"]
+)
 def test_every_format_gives_the_rows_of_json_lines(bench: Bench, suffix: str) -> None:
     plain, other = bench("plain"), bench("other")
     plain.write(MONDAY, EVENTS_OF_THE_DAY)
-    other.write(MONDAY, name=f"part-0{suffix}" if suffix == ".jsonl.gz" else "part-9.jsonl")
+    other.write(MONDAY, name="part-9.jsonl")
     path = other.folder("events", MONDAY) / f"part-0{suffix}"
     if suffix == ".parquet":
         pq.write_table(_parquet(EVENTS_OF_THE_DAY), path)
-    elif suffix == ".jsonl.gz":
+    elif suffix.startswith(".jsonl"):
         lines = b"".join(json.dumps(row).encode() + b"\n" for row in EVENTS_OF_THE_DAY)
-        path.write_bytes(gzip.compress(lines))
+        path.write_bytes(_packed(lines, suffix))
     else:
-        content = _csv(EVENTS_OF_THE_DAY, COLUMNS, mark=True)
-        path.write_bytes(gzip.compress(content) if suffix == ".csv.gz" else content)
+        path.write_bytes(_packed(_csv(EVENTS_OF_THE_DAY, COLUMNS, mark=True), suffix))
     plain.run("clean_events", MONDAY)
     other.run("clean_events", MONDAY)
     assert len(plain.rows(EVENTS)) == 3
@@ -110,7 +124,14 @@ def test_a_csv_row_with_too_many_or_too_few_cells_is_malformed(bench: Bench) -> 
         (
             "part-1.csv.gz",
             gzip.compress(b"user_id,item_id\n" * 99)[:-9],
-            r"/part-1\.csv\.gz is cut off",
+            r"/part-1\.csv\.gz cannot be read: Truncated",
+        ),
+        ("part-1.csv.zst", b"user_id,item_id\nu1,i1\n", r"part-1\.csv\.zst cannot be read"),
+        ("part-1.jsonl.zst", b'{"user_id": 1}\n', r"/part-1\.jsonl\.zst is cut off or damaged"),
+        (
+            "part-1.jsonl.zst",
+            zstd(json.dumps([str(n) for n in range(9999)]).encode())[:-90],
+            r"/part-1\.jsonl\.zst is cut off or damaged",
         ),
     ],
 )
