@@ -47,6 +47,9 @@ class SparkSettings(_Frozen):
     master: str = "local[2]"
     driver_memory: str = "2g"
     shuffle_partitions: PositiveInt = 2
+    large_days: bool = False
+    """Days of a million events and more on this machine: the JVM optimises what it runs and Spark
+    plans adaptively, which small days do not live long enough to gain from."""
 
 
 class FeatureSettings(_Frozen):

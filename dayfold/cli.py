@@ -12,6 +12,7 @@ from rich.console import Console
 
 from conf.errors import ConcurrentWrite, DayfoldError
 from conf.settings import overrides_to_environment
+from dayfold.bench_command import bench
 from dayfold.day_commands import day
 from dayfold.hints import complete
 from dayfold.import_commands import importing
@@ -32,6 +33,14 @@ app.add_typer(day, name="day")
 app.add_typer(importing, name="import")
 app.add_typer(quarantine, name="quarantine")
 app.command()(upkeep)
+app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": ["--help"],
+    }
+)(bench)
 app.command()(lineage)
 
 Day = Annotated[str, typer.Option("--ds", help="Processing day, YYYY-MM-DD.")]

@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from conf.dataset import DatasetConfig
-from conf.settings import Settings
+from conf.settings import Settings, SparkSettings
 from feature_store.lake import Lake, Lineage
 from feature_store.tables import Table, Type, columns_of
 
@@ -103,20 +103,29 @@ def _configuration(settings: Settings) -> dict[str, str]:
     }
     if spark.master.startswith("local"):
         configuration |= {
-            # A small day is over before the optimising compiler pays for itself.
-            "spark.driver.extraJavaOptions": (
-                "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseParallelGC"
-            ),
-            # A sort takes a page at least; the default of 64 MiB keeps the collector busy.
-            "spark.buffer.pageSize": "1m",
-            # Re-planning at each shuffle costs a small day more than it saves.
-            "spark.sql.adaptive.enabled": "false",
-            # What is kept for a step's several outputs is read twice and dropped.
-            "spark.sql.inMemoryColumnarStorage.compressed": "false",
+            "spark.driver.extraJavaOptions": " ".join(_java_options(spark)),
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
         }
+        if not spark.large_days:
+            configuration |= _FOR_SMALL_DAYS
     return configuration
+
+
+_FOR_SMALL_DAYS = {
+    # A sort takes a page at least; the default of 64 MiB keeps the collector busy.
+    "spark.buffer.pageSize": "1m",
+    # Re-planning at each shuffle costs a small day more than it saves.
+    "spark.sql.adaptive.enabled": "false",
+    # What is kept for a step's several outputs is read twice and dropped.
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
+}
+
+
+def _java_options(spark: SparkSettings) -> list[str]:
+    options = ["-XX:ReservedCodeCacheSize=512m", "-XX:+UseParallelGC"]
+    # A small day is over before the optimising compiler pays for itself.
+    return options if spark.large_days else ["-XX:TieredStopAtLevel=1", *options]
 
 
 def spark_schema(table: Table, dataset: DatasetConfig) -> T.StructType:

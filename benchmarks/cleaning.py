@@ -1,0 +1,151 @@
+"""Cleaning of one simulated day: Dayfold's step on Spark beside DuckDB and Polars.
+
+    python -m benchmarks.cleaning --events 1000000
+    python -m benchmarks.cleaning --events 10000000
+
+All three read the same packed JSON lines, apply the same rules, replace user ids by a keyed HMAC,
+drop repeats and bots, and write clean events and quarantine as Parquet. Each reason's count must be
+the one that the simulator planted. Dayfold also compares what it wrote with what it read, checks
+the tables' rules and commits. Sessions are warm: a small day runs first. CPU seconds are those of
+this process and of its children (the JVM); decompression is in all of them. Polars comes with
+`pip install -e ".[bench]" -c constraints.txt`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from benchmarks.cleaning_peers import clean_with_duckdb, clean_with_polars
+from benchmarks.result import write_result
+from conf.dataset import load_dataset
+from conf.pseudonym import load_key, make_key
+from conf.settings import Settings, SparkSettings
+from feature_store.lake import Lake
+from feature_store.step import StepContext
+from feature_store.tables import INTAKE
+
+DAY = "2026-01-05"
+WARM_UP_EVENTS = 50_000
+EVENTS_PER_USER = 8.2
+"""Of a simulated Monday, on average."""
+MALFORMED = "malformed_"
+_OWN_REASONS = {"malformed_blank": "blank_line", "malformed_bad_utf8": "invalid_utf8"}
+
+
+def simulated_day(folder: Path, events: int) -> Path:
+    """A raw zone with about `events` events of one day, dirt included, and nothing else."""
+    from dayfold.simulation import simulate_days
+
+    raw = folder / f"raw-{events}"
+    if not (raw / "events" / f"ds={DAY}" / "_SUCCESS").exists():
+        users = max(200, round(events / EVENTS_PER_USER))
+        simulate_days(raw, DAY, DAY, users=users, items=5000, seed=5, drift=())
+        for stream in ("profiles", "items"):
+            for path in (raw / stream / f"ds={DAY}").glob("part-*"):
+                path.unlink()
+    return raw
+
+
+def planted(raw: Path) -> Counter[str]:
+    """Lines by outcome, as the simulator made them."""
+    truth = json.loads((raw / "_truth" / f"ds={DAY}.json").read_text())
+    counts: Counter[str] = Counter(clean=sum(truth["clean"].values()))
+    for kind, lines in truth["dirt"].items():
+        reason = _OWN_REASONS.get(kind, "malformed" if kind.startswith(MALFORMED) else kind)
+        counts[reason] += lines
+    return counts
+
+
+def clean_with_dayfold(raw: Path, folder: Path) -> Counter[str]:
+    """Rows by outcome of step clean_events on a fresh lake."""
+    from pipelines import clean_events
+
+    spark = SparkSettings(large_days=True)
+    settings = Settings(home=str(folder), raw=str(raw), lake=str(folder / "lake"), spark=spark)
+    shutil.rmtree(folder / "lake", ignore_errors=True)
+    dataset = load_dataset("simulated")
+    lake = Lake(folder / "lake", dataset)
+    clean_events.run(StepContext((DAY,), lake, dataset, settings))
+    rows = [row for row in lake.read(INTAKE, [DAY]).to_pylist() if row["stream"] == "events"]
+    return Counter({r["outcome"]: r["rows"] for r in rows if r["outcome"] != "read"})
+
+
+def cpu_seconds() -> float:
+    """Of this process and its living children."""
+    me = psutil.Process()
+    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
+    return sum(t.user + t.system for t in times)
+
+
+def measured(
+    name: str, job: Callable[[], Counter[str]], truth: Counter[str]
+) -> dict[str, float | str]:
+    """Seconds of `job`, whose counts must be `truth`."""
+    started, cpu_started = time.perf_counter(), cpu_seconds()
+    found = job()
+    row: dict[str, float | str] = {
+        "engine": name,
+        "seconds": round(time.perf_counter() - started, 2),
+        "cpu_seconds": round(cpu_seconds() - cpu_started, 2),
+    }
+    found = +found
+    if found != truth:
+        reasons = sorted(found.keys() | truth.keys())
+        wrong = {r: (found[r], truth[r]) for r in reasons if found[r] != truth[r]}
+        row["wrong_counts"] = json.dumps(wrong)
+    print(row, flush=True)
+    return row
+
+
+def main() -> None:
+    """Run the three one after the other, `--runs` times."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--home", type=Path, default=Path(".dayfold/bench"))
+    parser.add_argument("--engines", default="dayfold,duckdb,polars")
+    arguments = parser.parse_args()
+    home = arguments.home.absolute() / "cleaning"
+    home.mkdir(parents=True, exist_ok=True)
+    make_key(home / "pseudonym.key")
+    os.environ["DAYFOLD__HOME"] = str(home)
+    key = load_key(home / "pseudonym.key")
+    small, raw = (simulated_day(home, n) for n in (WARM_UP_EVENTS, arguments.events))
+    engines: dict[str, Callable[[Path], Counter[str]]] = {
+        "dayfold": lambda day: clean_with_dayfold(day, home),
+        "duckdb": lambda day: clean_with_duckdb(day, DAY, home / "duckdb", key),
+        "polars": lambda day: clean_with_polars(day, DAY, home / "polars", key),
+    }
+    rows = []
+    chosen = arguments.engines.split(",")
+    for name in chosen:
+        engines[name](small)
+    for _ in range(arguments.runs):
+        for name in chosen:
+            rows.append(measured(name, lambda n=name: engines[n](raw), planted(raw)))  # type: ignore[misc]
+    if any("wrong_counts" in row for row in rows):
+        sys.exit("Counts differ from what the simulator planted: see wrong_counts above.")
+    events = sum(planted(raw).values())
+    cpu = {n: min(float(r["cpu_seconds"]) for r in rows if r["engine"] == n) for n in chosen}
+    size = f"{round(events / 1e6)}m"
+    summary = {f"cpu_seconds_{name}": seconds for name, seconds in cpu.items()}
+    summary |= {
+        f"ratio_cpu_to_{name}_{size}": cpu["dayfold"] / cpu[name]
+        for name in chosen
+        if name != "dayfold" and "dayfold" in chosen
+    }
+    print(write_result(f"cleaning-{size}", {"events": events, **summary}, rows))
+
+
+if __name__ == "__main__":
+    main()
