@@ -23,7 +23,7 @@ def words_born(spark: SparkSession, lake: Lake, until: str) -> DataFrame:
 
 
 def turns_until(spark: SparkSession, lake: Lake, until: str) -> DataFrame | None:
-    """The turns (ds, field, id, state) of every id that expired or came back by `until`; None = none did."""
+    """Rows of EXPIRIES up to `until`; None = no id expired by then."""
     days = [day for day in lake.days(EXPIRIES) if day <= until]
     return read_days(spark, lake, EXPIRIES, days) if days else None
 
@@ -76,7 +76,7 @@ def with_ids(rows: DataFrame, words: DataFrame, field: str, value: str, index: s
 
 
 def known_on(values: DataFrame, words: DataFrame) -> DataFrame:
-    """The id (ds, field, value, id) of those of `values` (ds, field, value) that are known on their ds."""
+    """Those of `values` (ds, field, value) that are known on their ds, with their id."""
     then = (F.col("ds") >= F.col("known_from")) & (F.col("ds") < F.col("known_until"))
     found = values.join(words, on=["field", "value"], how="inner").where(then)
     return found.select("ds", "field", "value", "id")
