@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.dataset import Attribute, DatasetConfig
+from conf.errors import OrderError
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
@@ -44,6 +45,7 @@ def run(context: StepContext) -> StepResult:
 
     Raises:
         ConcurrentWrite: another process wrote the vocabularies since this one read them.
+        OrderError: a later day was encoded already, upon other values than these days have now.
     """
     spark, lake, days = session(context.settings), context.lake, context.days
     read_version = lake.version(VOCABULARIES)
@@ -53,6 +55,7 @@ def run(context: StepContext) -> StepResult:
     seen = values_seen(events, profiles, items, context.dataset)
     with ExitStack() as stack:
         vocabulary = vocabulary_days(seen, before, days, context.dataset.vocabulary, stack)
+        _refuse_taken_ids(spark, lake, vocabulary.born, days[-1])
         frames = vocabulary.frames(lake)
         for table, rows in ((USERS, profiles), (ENCODED_ITEMS, items)):
             frames[table] = partial(_encoded_side, spark, lake, table, rows, vocabulary)
@@ -94,6 +97,26 @@ def values_seen(
         .groupBy("ds", "field", "value")
         .agg(F.count(F.lit(1)).alias("times"), described.alias("described"))
     )
+
+
+def _refuse_taken_ids(spark: SparkSession, lake: Lake, born: DataFrame, last_day: str) -> None:
+    """Refuse births whose value, or id, a day after `last_day` has given already."""
+    days = [day for day in lake.days(VOCABULARIES) if day > last_day]
+    if not days:
+        return
+    later = read_days(spark, lake, VOCABULARIES, days).select(
+        "field", *(F.col(name).alias(f"later_{name}") for name in ("value", "id", "ds"))
+    )
+    taken = (F.col("value") == F.col("later_value")) | (F.col("id") == F.col("later_id"))
+    found = born.join(later, on="field", how="inner").where(taken).orderBy("field", "id").limit(1)
+    for row in found.collect():
+        raise OrderError(
+            f"{VOCABULARIES.key}, ds={row['ds']}: {row['field']} {row['value']!r} would get id "
+            f"{row['id']}, but {row['later_ds']} gave {row['later_value']!r} the id "
+            f"{row['later_id']}: it was encoded when this day had other rows, and ids never "
+            f"change. Nothing was committed. Next: bring back the raw files of {row['ds']} as they "
+            f"were, or build the days again, in order, in a new DAYFOLD__HOME."
+        )
 
 
 def _encoded_side(
