@@ -20,6 +20,7 @@ from pydantic import (
 
 from conf.cleaning import Cleaning
 from conf.errors import ConfigError
+from conf.vocabulary import VocabularyRule
 
 DATASETS_DIR = Path(__file__).parent / "datasets"
 
@@ -151,6 +152,15 @@ class DatasetConfig(_Frozen):
     labels: Labels
     cleaning: Cleaning = Cleaning()
     recommend: RecommendRules = RecommendRules()
+    vocabulary: dict[str, VocabularyRule] = {}
+    """Rules by vocabulary field; a field without one has the default rule."""
+
+    @property
+    def vocabulary_fields(self) -> tuple[str, ...]:
+        """user_id, item_id, user.<attribute>, item.<attribute>, context.<field>: what has ids."""
+        sides = (("user", self.user_attributes), ("item", self.item_attributes))
+        attributes = (f"{s}.{a.name}" for s, found in sides for a in found if a.kind != "numeric")
+        return ("user_id", "item_id", *attributes, *(f"context.{name}" for name in self.context))
 
     @property
     def event_types(self) -> frozenset[str]:
@@ -203,6 +213,11 @@ class DatasetConfig(_Frozen):
         category = self.recommend.category_attribute
         if category and category not in {a.name for a in self.item_attributes}:
             raise ValueError(f"recommend.category_attribute: {category!r} is not an item attribute")
+        if without := sorted(set(self.vocabulary) - set(self.vocabulary_fields)):
+            raise ValueError(
+                f"vocabulary: {without} have no vocabulary in this dataset, expected names among "
+                f"{list(self.vocabulary_fields)}"
+            )
         return self
 
 

@@ -11,12 +11,11 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction
 
@@ -26,11 +25,10 @@ from feature_store.checks import run_checks
 from feature_store.days import ordinal
 from feature_store.identity import identity_of
 from feature_store.schema import arrow_schema, conform
+from feature_store.swap import PartitionFilters, swap
 from feature_store.tables import BASE_EVERY_DAYS, Table
 
 Lineage = Mapping[str, str]
-_Filters = list[tuple[str, str, Any]]
-"""Which partitions: (column, `=` or `in`, value or values)."""
 
 _TABLE_PROPERTIES = {
     "delta.checkpointInterval": "20",
@@ -181,12 +179,17 @@ class Lake:
         return Path(self.uri(table)) / "_staging" / uuid.uuid4().hex
 
     def commit_staged(
-        self, staged: Mapping[Table, Path], days: Iterable[str], lineage: Lineage
+        self,
+        staged: Mapping[Table, Path],
+        days: Iterable[str],
+        lineage: Lineage,
+        read_versions: Mapping[Table, int] | None = None,
     ) -> None:
         """Replace the partitions of `days` by the files under <staging>/ds=<day>/ of each table.
 
         Every file of every table is checked before the first commit; a table is one commit. A day
-        without files becomes empty.
+        without files becomes empty. A table of `read_versions` must still be at that version:
+        what is written follows from what was read of its other days.
 
         Raises:
             SchemaMismatch, CheckFailed: before anything is committed.
@@ -206,7 +209,8 @@ class Lake:
                 folder.mkdir(parents=True, exist_ok=True)
                 for path in paths:
                     files[path.rename(folder / f"part-{uuid.uuid4().hex}.parquet")] = {"ds": ds}
-            self._commit(table, [("ds", "in", list(by_day))], files, lineage)
+            read = (read_versions or {}).get(table)
+            self._commit(table, [("ds", "in", list(by_day))], files, lineage, read)
 
     def clear(self, table: Table, days: Sequence[str], lineage: Lineage, **partition: str) -> None:
         """Remove the rows of `days` (of one further partition); no commit where there are none."""
@@ -214,7 +218,7 @@ class Lake:
         delta = self.delta(table)
         there = [] if delta is None else delta.partitions()
         if any((part["ds"], *(part[name] for name in partition)) in wanted for part in there):
-            filters: _Filters = [("ds", "in", list(days))]
+            filters: PartitionFilters = [("ds", "in", list(days))]
             filters += [(name, "=", value) for name, value in partition.items()]
             self._commit(table, filters, {}, lineage)
 
@@ -233,15 +237,13 @@ class Lake:
     def _commit(
         self,
         table: Table,
-        replaced: _Filters,
+        replaced: PartitionFilters,
         files: Mapping[Path, Mapping[str, str]],
         lineage: Lineage,
+        read_version: int | None = None,
     ) -> int:
         """Put `files` (path -> its partition) in the place of the partitions `replaced`."""
         root = Path(self.uri(table))
-        schema = self.schema(table)
-        # A transaction removes what its handle knows: the handle must be up to date.
-        delta = self.delta(table) or self._create(table)
         actions = [
             AddAction(
                 path=str(path.relative_to(root)),
@@ -254,13 +256,14 @@ class Lake:
             for path, partition in files.items()
         ]
         try:
-            delta.create_write_transaction(
+            swap(
+                # A transaction removes what its handle knows: the handle must be up to date.
+                lambda: self.delta(table) or self._create(table),
                 actions,
-                mode="overwrite",
-                schema=schema,
-                partition_by=list(table.partition),
-                partition_filters=replaced,
-                commit_properties=CommitProperties(custom_metadata={**self._lineage, **lineage}),
+                replaced,
+                self.schema(table),
+                {**self._lineage, **lineage},
+                read_version,
             )
         except CommitFailedError as error:
             raise ConcurrentWrite(
@@ -290,5 +293,5 @@ def _born(uri: str) -> object:
     return about.st_ino, about.st_ctime_ns
 
 
-def _describe(filters: _Filters) -> str:
+def _describe(filters: PartitionFilters) -> str:
     return ", ".join(f"{name}={value}" for name, _, value in filters)

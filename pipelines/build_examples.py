@@ -20,7 +20,7 @@ from feature_store.step import StepContext, StepResult
 from feature_store.tables import EVENTS, EXAMPLES, MISSING
 from pipelines.build_features import positive_weight
 from pipelines.spark import commit, day_of, read_days, session, stage_all
-from pipelines.vocabulary import ITEM_ID, USER_ID, ids_of, words_until
+from pipelines.vocabulary import ITEM_ID, USER_ID, with_ids, words_known
 
 _MINUTES_PER_DAY = 1440
 
@@ -33,7 +33,7 @@ def run(context: StepContext) -> StepResult:
         labelled = labelled_impressions(spark, lake, days, dataset)
     else:
         labelled = labelled_on_arrival(read_days(spark, lake, EVENTS, days), dataset)
-    examples = encoded_examples(labelled, words_until(spark, lake, days[-1]), dataset)
+    examples = encoded_examples(labelled, words_known(spark, lake, days), dataset)
     staged = stage_all({EXAMPLES: lambda: examples}, lake, days)
     rows = commit(lake, staged, days, {"step": "build_examples", "ds": context.ds})
     return StepResult(f"{rows[EXAMPLES.key]:,} examples with a final label")
@@ -102,17 +102,18 @@ def labelled_on_arrival(events: DataFrame, dataset: DatasetConfig) -> DataFrame:
 
 
 def encoded_examples(labelled: DataFrame, words: DataFrame, dataset: DatasetConfig) -> DataFrame:
-    """`labelled` with ids for its users, items and context, and the local hour and weekday."""
+    """`labelled` with ids for its users, items and context, and the local hour and weekday.
+
+    Ids are as known on the example's ds; a value without one is unknown, an absent one missing.
+    """
     local = F.from_utc_timestamp("event_timestamp", dataset.time_zone)
-    rows = labelled.join(
-        ids_of(words, USER_ID, USER_ID, "user_index"), on=USER_ID, how="inner"
-    ).join(ids_of(words, ITEM_ID, ITEM_ID, "item_index"), on=ITEM_ID, how="inner")
+    of_users = with_ids(labelled, words, USER_ID, USER_ID, "user_index")
+    rows = with_ids(of_users, words, ITEM_ID, ITEM_ID, "item_index")
     for field in dataset.context:
-        ids = ids_of(words, f"context.{field}", f"_{field}", f"ctx_{field}")
-        value = F.col("context")[field]
-        rows = rows.withColumn(f"_{field}", value).join(
-            F.broadcast(ids), on=f"_{field}", how="left"
-        )
+        rows = rows.withColumn(f"_{field}", F.col("context")[field])
+        rows = with_ids(rows, words, f"context.{field}", f"_{field}", f"_id_{field}")
+        given = F.col(f"_{field}").isNotNull()
+        rows = rows.withColumn(f"ctx_{field}", F.when(given, F.col(f"_id_{field}")))
     return rows.select(
         "ds",
         F.col("event_id").alias("example_id"),

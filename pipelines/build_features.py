@@ -21,6 +21,7 @@ from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     BASE_EVERY_DAYS,
     EVENTS,
+    FIRST_VALUE_ID,
     HALF_LIVES_DAYS,
     ITEM_STATS,
     STATISTICS,
@@ -31,7 +32,7 @@ from feature_store.tables import (
 )
 from pipelines.sequences import folded_sequences
 from pipelines.spark import commit, ends_at, in_days, kept, read_days, session, stage_all
-from pipelines.vocabulary import ITEM_ID, USER_ID, ids_of, words_until
+from pipelines.vocabulary import ITEM_ID, USER_ID, with_ids, words_known
 
 _COUNTED = ("impression", "click", "favourite", "purchase")
 _DAYS_AT_ONCE = 365
@@ -58,7 +59,7 @@ def _fold(context: StepContext, days: Sequence[str]) -> dict[str, int]:
 
     def sequences() -> DataFrame:
         return folded_sequences(
-            events,
+            events.where(_known("user_index") & _known("item_index")),
             previous_state(spark, lake, USER_SEQUENCES, days),
             days,
             base_days(lake, USER_SEQUENCES, days),
@@ -90,8 +91,11 @@ def positive_weight(dataset: DatasetConfig) -> Column:
 def indexed_events(
     spark: SparkSession, lake: Lake, days: Sequence[str], dataset: DatasetConfig
 ) -> DataFrame:
-    """The events of `days` by user_index and item_index, with one column per statistic."""
-    words = words_until(spark, lake, days[-1])
+    """The events of `days` by user_index and item_index, with one column per statistic.
+
+    Both are as known on the event's ds; 0 = unknown.
+    """
+    words = words_known(spark, lake, days)
     columns = ["ds", "event_id", "event_timestamp", "event_type", USER_ID, ITEM_ID, "value"]
     events = read_days(spark, lake, EVENTS, days, columns)
     statistics = {
@@ -100,15 +104,16 @@ def indexed_events(
         "valued": F.col("value").isNotNull().cast("double"),
         "value": F.coalesce("value", F.lit(0.0)),
     }
-    return (
-        events.join(ids_of(words, USER_ID, USER_ID, "user_index"), on=USER_ID, how="inner")
-        .join(ids_of(words, ITEM_ID, ITEM_ID, "item_index"), on=ITEM_ID, how="inner")
-        .select(
-            *("ds", "event_id", "event_timestamp", "user_index", "item_index"),
-            in_days(ends_at(F.col("ds"), dataset.time_zone)).alias("day_end"),
-            *(column.alias(name) for name, column in statistics.items()),
-        )
+    of_users = with_ids(events, words, USER_ID, USER_ID, "user_index")
+    return with_ids(of_users, words, ITEM_ID, ITEM_ID, "item_index").select(
+        *("ds", "event_id", "event_timestamp", "user_index", "item_index"),
+        in_days(ends_at(F.col("ds"), dataset.time_zone)).alias("day_end"),
+        *(column.alias(name) for name, column in statistics.items()),
     )
+
+
+def _known(index: str) -> Column:
+    return F.col(index) >= FIRST_VALUE_ID
 
 
 def previous_state(spark: SparkSession, lake: Lake, table: Table, days: Sequence[str]) -> DataFrame:
@@ -138,7 +143,7 @@ def folded_stats(
     previous = previous_state(spark, lake, table, days).withColumn(
         "day_end", in_days(ends_at(F.col("ds"), dataset.time_zone))
     )
-    arrived = day_partials(events, entity)
+    arrived = day_partials(events.where(_known(entity)), entity)
     carried = _base_rows(arrived, previous, entity, base_days(lake, table, days), dataset)
     partials = previous.unionByName(arrived).unionByName(carried, allowMissingColumns=True)
     by_day = partials.groupBy(entity, "ds", "day_end").agg(

@@ -1,101 +1,155 @@
 """encode_profiles: new values join the vocabularies; users and items are label-encoded.
 
-A value is born on the first day on which it is seen, with the next id of its field; among the
-values of one day, ids follow the order of the values. Ids never change.
+A value is born on the first day by whose end it occurred `min_count` times in clean rows, with the
+next id of its field; among the values of one day, ids follow the order of the values. Ids never
+change and are never given to another value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.dataset import Attribute, DatasetConfig
-from feature_store.days import shift
+from conf.errors import OrderError
+from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     ENCODED_ITEMS,
     EVENTS,
+    EXPIRIES,
     FIRST_VALUE_ID,
     ITEMS,
+    LAST_SEEN,
     MISSING,
+    PENDING_VALUES,
     PROFILES,
+    UNKNOWN,
     USERS,
     VOCABULARIES,
+    Table,
 )
-from pipelines.spark import commit, kept, read_days, session, stage_all, starts_at
-from pipelines.vocabulary import ITEM_ID, USER_ID, words_until
+from pipelines.spark import commit, read_days, session, stage_all, starts_at
+from pipelines.vocabulary import ITEM_ID, USER_ID, known_on
+from pipelines.vocabulary_days import VocabularyDays, known_before, vocabulary_days
+
+_SIDES = {USERS: (PROFILES, USER_ID, "user_index"), ENCODED_ITEMS: (ITEMS, ITEM_ID, "item_index")}
 
 
 def run(context: StepContext) -> StepResult:
-    """The days' new vocabulary values, and their new or changed users and items, encoded."""
+    """The days' new vocabulary values, and their new or changed users and items, encoded.
+
+    Raises:
+        ConcurrentWrite: another process wrote the vocabularies since this one read them.
+        OrderError: a later day was encoded already, upon other values than these days have now.
+    """
     spark, lake, days = session(context.settings), context.lake, context.days
-    dataset = context.dataset
+    read_version = lake.version(VOCABULARIES)
+    before = known_before(spark, lake, days[0])
     events = read_days(spark, lake, EVENTS, days, ["ds", USER_ID, ITEM_ID, "context"])
-    profiles = read_days(spark, lake, PROFILES, days)
-    items = read_days(spark, lake, ITEMS, days)
-    known = words_until(spark, lake, shift(days[0], -1))
-    seen = values_seen(events, profiles, items, dataset)
-    with kept(known):
-        born = new_words(seen, known)
-        with kept(born):
-            words = known.unionByName(born.select("field", "value", "id"))
-            encoded = partial(encoded_entities, words=words, dataset=dataset)
-            frames = {
-                VOCABULARIES: lambda: born,
-                USERS: lambda: encoded(
-                    profiles, key=USER_ID, attributes=dataset.user_attributes
-                ).withColumnRenamed("id", "user_index"),
-                ENCODED_ITEMS: lambda: encoded(
-                    items, key=ITEM_ID, attributes=dataset.item_attributes
-                ).withColumnRenamed("id", "item_index"),
-            }
-            staged = stage_all(frames, lake, days)
-    rows = commit(lake, staged, days, {"step": "encode_profiles", "ds": context.ds})
+    profiles, items = (read_days(spark, lake, table, days) for table in (PROFILES, ITEMS))
+    seen = values_seen(events, profiles, items, context.dataset)
+    with ExitStack() as stack:
+        vocabulary = vocabulary_days(seen, before, days, context.dataset.vocabulary, stack)
+        _refuse_taken_ids(spark, lake, vocabulary.born, days[-1])
+        frames = vocabulary.frames(lake)
+        for table, rows in ((USERS, profiles), (ENCODED_ITEMS, items)):
+            frames[table] = partial(_encoded_side, spark, lake, table, rows, vocabulary)
+        staged = stage_all(frames, lake, days)
+    lineage = {"step": "encode_profiles", "ds": context.ds}
+    written = commit(lake, staged, days, lineage, {VOCABULARIES: read_version})
+    for table in (PENDING_VALUES, LAST_SEEN, EXPIRIES):
+        if table not in frames:
+            lake.clear(table, days, lineage)
+    waiting = f", {written[PENDING_VALUES.key]:,} wait" if PENDING_VALUES in frames else ""
+    turned = f", {written[EXPIRIES.key]:,} expired or came back" if EXPIRIES in frames else ""
     return StepResult(
-        f"{rows[VOCABULARIES.key]:,} new values; {rows[USERS.key]:,} users and "
-        f"{rows[ENCODED_ITEMS.key]:,} items encoded"
+        f"{written[VOCABULARIES.key]:,} new values{waiting}{turned}; {written[USERS.key]:,} users "
+        f"and {written[ENCODED_ITEMS.key]:,} items encoded"
     )
 
 
 def values_seen(
     events: DataFrame, profiles: DataFrame, items: DataFrame, dataset: DatasetConfig
 ) -> DataFrame:
-    """field, value and ds of every value that occurs, once per day at least."""
+    """ds, field, value, times and described of every value that occurs, once per day.
+
+    `times`: rows that hold it. `described`: whether one of them is the profile of this user_id or
+    the item of this item_id.
+    """
     of_events = [
         _word(USER_ID, F.col(USER_ID)),
         _word(ITEM_ID, F.col(ITEM_ID)),
         *(_word(f"context.{name}", F.col("context")[name]) for name in dataset.context),
     ]
+    described = F.max(F.col("of_entity") & F.col("field").isin(USER_ID, ITEM_ID))
     return (
         events.select("ds", F.explode(F.array(*of_events)).alias("word"))
+        .withColumn("of_entity", F.lit(False))
         .unionByName(_words_of(profiles, USER_ID, dataset.user_attributes))
         .unionByName(_words_of(items, ITEM_ID, dataset.item_attributes))
-        .select("word.field", "word.value", "ds")
+        .select("ds", "word.field", "word.value", "of_entity")
         .where(F.col("value").isNotNull())
+        .groupBy("ds", "field", "value")
+        .agg(F.count(F.lit(1)).alias("times"), described.alias("described"))
     )
 
 
-def new_words(seen: DataFrame, known: DataFrame) -> DataFrame:
-    """field, value, id and ds (day of birth) of the values that are not `known` yet."""
-    first_seen = seen.groupBy("field", "value").agg(F.min("ds").alias("ds"))
-    unknown = first_seen.join(known, on=["field", "value"], how="left_anti")
-    last_ids = known.groupBy("field").agg(F.max("id").alias("last_id"))
-    in_order = Window.partitionBy("field").orderBy("ds", "value")
-    return (
-        unknown.join(F.broadcast(last_ids), on="field", how="left")
-        .withColumn("number", F.row_number().over(in_order))
-        .select(
-            "ds",
-            "field",
-            "value",
-            (F.coalesce("last_id", F.lit(FIRST_VALUE_ID - 1)) + F.col("number"))
-            .cast("int")
-            .alias("id"),
+def _refuse_taken_ids(spark: SparkSession, lake: Lake, born: DataFrame, last_day: str) -> None:
+    """Refuse births whose value, or id, a day after `last_day` has given already."""
+    days = [day for day in lake.days(VOCABULARIES) if day > last_day]
+    if not days:
+        return
+    later = read_days(spark, lake, VOCABULARIES, days).select(
+        "field", *(F.col(name).alias(f"later_{name}") for name in ("value", "id", "ds"))
+    )
+    taken = (F.col("value") == F.col("later_value")) | (F.col("id") == F.col("later_id"))
+    found = born.join(later, on="field", how="inner").where(taken).orderBy("field", "id").limit(1)
+    for row in found.collect():
+        raise OrderError(
+            f"{VOCABULARIES.key}, ds={row['ds']}: {row['field']} {row['value']!r} would get id "
+            f"{row['id']}, but {row['later_ds']} gave {row['later_value']!r} the id "
+            f"{row['later_id']}: it was encoded when this day had other rows, and ids never "
+            f"change. Nothing was committed. Next: bring back the raw files of {row['ds']} as they "
+            f"were, or build the days again, in order, in a new DAYFOLD__HOME."
         )
-    )
+
+
+def _encoded_side(
+    spark: SparkSession, lake: Lake, table: Table, rows: DataFrame, vocabulary: VocabularyDays
+) -> DataFrame:
+    """Rows of USERS or of ENCODED_ITEMS: of `rows`, and of those described before their birth."""
+    dataset = lake.dataset
+    source, key, index = _SIDES[table]
+    attributes = dataset.user_attributes if table is USERS else dataset.item_attributes
+    encoded = partial(encoded_entities, key=key, attributes=attributes, dataset=dataset)
+    sides = encoded(rows, vocabulary.sighted)
+    late = _described_earlier(spark, lake, source, key, vocabulary)
+    if late is not None:
+        words = _words_of(late, key, attributes).select("ds", "word.field", "word.value")
+        sides = sides.unionByName(encoded(late, known_on(words.distinct(), vocabulary.lives)))
+    return sides.withColumnRenamed("id", index)
+
+
+def _described_earlier(
+    spark: SparkSession, lake: Lake, source: Table, key: str, vocabulary: VocabularyDays
+) -> DataFrame | None:
+    """The profiles (items) of those born on a later day than theirs, as rows of that later day."""
+    if vocabulary.waiting is None:
+        return None
+    born = vocabulary.waiting.born.where(
+        (F.col("field") == key) & (F.col("described_on") < F.col("ds"))
+    ).select(F.col("value").alias(key), "described_on", F.col("ds").alias("born_on"))
+    days = [row["described_on"] for row in born.select("described_on").distinct().collect()]
+    if not days:
+        return None
+    described = read_days(spark, lake, source, days).withColumnRenamed("ds", "described_on")
+    found = described.join(F.broadcast(born), on=[key, "described_on"], how="inner")
+    return found.drop("described_on").withColumnRenamed("born_on", "ds")
 
 
 def encoded_entities(
@@ -107,7 +161,15 @@ def encoded_entities(
 ) -> DataFrame:
     """`rows` label-encoded: ds, id, valid_from, availability where there is one, attr_<name>.
 
-    All attributes of a row are looked up in one join, as (field, value) pairs.
+    All attributes of a row are looked up in one join, as (field, value) pairs; one without an id
+    reads as unknown. A row whose own id is unknown is left out.
+
+    Args:
+        rows: profiles or items.
+        words: ds, field, value, id: what has an id on which of the days.
+        key: user_id or item_id.
+        attributes: those of `rows`.
+        dataset: whose days begin in its time zone.
     """
     valid_from = F.greatest("updated_at", starts_at(F.col("ds"), dataset.time_zone))
     direct: dict[str, Column] = {
@@ -125,9 +187,11 @@ def encoded_entities(
         *(column.alias(name) for name, column in direct.items()),
         F.explode(_pairs(key, attributes)).alias("word"),
     ).select("*", "word.field", "word.value")
-    found = pairs.where(F.col("value").isNotNull()).join(words, on=["field", "value"], how="inner")
+    given = pairs.where(F.col("value").isNotNull())
+    found = given.join(words, on=["ds", "field", "value"], how="left")
+    known = F.coalesce("id", F.lit(UNKNOWN))
     looked_up = [
-        F.sort_array(F.collect_set(F.when(F.col("field") == field, F.col("id")))).alias(name)
+        F.sort_array(F.collect_set(F.when(F.col("field") == field, known))).alias(name)
         for name, field in _looked_up_fields(key, attributes).items()
     ]
     grouped = found.groupBy("ds", "entity", *direct).agg(*looked_up)
@@ -136,7 +200,7 @@ def encoded_entities(
         F.element_at("id", 1).alias("id"),
         *direct,
         *(_encoded(a).alias(f"attr_{a.name}") for a in attributes if a.kind != "numeric"),
-    )
+    ).where(F.col("id") >= FIRST_VALUE_ID)
 
 
 def _word(field: str, value: Column) -> Column:
@@ -153,7 +217,8 @@ def _looked_up_fields(key: str, attributes: Sequence[Attribute]) -> dict[str, st
 
 
 def _words_of(rows: DataFrame, key: str, attributes: Sequence[Attribute]) -> DataFrame:
-    return rows.select("ds", F.explode(_pairs(key, attributes)).alias("word"))
+    words = F.explode(_pairs(key, attributes)).alias("word")
+    return rows.select("ds", words, F.lit(True).alias("of_entity"))
 
 
 def _pairs(key: str, attributes: Sequence[Attribute]) -> Column:
@@ -171,7 +236,7 @@ def _pairs(key: str, attributes: Sequence[Attribute]) -> Column:
 
 
 def _bin(attribute: Attribute) -> Column:
-    value = F.col(f"attr_{attribute.name}")
+    value = F.nanvl(F.col(f"attr_{attribute.name}"), F.lit(None).cast("double"))
     cuts = sum(((value >= cut).cast("int") for cut in attribute.bins), F.lit(FIRST_VALUE_ID))
     return F.when(value.isNull(), F.lit(MISSING)).otherwise(cuts)
 

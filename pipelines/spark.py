@@ -218,9 +218,15 @@ def staged_rows(staging: Path, ds: str) -> int:
 
 
 def commit(
-    lake: Lake, staged: Mapping[Table, Path], days: Sequence[str], lineage: Lineage
+    lake: Lake,
+    staged: Mapping[Table, Path],
+    days: Sequence[str],
+    lineage: Lineage,
+    read_versions: Mapping[Table, int] | None = None,
 ) -> dict[str, int]:
     """Replace `days` of each table by what was staged; the rows written, by table key.
+
+    A table of `read_versions` must still be at that version (see `Lake.commit_staged`).
 
     Raises:
         SchemaMismatch, CheckFailed, ConcurrentWrite: as `Lake.commit_staged`.
@@ -229,7 +235,7 @@ def commit(
         table.key: sum(staged_rows(staging, ds) for ds in days) for table, staging in staged.items()
     }
     try:
-        lake.commit_staged(staged, days, lineage)
+        lake.commit_staged(staged, days, lineage, read_versions)
     finally:
         discard(staged.values())
     return rows

@@ -12,6 +12,7 @@ from feature_store.tables import (
     EVALUATIONS,
     EVENTS,
     EXAMPLES,
+    EXPIRIES,
     GATES,
     INTAKE,
     ITEM_STATS,
@@ -51,7 +52,7 @@ CHECK_DRIFT = Step(
 TRAIN = Step(
     name="train",
     reads=(DRIFT,),
-    before=(EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE, PROMOTIONS),
+    before=(EXAMPLES, VOCABULARIES, EXPIRIES, USERS, ENCODED_ITEMS, *_STATE, PROMOTIONS),
     writes=(CANDIDATES,),
     engine="torch",
     entry="training.train:run",

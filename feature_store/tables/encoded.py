@@ -28,6 +28,46 @@ VOCABULARIES = Table(
     ),
     checks=(unique("field", "value"), unique("field", "id"), in_range("id", FIRST_VALUE_ID)),
 )
+PENDING_VALUES = Table(
+    layer="encoded",
+    name="pending_values",
+    grain="one value below min_count that was seen that day (all that wait, on a base day)",
+    columns=(
+        DS,
+        Column("field", "string", "as in vocabularies"),
+        Column("value", "string", "the raw value"),
+        Column("count", "int64", "occurrences in clean rows so far"),
+        Column("last_seen", "string", "latest day on which it occurred"),
+        nullable("described_on", "string", "user_id, item_id: latest day of its profile or item"),
+    ),
+    based=True,
+    checks=(unique("field", "value"), in_range("count", 1)),
+)
+LAST_SEEN = Table(
+    layer="encoded",
+    name="last_seen",
+    grain="one id of a field with expire_days seen that day (all that can expire, on a base day)",
+    columns=(
+        DS,
+        Column("field", "string", "as in vocabularies"),
+        Column("id", "int32", "its id there"),
+        Column("last_seen", "string", "latest day on which its value occurred"),
+    ),
+    based=True,
+    checks=(unique("field", "id"), in_range("id", FIRST_VALUE_ID)),
+)
+EXPIRIES = Table(
+    layer="encoded",
+    name="expiries",
+    grain="one id that expired, or came back, that day",
+    columns=(
+        DS,
+        Column("field", "string", "as in vocabularies"),
+        Column("id", "int32", "its id there; it stays the value's own"),
+        Column("state", "string", "expired: reads as unknown from ds on; returned: as itself"),
+    ),
+    checks=(unique("field", "id"), in_range("id", FIRST_VALUE_ID)),
+)
 USERS = Table(
     layer="encoded",
     name="users",

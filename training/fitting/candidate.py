@@ -18,6 +18,7 @@ from conf.settings import TrainingSettings
 from feature_store.days import ordinal
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
+from feature_store.vocabularies import expired_between, expired_on
 from training.features.digest import digest_of
 from training.fitting.checkpoint import Checkpoint, Training, load_checkpoint
 from training.fitting.examples import (
@@ -28,8 +29,10 @@ from training.fitting.examples import (
     plan_of,
     sources_of,
 )
+from training.fitting.expired import Expired, ids_by_field, reset_rows
 from training.fitting.loader import BatchStream
 from training.fitting.module import ScorerModule
+from training.fitting.optimizer import Moments
 from training.scorers import Architecture, ScorerNet, build
 from training.scorers.schema import Schema, schema_on
 
@@ -87,21 +90,28 @@ def train_candidate(
         plan = plan_of(lake, ds, warm.training.last_day)
     examples = load_examples(lake, plan, settings)
     rows, replay = _rows_of(examples, scorer, plan)
+    since_parent = ids_by_field(
+        expired_between(lake, warm.net.schema.day, schema.day) if warm else None
+    )
+    expired = ids_by_field(expired_on(lake, schema.day))
     with _reproducible(settings.seed):
         if warm is None:
-            net = build(scorer, schema, architecture)
+            net, moments = build(scorer, schema, architecture), None
         else:
             net = build(scorer, warm.net.schema, architecture)
             net.load_state_dict(warm.net.state_dict())
             net.grow(schema)
-        fitted = _fit(net, warm, examples, plan, settings)
+            moments = reset_rows(net, warm.moments, since_parent)
+        fitted = _fit(net, moments, examples, plan, settings)
+        # replayed rows may have trained them: what is expired is the row of unknown
+        moments = reset_rows(net, fitted.moments, expired)
     trained = Training(parent_version, plan.first_day, plan.last_day, rows, replay, settings.seed)
     return Candidate(
-        Checkpoint(scorer, net, architecture, trained, fitted.moments),
+        Checkpoint(scorer, net, architecture, trained, moments),
         fitted.module.training_losses,
         fitted.module.validation_losses,
         fitted.best_pass,
-        _input_hash(examples, schema, settings, scorer, warm),
+        _input_hash(examples, schema, settings, scorer, warm, (since_parent, expired)),
         fresh_because,
     )
 
@@ -163,14 +173,16 @@ class _Fitted:
 
 def _fit(
     net: ScorerNet,
-    warm: Checkpoint | None,
+    moments: Moments | None,
     examples: Examples,
     plan: Plan,
     settings: TrainingSettings,
 ) -> _Fitted:
+    """Train `net`, with the parent's `moments` where it has a parent."""
+    warm = moments is not None
     source, held_out = sources_of(examples, net.schema, settings, net.can_recall)
     days = (ordinal(plan.first_day), ordinal(plan.last_day))
-    passes = settings.bootstrap_epochs if warm is None else settings.max_epochs
+    passes = settings.max_epochs if warm else settings.bootstrap_epochs
     stream = BatchStream(
         source, settings.batch_size, passes, settings.seed, days, settings.unknown_masking
     )
@@ -182,7 +194,7 @@ def _fit(
         weight_decay=settings.weight_decay,
         steps=len(stream),
         seed=settings.seed,
-        moments=warm.moments if warm else None,
+        moments=moments,
     )
     best = _KeepBest(module)
     trainer = _trainer(best, stream.steps_per_pass if len(validation) else None)
@@ -237,11 +249,18 @@ def _input_hash(
     settings: TrainingSettings,
     scorer: str,
     warm: Checkpoint | None,
+    expired: tuple[Expired, Expired],
 ) -> str:
-    """Digest of all that decides the weights: rows with their features, settings, parent."""
+    """Digest of all that decides the weights: rows, features, settings, parent, expired ids."""
     parent: dict[str, torch.Tensor] = {}
     if warm is not None:
         parent = {**warm.net.state_dict(), **warm.moments}
     names = sorted(parent)
-    arrays = chain(examples.arrays(), (parent[name].numpy() for name in names))
-    return digest_of(arrays, scorer, settings.model_dump_json(), schema.to_json(), *names)
+    fields = [(ids, field) for ids in expired for field in ids]
+    arrays = chain(
+        examples.arrays(),
+        (parent[name].numpy() for name in names),
+        (ids[field] for ids, field in fields),
+    )
+    texts = (*names, *(f"expired {field}" for _, field in fields))
+    return digest_of(arrays, scorer, settings.model_dump_json(), schema.to_json(), *texts)

@@ -25,9 +25,10 @@ _PRIOR = (0.6, 0.3, 0.1)
 class Table(nn.Module):
     """One field's embeddings. Row 0 is the unknown value."""
 
-    def __init__(self, size: int, dim: int, scale: float = _INITIAL_SCALE) -> None:
+    def __init__(self, field: Field, dim: int, scale: float = _INITIAL_SCALE) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(size, dim) * scale)
+        self.field = field.name
+        self.weight = nn.Parameter(torch.randn(field.size, dim) * scale)
 
     def forward(self, ids: Tensor) -> Tensor:
         """(..., D) rows of `ids`."""
@@ -51,7 +52,7 @@ class Tables(nn.ModuleList):
     """One table per field."""
 
     def __init__(self, fields: tuple[Field, ...], dim: int) -> None:
-        super().__init__(Table(field.size, dim) for field in fields)
+        super().__init__(Table(field, dim) for field in fields)
 
     def __iter__(self) -> Iterator[Table]:
         """The tables, in the fields' order."""
@@ -80,7 +81,7 @@ class SideInputs(nn.Module):
 
     def __init__(self, schema: SideSchema, dim: int) -> None:
         super().__init__()
-        self.index = Table(schema.index.size, dim)
+        self.index = Table(schema.index, dim)
         self.categorical = Tables(schema.categorical, dim)
         self.multi = Tables(schema.multi, dim)
         self.norm = Norm(len(schema.numeric), affine=False)
