@@ -12,6 +12,7 @@ from rich.console import Console
 
 from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
 from conf.settings import overrides_to_environment
+from dayfold.audit_command import audit
 from dayfold.day_commands import day
 from dayfold.hints import complete
 from dayfold.import_commands import importing
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(audit, name="audit")
 app.add_typer(day, name="day")
 app.add_typer(importing, name="import")
 app.add_typer(quarantine, name="quarantine")

@@ -44,6 +44,7 @@ def test_help_loads_no_engine() -> None:
 @pytest.mark.parametrize(
     "command",
     [
+        "audit",
         "demo",
         "run",
         "step",
