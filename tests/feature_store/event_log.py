@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,26 +51,32 @@ def events(draw: st.DrawFn) -> list[Row]:
     )
     return [
         {
-            "ds": shift(FIRST, day),
-            "event_id": f"e{number}",
-            "event_timestamp": datetime.fromisoformat(shift(FIRST, day - late)).replace(tzinfo=UTC)
-            + timedelta(hours=0 if late < 0 else 12),
-            "event_ds": shift(FIRST, day - late),
+            **happened(shift(FIRST, day), shift(FIRST, day - late), f"e{number}", item),
             "user_id": user,
-            "item_id": item,
             "event_type": kind,
-            "value": None,
-            "request_id": None,
-            "position": None,
-            "context": [],
         }
         for number, (day, late, user, item, kind) in enumerate(rows)
     ]
 
 
-def written(root: Path, rows: list[Row]) -> Lake:
+def happened(ds: str, event_ds: str, name: str, item: str = "x") -> Row:
+    """One click at noon of `event_ds` that arrived on `ds`."""
+    return {
+        "ds": ds,
+        "event_id": name,
+        "event_timestamp": datetime.fromisoformat(event_ds).replace(hour=12, tzinfo=UTC),
+        "event_ds": event_ds,
+        "user_id": "a",
+        "item_id": item,
+        "event_type": "click",
+        **dict.fromkeys(("value", "request_id", "position")),
+        "context": [],
+    }
+
+
+def written(root: Path, rows: list[Row], dataset: DatasetConfig | None = None) -> Lake:
     """A lake that holds `rows`, each on its day of arrival."""
-    lake = Lake(root, declared())
+    lake = Lake(root, dataset or declared())
     for ds in sorted({row["ds"] for row in rows}):
         put(lake, ds, [row for row in rows if row["ds"] == ds])
     return lake

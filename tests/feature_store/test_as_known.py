@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +19,7 @@ from tests.feature_store.event_log import (
     asked,
     declared,
     events,
+    happened,
     put,
     written,
 )
@@ -37,31 +37,17 @@ def test_what_is_known_of_a_day_is_what_duckdb_finds(
         lake = written(Path(root), rows)
         on_a_day = as_known_on(lake, event_ds, until, ["event_id"]).column("event_id").to_pylist()
         now = as_known_now(lake, event_ds, ["event_id"]).column("event_id").to_pylist()
-    happened = "SELECT event_id FROM log WHERE event_ds = $day"
-    expected = asked(rows, f"{happened} AND ds <= $until", day=event_ds, until=until)
+    on_that_day = "SELECT event_id FROM log WHERE event_ds = $day"
+    expected = asked(rows, f"{on_that_day} AND ds <= $until", day=event_ds, until=until)
     assert sorted(on_a_day) == sorted(row[0] for row in expected)
-    assert sorted(now) == sorted(row[0] for row in asked(rows, happened, day=event_ds))
-
-
-def _event(ds: str, event_ds: str, name: str) -> Row:
-    at = datetime.fromisoformat(event_ds).replace(hour=12, tzinfo=UTC)
-    empty = {**dict.fromkeys(("value", "request_id", "position")), "context": []}
-    happened = {"event_id": name, "event_timestamp": at, "event_ds": event_ds}
-    return {
-        "ds": ds,
-        **happened,
-        **empty,
-        "user_id": "a",
-        "item_id": "x",
-        "event_type": "click",
-    }
+    assert sorted(now) == sorted(row[0] for row in asked(rows, on_that_day, day=event_ds))
 
 
 def test_a_late_event_is_known_from_its_arrival_on_and_moves_nothing(tmp_path: Path) -> None:
     monday, tuesday = "2026-03-30", "2026-03-31"
-    lake = written(tmp_path, [_event(monday, monday, "in time")])
+    lake = written(tmp_path, [happened(monday, monday, "in time")])
     before = _bytes(lake)
-    put(lake, tuesday, [_event(tuesday, monday, "late"), _event(tuesday, tuesday, "next")])
+    put(lake, tuesday, [happened(tuesday, monday, "late"), happened(tuesday, tuesday, "next")])
     assert as_known_on(lake, monday, monday)["event_id"].to_pylist() == ["in time"]
     assert sorted(as_known_on(lake, monday, tuesday)["event_id"].to_pylist()) == ["in time", "late"]
     assert sorted(as_known_now(lake, monday)["event_id"].to_pylist()) == ["in time", "late"]
