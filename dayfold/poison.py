@@ -27,6 +27,8 @@ Row = dict[str, Any]
 
 MOST_ROWS = 20_000
 """Rows of a stream, at most, that poison is made of."""
+_NEW_USERS = 97
+"""Enough of them that none is taken for a bot."""
 _MADE_NUMBERS = (None, 0.0, 1.0, 5.0, 1e6)
 _JUNK = b'{"event_id": "cut off\n'
 
@@ -94,7 +96,8 @@ def _poisoned_events(
             case 0:
                 rows.append({**row, "item_id": mixed["item_id"], "value": mixed["value"]})
             case 1:
-                rows.append({**answer, "event_id": f"poison-{ds}-user-{number}", "user_id": "!"})
+                new = {"user_id": f"!{number % _NEW_USERS}"}
+                rows.append({**answer, "event_id": f"poison-{ds}-user-{number}", **new})
             case 2:
                 new = {"item_id": f"~{ds}-{number}", **dict.fromkeys(dataset.context, "!")}
                 rows.append({**answer, "event_id": f"poison-{ds}-item-{number}", **new})
@@ -115,8 +118,8 @@ def _changed_entities(known: Sequence[Row], key: str, ds: str, dice: random.Rand
     rows: list[Row] = []
     for number, row in enumerate(known):
         changed = {name: values[number] for name, values in columns.items()}
-        rows.append({**changed, key: row.get(key), "updated_at": now if number % 2 else None})
-        rows[-1]["updated_at"] = rows[-1]["updated_at"] or row.get("updated_at", now)
+        since = now if number % 2 else row.get("updated_at", now)
+        rows.append({**changed, key: row.get(key), "updated_at": since})
     attributes = {name: values[0] for name, values in columns.items() if values}
     return [*rows, *({**attributes, key: new, "updated_at": now} for new in ("!", "~"))]
 
@@ -145,7 +148,8 @@ def _parsed(path: Path) -> Iterator[Row]:
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
         if ".csv" in path.suffixes:
-            yield from csv.DictReader(file)
+            # What a row has beyond the header stands under no name.
+            yield from ({n: v for n, v in row.items() if n} for row in csv.DictReader(file))
             return
         for line in file:
             try:
