@@ -28,6 +28,9 @@ OPTIONAL_REASONS = frozenset({"bot", "unknown_item", "orphan_click"})
 """Rules that a dataset may switch on or off; rows that break another rule cannot be used."""
 _OFF_UNLESS_DECLARED = frozenset({"unknown_item", "orphan_click"})
 
+MAX_LATENESS_DAYS = 30
+"""No declaration takes an event in that arrives later than this after its day."""
+
 _Share = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
@@ -72,7 +75,7 @@ class SchemaDrift(_Frozen):
 class Cleaning(_Frozen):
     """Limits of the cleaning rules."""
 
-    lateness_days: Annotated[int, Field(ge=0, le=30)] = 2
+    lateness_days: Annotated[int, Field(ge=0, le=MAX_LATENESS_DAYS)] = 2
     """An event may arrive this many days after the day it happened on; later ones are rejected."""
     future_tolerance_minutes: Annotated[int, Field(ge=0)] = 10
     """An event may lie this far after the end of its arrival day (clocks differ)."""

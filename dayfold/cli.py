@@ -12,6 +12,7 @@ from rich.console import Console
 
 from conf.errors import ConcurrentWrite, DayfoldError
 from conf.settings import overrides_to_environment
+from dayfold.audit_command import audit
 from dayfold.bench_command import bench
 from dayfold.day_commands import day
 from dayfold.hints import complete
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(audit, name="audit")
 app.add_typer(day, name="day")
 app.add_typer(importing, name="import")
 app.add_typer(quarantine, name="quarantine")

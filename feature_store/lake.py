@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
@@ -127,8 +128,9 @@ class Lake:
         days: Iterable[str],
         columns: Sequence[str] | None = None,
         version: int | None = None,
+        where: pc.Expression | None = None,
     ) -> pa.Table:
-        """Rows of `days` with `columns` (default: all declared ones, in order)."""
+        """Rows of `days` for which `where` holds; `columns`: all declared ones, in order."""
         schema = self.schema(table)
         wanted = list(columns) if columns is not None else schema.names
         files = self.file_uris(table, days, version)
@@ -144,7 +146,7 @@ class Lake:
             partitioning=partitions,
             partition_base_dir=self.uri(table),
         )
-        return dataset.to_table(columns=wanted)
+        return dataset.to_table(columns=wanted, filter=where)
 
     # ---- write --------------------------------------------------------------------------------
 

@@ -151,7 +151,8 @@ def folded_stats(
         F.max("last_event_timestamp").alias("last_event_timestamp"),
         *(F.coalesce(F.sum(name), F.lit(0.0)).alias(name) for name in _SUMS),
     )
-    return cumulated(by_day, entity).where(F.col("ds") >= days[0])
+    end = in_days(ends_at(F.lit(days[-1]), dataset.time_zone))
+    return cumulated(by_day, entity, end).where(F.col("ds") >= days[0])
 
 
 def day_partials(events: DataFrame, entity: str) -> DataFrame:
@@ -169,25 +170,23 @@ def day_partials(events: DataFrame, entity: str) -> DataFrame:
     )
 
 
-def cumulated(by_day: DataFrame, entity: str) -> DataFrame:
+def cumulated(by_day: DataFrame, entity: str, end: Column) -> DataFrame:
     """The state at the end of each day, from what each day added.
 
-    All days are decayed to the entity's last one, summed in order, and each sum is scaled back
-    to its own day. What is too old for that is zero by then.
+    All days are decayed to `end` (not before the last of them), summed in order, and each sum is
+    scaled back to its own day. What is too old for that is zero by then.
     """
-    all_days = Window.partitionBy(entity).rowsBetween(
-        Window.unboundedPreceding, Window.unboundedFollowing
-    )
+    # Not to the entity's own last day: then not even the last bit depends on when that is.
     so_far = (
         Window.partitionBy(entity)
         .orderBy("day_end")
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
-    to_last = F.max("day_end").over(all_days) - F.col("day_end")
-    scaled = by_day.withColumn("_to_last", to_last).select(
+    to_end = end - F.col("day_end")
+    scaled = by_day.select(
         "*",
-        *(_power(-F.col("_to_last"), h).alias(f"_down{h}") for h in HALF_LIVES_DAYS),
-        *(_power(F.col("_to_last"), h).alias(f"_up{h}") for h in HALF_LIVES_DAYS),
+        *(_power(-to_end, h).alias(f"_down{h}") for h in HALF_LIVES_DAYS),
+        *(_power(to_end, h).alias(f"_up{h}") for h in HALF_LIVES_DAYS),
     )
     return scaled.select(
         "ds",

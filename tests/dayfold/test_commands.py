@@ -47,6 +47,7 @@ def test_help_loads_no_engine() -> None:
 @pytest.mark.parametrize(
     "command",
     [
+        "audit",
         "demo",
         "run",
         "step",

@@ -8,7 +8,7 @@ import pytest
 
 from conf.dataset import Labels
 from feature_store.days import shift
-from feature_store.tables import EXAMPLES, VOCABULARIES
+from feature_store.tables import EXAMPLES, MISSING, VOCABULARIES
 from tests.pipelines.workbench import MONDAY, Row, Workbench, by, event
 
 pytestmark = pytest.mark.spark
@@ -172,3 +172,31 @@ def test_without_impressions_every_positive_event_is_an_example(bench: Bench) ->
     shop.write(MONDAY, [event(at, "a", "x", kind, event_id=name) for name, kind in kinds.items()])
     found = {k: (r["label"], r["weight"]) for k, r in _examples(shop, MONDAY).items()}
     assert found == {"c1": (1.0, 1.0), "c2": (1.0, 1.0), "p": (1.0, 3.0)}
+
+
+def test_hour_weekday_and_context_are_local_on_the_day_the_clocks_go_forward(bench: Bench) -> None:
+    shop = bench(time_zone="Europe/Berlin", context=("device", "place"))
+    sunday, monday = "2026-03-29", "2026-03-30"
+    instants = {  # UTC: local hour, weekday (Monday = 0) and day
+        "2026-03-28 23:00": (0, 6, sunday),
+        "2026-03-29 00:59": (1, 6, sunday),
+        "2026-03-29 01:00": (3, 6, sunday),
+        "2026-03-29 21:59": (23, 6, sunday),
+        "2026-03-29 22:00": (0, 0, monday),
+    }
+    shown = {at: _shown(at, "a", "x", device="phone") for at in instants}
+    last = shown.pop("2026-03-29 22:00") | {"place": "home", "device": "tablet"}
+    shop.write(sunday, list(shown.values()))
+    shop.write(monday, [last])
+    examples = _examples(shop, sunday, monday)
+    found = {
+        f"{row['event_timestamp']:%Y-%m-%d %H:%M}": (row["hour"], row["weekday"], row["event_ds"])
+        for row in examples.values()
+    }
+    assert found == instants
+    ids = {(row["field"], row["value"]): row["id"] for row in shop.rows(VOCABULARIES)}
+    contexts = {(row["ctx_device"], row["ctx_place"]) for row in examples.values()}
+    assert contexts == {
+        (ids["context.device", "phone"], MISSING),
+        (ids["context.device", "tablet"], ids["context.place", "home"]),
+    }

@@ -72,8 +72,11 @@ STANDING_SCALE = 3.0
 
 _HALF_LIVES = np.array(HALF_LIVES_DAYS, dtype=float)
 
-_PRIOR_IMPRESSIONS = 10.0
-_PRIOR_CLICKS = 1.0
+PRIOR_IMPRESSIONS = 10.0
+PRIOR_CLICKS = 1.0
+"""A rate is (positives + PRIOR_CLICKS) / (impressions + PRIOR_IMPRESSIONS): the prior's own rate
+until there is evidence. Constants, because a model's weights mean features made with them; what
+differs between shops (a higher rate, say) a model learns from the rows."""
 _NOTHING = 1e-9
 _DAY = np.timedelta64(1, "D")
 
@@ -249,8 +252,8 @@ def _rates(sums: Float64) -> Float64:
     """(half-lives, n): log of the smoothed positives per impression, 0 = the prior's rate."""
     positive = sums[:, POSITIVE]
     shown = np.maximum(sums[:, IMPRESSION], positive)
-    prior = math.log(_PRIOR_CLICKS / _PRIOR_IMPRESSIONS)
-    return (np.log((positive + _PRIOR_CLICKS) / (shown + _PRIOR_IMPRESSIONS)) - prior).T
+    prior = math.log(PRIOR_CLICKS / PRIOR_IMPRESSIONS)
+    return (np.log((positive + PRIOR_CLICKS) / (shown + PRIOR_IMPRESSIONS)) - prior).T
 
 
 def _mean_value(sums: Float64) -> Float64:

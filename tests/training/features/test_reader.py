@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +18,15 @@ from conf.errors import TrainingError
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES, ITEM_STATS, USER_SEQUENCES, USERS
+from tests.training.lake_fixture import small_dataset
 from tests.training.log_fixture import FIRST_DAY
 from training.features.as_of import DailyState, Dimension, Totals
-from training.features.reader import ITEM_NUMERIC, FeatureReader
+from training.features.reader import (
+    ITEM_NUMERIC,
+    PRIOR_CLICKS,
+    PRIOR_IMPRESSIONS,
+    FeatureReader,
+)
 from training.features.rows import PADDING, concatenate_sides
 
 LakeOf = Callable[[str], Lake]
@@ -219,3 +227,50 @@ def test_concatenated_sides_pad_lists_to_the_widest(lake_of: LakeOf) -> None:
     np.testing.assert_array_equal(wide.multi[0][3:], items.multi[0])
     np.testing.assert_array_equal(wide.multi[0][:3, 0], items.multi[0][:3, 0])
     assert (wide.multi[0][:3, 1:] == PADDING).all()
+
+
+def _berlin_lake(root: Path) -> Lake:
+    """An item first seen on 20 March, with a state at the end of 28 March."""
+    lake = Lake(root, small_dataset().model_copy(update={"time_zone": "Europe/Berlin"}))
+    sums = {column.name: 0.0 for column in ITEM_STATS.columns if column.type == "double"}
+    sums |= {"positive_h1": 2.0, "positive_h7": 7.0, "positive_h30": 15.0}
+    sums |= {"impression_h1": 20.0, "impression_h7": 70.0, "impression_h30": 100.0}
+    row = {
+        "ds": "2026-03-28",
+        "item_index": 5,
+        "first_event_timestamp": datetime(2026, 3, 20, 12, tzinfo=UTC),
+        "last_event_timestamp": datetime(2026, 3, 28, 12, tzinfo=UTC),
+    }
+    rows = pa.Table.from_pylist([row | sums], lake.schema(ITEM_STATS))
+    lake.replace(ITEM_STATS, {"ds": row["ds"]}, rows, {"step": "test", "ds": row["ds"]})
+    return lake
+
+
+def test_age_trend_and_rate_are_those_of_the_local_day(tmp_path: Path) -> None:
+    reader = FeatureReader(_berlin_lake(tmp_path), "2026-03-29", "2026-03-30")
+    days = np.array([ordinal("2026-03-29"), ordinal("2026-03-30")])
+    at = np.full(2, np.datetime64("2026-03-29T08:00", "us"))
+    features = reader.items(np.array([5, 5], np.int32), at, days).numeric
+    found = dict(zip(ITEM_NUMERIC, features.T, strict=True))
+    # 29 March begins at 23:00 UTC the day before, 30 March 23 hours later.
+    ages = np.array([8 + 11 / 24, 9 + 10 / 24])
+    np.testing.assert_allclose(found["age_days"], np.log1p(ages) / 3, rtol=1e-6)
+    # The sums of 28 March, and a day later: each decayed by its half-life.
+    decay = np.array([[1.0, 1.0, 1.0], [2**-1, 2 ** (-1 / 7), 2 ** (-1 / 30)]])
+    per_day = np.array([2.0, 7.0, 15.0]) * decay / np.array([1, 7, 30])
+    levels = np.log(per_day + 0.1)
+    np.testing.assert_allclose(found["slope_1_7"], (levels[:, 0] - levels[:, 1]) / 2, rtol=1e-5)
+    np.testing.assert_allclose(found["slope_7_30"], (levels[:, 1] - levels[:, 2]) / 2, rtol=1e-5)
+    # One click in ten impressions before there is evidence.
+    rate = (np.array([2.0, 7.0, 15.0]) + 1) / (np.array([20.0, 70.0, 100.0]) + 10)
+    first = [found[f"rate_h{h}"][0] for h in (1, 7, 30)]
+    np.testing.assert_allclose(first, np.log(rate / 0.1), rtol=1e-5)
+
+
+def test_a_rate_without_evidence_is_the_priors(tmp_path: Path) -> None:
+    reader = FeatureReader(_berlin_lake(tmp_path), "2026-03-29", "2026-03-29")
+    at = np.full(1, np.datetime64("2026-03-29T08:00", "us"))
+    numeric = reader.items(np.array([77], np.int32), at, np.array([ordinal("2026-03-29")])).numeric
+    found = dict(zip(ITEM_NUMERIC, numeric[0], strict=True))
+    assert [found[f"rate_h{h}"] for h in (1, 7, 30)] == [0.0, 0.0, 0.0]
+    assert (PRIOR_CLICKS, PRIOR_IMPRESSIONS) == (1.0, 10.0)
