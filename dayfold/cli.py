@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
+from conf.errors import ConcurrentWrite, ConfigError, DayfoldError, OnlineStoreError
 from conf.settings import overrides_to_environment
 from dayfold.day_commands import day
 from dayfold.hints import complete
@@ -62,8 +62,9 @@ def main() -> None:
         )
         if "--json" in sys.argv:
             print(json.dumps({"error": complete(str(error))}), flush=True)  # noqa: T201
-        # Whoever lost a race may try again; whoever was refused need not.
-        sys.exit(EXIT_FAILED if isinstance(error, ConcurrentWrite) else EXIT_REFUSED)
+        # Whoever lost a race or a connection may try again; whoever was refused need not.
+        again = isinstance(error, ConcurrentWrite | OnlineStoreError)
+        sys.exit(EXIT_FAILED if again else EXIT_REFUSED)
 
 
 @app.command()
