@@ -180,7 +180,7 @@ def status(
     last: Annotated[int, typer.Option(min=1, help="Show this many last days.")] = 14,
 ) -> None:
     """Show what each day read, decided, trained, promoted and cost."""
-    from dayfold.status import collect_status, status_table
+    from dayfold.status import check_lines, collect_status, status_table
     from dayfold.workplace import open_workplace
 
     overrides_to_environment(dataset=dataset, lake=lake)
@@ -191,6 +191,8 @@ def status(
         console.print("No day is closed or begun yet. Next: make demo, or dayfold run --help")
     else:
         console.print(status_table(days, console.width))
+        for line in check_lines(days):
+            console.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()

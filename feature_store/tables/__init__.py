@@ -29,6 +29,7 @@ from feature_store.tables.declare import (
     UNKNOWN,
     Check,
     Column,
+    Severity,
     Table,
     Type,
     columns_of,
@@ -55,6 +56,7 @@ from feature_store.tables.predictions import (
 )
 from feature_store.tables.reports import (
     CANDIDATES,
+    CHECKS,
     DAILY_METRICS,
     DRIFT,
     EVALUATIONS,
@@ -90,6 +92,7 @@ TABLES: tuple[Table, ...] = (
     PROMOTIONS,
     RECOMMENDATIONS,
     STEP_RUNS,
+    CHECKS,
     LEDGER,
 )
 
@@ -97,6 +100,7 @@ __all__ = [
     "BASE_EVERY_DAYS",
     "CANDIDATES",
     "CANDIDATE_SCORES",
+    "CHECKS",
     "DAILY_METRICS",
     "DRIFT",
     "ENCODED_ITEMS",
@@ -130,6 +134,7 @@ __all__ = [
     "VOCABULARIES",
     "Check",
     "Column",
+    "Severity",
     "Table",
     "Type",
     "columns_of",

@@ -101,7 +101,7 @@ def test_what_is_read_online_is_what_the_next_days_examples_are_trained_with(
     assert all(vector is not None and vector.ds == D for vector in of_users)
     online = side_of([vector for vector in of_users if vector is not None])
     known = np.array([vector is not None and vector.entity_id != "*" for vector in of_users])
-    assert 50 < known.sum()
+    assert known.sum() > 50
     assert_equal(online, trained.user, known)
     known = np.array([vector.entity_id != "*" for vector in of_items])
     assert_equal(side_of(of_items), trained.item, known)
