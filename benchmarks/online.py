@@ -3,8 +3,8 @@
     python -m benchmarks.online --redis redis://127.0.0.1:6379/0
 
 Writes a day of made-up lists and vectors (attributes, numeric features, up to 50 last items) twice,
-then looks up users and items at random, one after the other, from one client. Redis keeps nothing of
-it afterwards.
+then looks up users and items at random, one after the other, from one client. Redis keeps nothing
+of it afterwards.
 """
 
 from __future__ import annotations
