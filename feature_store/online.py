@@ -95,6 +95,9 @@ class OnlineStore(Protocol):
     def current_day(self) -> str | None:
         """The day whose lists are there; None before the first."""
 
+    def remove_user(self, user_id: str) -> None:
+        """Remove list and vector of `user_id` (a pseudonym), who is then answered as `*`."""
+
     def clear(self) -> None:
         """Remove everything of this dataset."""
 

@@ -134,6 +134,16 @@ class RedisStore:
             self._client.unlink(*noted)
             self._client.srem(self._unfinished, *noted)
 
+    def remove_user(self, user_id: str) -> None:
+        """See `OnlineStore.remove_user`."""
+        with self._reached():
+            # What a killed writer has left may hold the user, too.
+            self._remove(self._client.smembers(self._unfinished))
+            with self._client.pipeline(transaction=True) as both:
+                both.hdel(f"{self._prefix}lists", user_id)
+                both.hdel(f"{self._prefix}users", user_id)
+                both.execute()
+
     def clear(self) -> None:
         """See `OnlineStore.clear`."""
         with self._reached():

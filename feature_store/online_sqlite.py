@@ -114,6 +114,17 @@ class SqliteStore:
         row = self._first("SELECT ds FROM current", ())
         return None if row is None else str(row[0])
 
+    def remove_user(self, user_id: str) -> None:
+        """See `OnlineStore.remove_user`."""
+        if not self._path.exists():
+            return
+        with self._connected() as connection:
+            connection.executescript(_TABLES)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM lists WHERE user_id = ?", (user_id,))
+            connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
+            connection.execute("COMMIT")
+
     def clear(self) -> None:
         """See `OnlineStore.clear`."""
         for suffix in ("", "-wal", "-shm"):

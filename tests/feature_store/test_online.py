@@ -164,6 +164,18 @@ def test_a_day_without_lists_leaves_yesterdays(store: OnlineStore) -> None:
     assert store.read_user("anna") is not None
 
 
+def test_a_removed_user_is_answered_as_somebody_unknown(store: OnlineStore) -> None:
+    store.remove_user("anna")
+    people = vectors(anna=1.0, ben=2.0, unknown=0.0)
+    store.write(OnlineDay(D1, lists(3, anna=["a"], ben=["b"], everybody=["z"]), people))
+    store.remove_user("anna")
+    for name, answered in (("anna", "*"), ("ben", "ben")):
+        found, vector = store.read_list(name), store.read_user(name)
+        assert found is not None
+        assert vector is not None
+        assert (found.user_id, vector.entity_id) == (answered, answered)
+
+
 def test_a_cleared_store_is_as_before_the_first_day(stores: MakeStore) -> None:
     stores().write(OnlineDay(D2, lists(3, anna=["a"]), vectors(anna=1.0)))
     stores().clear()
