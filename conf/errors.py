@@ -8,6 +8,7 @@
     |- SchemaMismatch       rows do not have the declared columns
     |- CheckFailed          a table's check found bad rows
     |- ConcurrentWrite      another process wrote the same partition
+    |- OnlineStoreError     the online store does not answer
     |- TrainingError        a scorer could not be trained (NaN loss, no rows, no candidate)
     `- RegistryError        the model registry says something else than the ledger
 
@@ -48,6 +49,10 @@ class CheckFailed(DayfoldError):
 
 class ConcurrentWrite(DayfoldError):
     """Another process wrote the same partition."""
+
+
+class OnlineStoreError(DayfoldError):
+    """The online store does not answer."""
 
 
 class TrainingError(DayfoldError):

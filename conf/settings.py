@@ -164,6 +164,8 @@ class Settings(_Frozen):
     raw: str = "{home}/raw/{dataset}"
     lake: str = "{home}/lake/{dataset}"
     online_store: str = "{home}/online/{dataset}.db"
+    """A SQLite file, or Redis: redis://[[user]:password@]host:port/0 (rediss:// with TLS, unix://
+    for a socket)."""
     key_file: str = "{home}/pseudonym.key"
     """File (mode 600) with the HMAC key of the user ids; DAYFOLD_KEY overrules it."""
     launcher: Literal["inline", "subprocess"] = "subprocess"
@@ -181,6 +183,7 @@ class Settings(_Frozen):
         content = self.model_dump(mode="json")
         for name, value in content["mlflow"].items():
             content["mlflow"][name] = without_password(value)
+        content["online_store"] = without_password(self.online_store)
         return content
 
     def path(self, template: str) -> Path:
@@ -193,8 +196,9 @@ class Settings(_Frozen):
 
 
 def without_password(uri: str) -> str:
-    """`uri` with `***` in the place of user and password."""
-    return re.sub(r"//[^/@]*@", "//***@", uri)
+    """`uri` with `***` in the place of user and password, and of a password among its options."""
+    masked = re.sub(r"//[^/@]*@", "//***@", uri)
+    return re.sub(r"([?&](?:password|username)=)[^&]*", r"\1***", masked)
 
 
 def _filled(template: str, home: str, dataset: str) -> str:
@@ -202,7 +206,8 @@ def _filled(template: str, home: str, dataset: str) -> str:
         return template.format(home=home, dataset=dataset)
     except (KeyError, IndexError, ValueError) as error:
         raise ConfigError(
-            f"The setting {template!r} may hold {{home}} and {{dataset}}, and no other braces."
+            f"The setting {without_password(template)!r} may hold {{home}} and {{dataset}}, and no "
+            "other braces."
         ) from error
 
 

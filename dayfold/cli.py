@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from conf.errors import ConcurrentWrite, DayfoldError
+from conf.errors import ConcurrentWrite, DayfoldError, OnlineStoreError
 from conf.settings import overrides_to_environment
 from dayfold.audit_command import audit
 from dayfold.bench_command import bench
@@ -73,8 +73,9 @@ def main() -> None:
         )
         if "--json" in sys.argv:
             print(json.dumps({"error": complete(str(error))}), flush=True)  # noqa: T201
-        # Whoever lost a race may try again; whoever was refused need not.
-        sys.exit(EXIT_FAILED if isinstance(error, ConcurrentWrite) else EXIT_REFUSED)
+        # Whoever lost a race or a connection may try again; whoever was refused need not.
+        again = isinstance(error, ConcurrentWrite | OnlineStoreError)
+        sys.exit(EXIT_FAILED if again else EXIT_REFUSED)
 
 
 @app.command()
@@ -189,7 +190,7 @@ def status(
     last: Annotated[int, typer.Option(min=1, help="Show this many last days.")] = 14,
 ) -> None:
     """Show what each day read, decided, trained, promoted and cost."""
-    from dayfold.status import collect_status, status_table
+    from dayfold.status import check_lines, collect_status, status_table
     from dayfold.workplace import open_workplace
 
     overrides_to_environment(dataset=dataset, lake=lake)
@@ -200,6 +201,8 @@ def status(
         console.print("No day is closed or begun yet. Next: make demo, or dayfold run --help")
     else:
         console.print(status_table(days, console.width))
+        for line in check_lines(days):
+            console.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()

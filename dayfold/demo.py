@@ -77,6 +77,7 @@ def _simulate(workplace: Workplace, progress: Progress) -> None:
 
 
 def _delete(workplace: Workplace) -> None:
+    from feature_store.online import open_online_store
     from pipelines.sources.simulator import world_of
     from training.registry.registry import Registry
 
@@ -95,7 +96,7 @@ def _delete(workplace: Workplace) -> None:
         workplace.home / "candidates" / workplace.dataset.name,
     ):
         shutil.rmtree(folder, ignore_errors=True)
-    workplace.settings.path(workplace.settings.online_store).unlink(missing_ok=True)
+    open_online_store(workplace.settings).clear()
 
 
 def _show(workplace: Workplace, progress: Progress, report: str) -> None:

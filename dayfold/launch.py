@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
+from conf.errors import ConcurrentWrite, ConfigError, DayfoldError, OnlineStoreError
 from feature_store.raw_zone import RawZone
 
 INLINE = "dayfold.inline:run"
@@ -70,7 +70,7 @@ def launch(launcher: str, name: str, ds: str, scorer: str | None = None) -> dict
             )
             return facts
         return _run_command(step_command(name, ds, scorer))
-    except ConcurrentWrite:
+    except (ConcurrentWrite, OnlineStoreError):
         raise
     except DayfoldError as error:
         raise AirflowFailException(str(error)) from error

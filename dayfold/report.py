@@ -62,6 +62,11 @@ def _page(dataset: str, days: list[dict[str, Any]]) -> str:
             _drift(days),
         ),
         ("Data quality", "Raw rows of each day: clean, and rejected by reason.", _quality(days)),
+        (
+            "Checks",
+            "What the tables' checks found: a failed one stopped its step, a warning did not.",
+            _checks(days),
+        ),
         ("Cost", "Wall seconds of each step.", _cost(days)),
     ]
     body = "".join(
@@ -153,6 +158,29 @@ def _quality(days: list[dict[str, Any]]) -> str:
         ],
         stacked_from=1,
     )
+
+
+def _checks(days: list[dict[str, Any]]) -> str:
+    """The checks that warned or failed, the last day first."""
+    rows = [
+        (
+            day["ds"],
+            *(found[name] for name in ("severity", "table", "check", "step")),
+            f"{found['observed']:,.0f}",
+            found["expected"],
+        )
+        for day in reversed(days)
+        for found in day["checks"]["found"]
+    ]
+    run = sum(day["checks"]["run"] for day in days)
+    if not rows:
+        return f"<p>{run:,} checks ran and none found anything.</p>" if run else ""
+    headings = ("day", "severity", "table", "check", "step", "rows", "expected")
+    head = "".join(f"<th>{heading}</th>" for heading in headings)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<p>{len(rows)} of {run:,} checks:</p><table><tr>{head}</tr>{body}</table>"
 
 
 def _cost(days: list[dict[str, Any]]) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 from feature_store.ledger import closed_days
 from feature_store.tables import (
     CANDIDATES,
+    CHECKS,
     DAILY_METRICS,
     DRIFT,
     EVALUATIONS,
@@ -31,12 +32,22 @@ _SHOWN_METRICS = ("auc", "log_loss", "mean_percentile_rank")
 def collect_status(lake: Lake, last: int) -> list[dict[str, Any]]:
     """One mapping per day (the `last` ones), ascending; the shape of `dayfold status --json`."""
     closed = closed_days(lake)
-    days = sorted(set(closed) | set(lake.days(STEP_RUNS)))[-last:]
+    days = sorted({*closed, *lake.days(STEP_RUNS), *lake.days(CHECKS)})[-last:]
     rows = {table.key: _by_day(lake, table, days) for table in _READ}
     return [_day(ds, closed[ds].state if ds in closed else "open", rows) for ds in days]
 
 
-_READ = (INTAKE, DRIFT, CANDIDATES, EVALUATIONS, GATES, PROMOTIONS, DAILY_METRICS, STEP_RUNS)
+_READ = (
+    INTAKE,
+    DRIFT,
+    CANDIDATES,
+    EVALUATIONS,
+    GATES,
+    PROMOTIONS,
+    DAILY_METRICS,
+    STEP_RUNS,
+    CHECKS,
+)
 
 
 def _by_day(lake: Lake, table: Table, days: list[str]) -> dict[str, list[dict[str, Any]]]:
@@ -86,7 +97,33 @@ def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) 
         },
         "seconds": {r["step"]: round(r["seconds"], 3) for r in rows[STEP_RUNS.key][ds]},
         "evidence": json.loads(drift["evidence"]) if drift else {},
+        "checks": _checks(rows[CHECKS.key][ds]),
     }
+
+
+def _checks(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many checks ran, warned and failed, and those that found something."""
+    found = [row for row in rows if row["passed"] is False]
+    shown = ("step", "table", "check", "severity", "observed", "expected")
+    return {
+        "run": len(rows),
+        "warnings": sum(row["severity"] == "warn" for row in found),
+        "failed": sum(row["severity"] == "fail" for row in found),
+        "found": [
+            {name: row[name] for name in shown}
+            for row in sorted(found, key=lambda row: (row["step"], row["table"], row["check"]))
+        ],
+    }
+
+
+def check_lines(days: list[dict[str, Any]]) -> list[str]:
+    """One line for each check that warned or failed on one of `days`, for people."""
+    return [
+        f"{day['ds']} {'FAILED' if found['severity'] == 'fail' else 'WARNING'} {found['table']} "
+        f"{found['check']}: {found['observed']:,.0f} rows, expected {found['expected']}"
+        for day in days
+        for found in day["checks"]["found"]
+    ]
 
 
 def _scored_by(promotion: dict[str, Any]) -> int:
@@ -107,8 +144,8 @@ def _metrics_of_champion(
 
 _WIDE = 130
 """Characters that the whole table takes; in less, `_LEFT_OUT` is left to `--json`."""
-_LEFT_OUT = frozenset({"state", "clean", "trained", "lists recall@10"})
-_NUMBERS = frozenset({"in", "clean", "rejected", "scored by", "s"})
+_LEFT_OUT = frozenset({"state", "clean", "warnings", "trained", "lists recall@10"})
+_NUMBERS = frozenset({"in", "clean", "rejected", "warnings", "scored by", "s"})
 
 
 def status_table(days: list[dict[str, Any]], width: int) -> RichTable:
@@ -151,6 +188,7 @@ def _cells(day: dict[str, Any]) -> dict[str, str]:
         "in": f"{day['rows_in']:,}",
         "clean": f"{day['clean']:,}",
         "rejected": f"{sum(day['quarantined'].values()):,}",
+        "warnings": f"{day['checks']['warnings'] + day['checks']['failed'] or '-'}",
         "decision": f"[{style}]{decision}[/{style}]" if style else decision,
         "trained": ", ".join(day["trained"]) or "-",
         "champion": serving,

@@ -6,12 +6,14 @@ import json
 import resource
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import ConfigError, MissingPartition
 from conf.settings import SCORER_NAMES
 from dayfold.day import step_named, upstream_of
+from dayfold.step_checks import recorded_checks, warnings_said
 from dayfold.workplace import Workplace
 from feature_store.step import Step, StepContext, StepResult, resolve
 
@@ -52,7 +54,9 @@ def run_step(
     before = {table.key: lake.version(table) for table in step.writes}
     started = time.perf_counter()
     cpu_started = _cpu_seconds()
-    result = resolve(step.entry)(context)
+    with recorded_checks(lake, step, task_name(step, scorer), days):
+        result = resolve(step.entry)(context)
+    result = replace(result, summary=result.summary + warnings_said(lake.check_results))
     versions = {table.key: lake.version(table) for table in step.writes}
     written = {key: version for key, version in versions.items() if version != before[key]}
     cost = {
@@ -60,18 +64,18 @@ def run_step(
         "cpu_seconds": (_cpu_seconds() - cpu_started) / len(days),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    for ds in days:
-        _record(lake, task_name(step, scorer), ds, result, written, cost)
+    _record(lake, task_name(step, scorer), days, result, written, cost)
     return result
 
 
 def _begin(lake: Lake, step: Step, days: Sequence[str], scorer: str | None) -> None:
     """Take back that the step has finished, before it changes its tables."""
-    from feature_store.tables import STEP_RUNS
+    from feature_store.tables import CHECKS, STEP_RUNS
 
     task = task_name(step, scorer)
     lineage = {"step": task, "ds": days[-1]}
-    lake.clear(STEP_RUNS, days, lineage, step=task)
+    for table in (STEP_RUNS, CHECKS):
+        lake.clear(table, days, lineage, step=task)
     if scorer is not None:
         # What it left on another try must not be taken for this one's.
         for table in step.writes:
@@ -108,7 +112,7 @@ def _require_upstream(lake: Lake, step: Step, ds: str, scorer: str | None) -> No
 def _record(
     lake: Lake,
     task: str,
-    ds: str,
+    days: Sequence[str],
     result: StepResult,
     written: dict[str, int],
     cost: dict[str, float],
@@ -118,12 +122,12 @@ def _record(
     from feature_store.tables import STEP_RUNS
 
     row = {
-        "ds": ds,
         "step": task,
         "finished_at": datetime.now(UTC),
         "summary": result.summary,
         "table_versions": json.dumps(written),
         **cost,
     }
-    rows = pa.Table.from_pylist([row], lake.schema(STEP_RUNS))
-    lake.replace(STEP_RUNS, {"ds": ds, "step": task}, rows, {"step": task, "ds": ds})
+    schema = lake.schema(STEP_RUNS)
+    by_day = {ds: pa.Table.from_pylist([{"ds": ds, **row}], schema) for ds in days}
+    lake.replace_days(STEP_RUNS, by_day, {"step": task, "ds": days[-1]}, step=task)

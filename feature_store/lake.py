@@ -22,10 +22,10 @@ from deltalake.transaction import AddAction
 
 from conf.dataset import DatasetConfig
 from conf.errors import ConcurrentWrite
-from feature_store.checks import run_checks
+from feature_store.checks import CheckResult, check_staged, run_checks
 from feature_store.days import ordinal
 from feature_store.identity import identity_of
-from feature_store.schema import arrow_schema, conform
+from feature_store.schema import arrow_schema, conform, with_values
 from feature_store.swap import PartitionFilters, swap
 from feature_store.tables import BASE_EVERY_DAYS, Table
 
@@ -54,6 +54,8 @@ class Lake:
         self.root = root
         self.dataset = dataset
         self._lineage = dict(lineage or {})
+        self.check_results: list[CheckResult] = []
+        """What the checks said of all that was written through this object."""
         self.id = identity_of(root, dataset.name).id
 
     # ---- where --------------------------------------------------------------------------------
@@ -161,19 +163,27 @@ class Lake:
             SchemaMismatch, CheckFailed: before anything is committed.
             ConcurrentWrite: another process changed the same partition meanwhile.
         """
-        for name, value in partition.items():
-            if name not in rows.column_names:
-                rows = rows.append_column(name, pa.array([value] * rows.num_rows, pa.string()))
-        rows = conform(rows, table, self.dataset)
-        run_checks(table, self.dataset, rows, ", ".join(f"{n}={v}" for n, v in partition.items()))
+        others = {name: value for name, value in partition.items() if name != "ds"}
+        return self.replace_days(table, {partition["ds"]: rows}, lineage, **others)
+
+    def replace_days(
+        self, table: Table, by_day: Mapping[str, pa.Table], lineage: Lineage, **partition: str
+    ) -> int:
+        """As `replace`, for several days (of one further partition) in one commit."""
         files: dict[Path, Mapping[str, str]] = {}
-        if rows.num_rows:
-            folder = self._partition_dir(table, partition)
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"part-{uuid.uuid4().hex}.parquet"
-            pq.write_table(rows.drop_columns(list(table.partition)), path, compression="zstd")
-            files[path] = partition
-        replaced = [(name, "=", partition[name]) for name in table.partition]
+        for ds, rows in by_day.items():
+            whole = {"ds": ds, **partition}
+            wanted = conform(with_values(rows, whole), table, self.dataset)
+            run_checks(table, self.dataset, wanted, whole, self.check_results)
+            if wanted.num_rows:
+                folder = self._partition_dir(table, whole)
+                folder.mkdir(parents=True, exist_ok=True)
+                path = folder / f"part-{uuid.uuid4().hex}.parquet"
+                stored = wanted.drop_columns(list(table.partition))
+                pq.write_table(stored, path, compression="zstd")
+                files[path] = whole
+        replaced: PartitionFilters = [("ds", "in", list(by_day))]
+        replaced += [(name, "=", value) for name, value in partition.items()]
         return self._commit(table, replaced, files, lineage)
 
     def staging(self, table: Table) -> Path:
@@ -203,7 +213,7 @@ class Lake:
         }
         for table, by_day in found.items():
             for ds, paths in by_day.items():
-                self._check_staged(table, ds, paths)
+                check_staged(table, self.dataset, ds, paths, self.check_results)
         for table, by_day in found.items():
             files: dict[Path, Mapping[str, str]] = {}
             for ds, paths in by_day.items():
@@ -223,13 +233,6 @@ class Lake:
             filters: PartitionFilters = [("ds", "in", list(days))]
             filters += [(name, "=", value) for name, value in partition.items()]
             self._commit(table, filters, {}, lineage)
-
-    def _check_staged(self, table: Table, ds: str, paths: Sequence[Path]) -> None:
-        if not paths:
-            return
-        rows = pa.concat_tables(pq.ParquetFile(path).read() for path in paths)
-        rows = rows.append_column("ds", pa.array([ds] * rows.num_rows, pa.string()))
-        run_checks(table, self.dataset, conform(rows, table, self.dataset), f"ds={ds}")
 
     def _partition_dir(self, table: Table, partition: Mapping[str, str]) -> Path:
         return Path(self.uri(table)).joinpath(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from conf.errors import OrderError
 from feature_store.lake import Lake, Lineage
-from feature_store.tables import LEDGER, PROMOTIONS, STEP_RUNS, TABLES
+from feature_store.tables import CHECKS, LEDGER, PROMOTIONS, STEP_RUNS, TABLES
 
 State = Literal["history", "published", "waived"]
 
@@ -72,6 +72,7 @@ def reopen_day(lake: Lake, ds: str, lineage: Lineage) -> None:
     """
     lake.clear(LEDGER, [ds], lineage)
     lake.clear(STEP_RUNS, [ds], lineage)
+    lake.clear(CHECKS, [ds], lineage)
     for table in TABLES:
         if "scorer" in table.partition:
             lake.clear(table, [ds], lineage)

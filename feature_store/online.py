@@ -1,35 +1,29 @@
-"""The online store: the published lists for look-ups by user, one database file.
+"""The online store: published lists and feature vectors, for look-ups by user or item.
 
-A day's lists replace those before in one transaction: a reader sees the old day or the new one. A
-service reads it without Dayfold: table `lists` (user_id, ds, model_version, items), where `items`
-is a JSON list of {rank, item_id, score, source}; the row `*` is for users without one.
+What is published for a day replaces what was there before at once: a reader sees the old day or the
+new one, and every answer says which. An older day never replaces a later one. Kept in a SQLite file
+(`feature_store.online_sqlite`) or in Redis (`feature_store.online_redis`), as the setting
+`online_store` says.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
-from feature_store.tables import EVERYBODY
+from conf.errors import ConfigError
+from conf.settings import Settings, without_password
+from feature_store.online_vectors import OnlineVector, Vectors, no_vectors
 
-_WAIT_SECONDS = 30.0
-_TABLES = """
-CREATE TABLE IF NOT EXISTS current (one INTEGER PRIMARY KEY CHECK (one = 1), ds TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS lists (
-    user_id TEXT PRIMARY KEY,
-    ds TEXT NOT NULL,
-    model_version INTEGER NOT NULL,
-    items TEXT NOT NULL
-) WITHOUT ROWID;
-"""
+Kind = Literal["users", "items"]
+KINDS: tuple[Kind, ...] = ("users", "items")
+_REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 
 @dataclass(frozen=True)
@@ -56,76 +50,110 @@ class OnlineList:
     items: tuple[ListedItem, ...]
 
 
-class OnlineStore:
-    """The published lists of one dataset in a SQLite file."""
+@dataclass(frozen=True)
+class OnlineDay:
+    """What a day publishes."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the store at `path`; the file comes with the first `write_lists`."""
-        self._path = path
+    ds: str
+    lists: pa.Table
+    """Rows of table `recommendations`."""
+    users: Vectors = field(default_factory=no_vectors)
+    items: Vectors = field(default_factory=no_vectors)
 
-    def write_lists(self, ds: str, rows: pa.Table) -> bool:
-        """Replace all lists by those of `ds`; False if the store holds a later day's already.
+    def vectors(self) -> Mapping[Kind, Vectors]:
+        """The vectors by kind."""
+        return {"users": self.users, "items": self.items}
 
-        Args:
-            ds: the day of the lists.
-            rows: rows of table `recommendations`; none leaves the store as it is.
+
+class OnlineStore(Protocol):
+    """Lists and vectors of one dataset, as published for one day.
+
+    Every method raises OnlineStoreError where the store does not answer.
+    """
+
+    def write(self, day: OnlineDay) -> bool:
+        """Replace all that is there by `day`; False if a later day's is there already.
+
+        A day without lists leaves everything as it is.
+
+        Raises:
+            ConcurrentWrite: another process wrote at the same time; nothing was replaced.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as connection:
-            connection.executescript(_TABLES)
-            connection.execute("BEGIN IMMEDIATE")
-            row = connection.execute("SELECT ds FROM current").fetchone()
-            if not rows.num_rows or (row is not None and row[0] > ds):
-                connection.execute("ROLLBACK")
-                return row is None or row[0] <= ds
-            connection.execute("DELETE FROM lists")
-            connection.executemany("INSERT INTO lists VALUES (?, ?, ?, ?)", _lists(ds, rows))
-            connection.execute("INSERT OR REPLACE INTO current VALUES (1, ?)", (ds,))
-            connection.execute("COMMIT")
-        return True
 
     def read_list(self, user_id: str) -> OnlineList | None:
         """The list of `user_id` (a pseudonym), else the one for everybody; None = there is none."""
-        if not self._path.exists():
-            return None
-        with closing(self._connect()) as connection:
-            row = connection.execute(
-                "SELECT user_id, ds, model_version, items FROM lists WHERE user_id IN (?, ?) "
-                "ORDER BY user_id = ? LIMIT 1",
-                (user_id, EVERYBODY, EVERYBODY),
-            ).fetchone()
-        if row is None:
-            return None
-        items = tuple(ListedItem(**item) for item in json.loads(row[3]))
-        return OnlineList(row[0], row[1], row[2], items)
+
+    def read_user(self, user_id: str) -> OnlineVector | None:
+        """The vector of `user_id` (a pseudonym), else that of `*`; None = there is neither."""
+
+    def read_items(self, item_ids: Sequence[str]) -> list[OnlineVector]:
+        """The vectors of `item_ids`, in their order, that of `*` for each which is not there.
+
+        All are from one day. Before the first day there are none.
+        """
 
     def current_day(self) -> str | None:
         """The day whose lists are there; None before the first."""
-        if not self._path.exists():
-            return None
-        with closing(self._connect()) as connection:
-            row = connection.execute("SELECT ds FROM current").fetchone()
-        return None if row is None else str(row[0])
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        return connection
+    def remove_user(self, user_id: str) -> None:
+        """Remove list and vector of `user_id` (a pseudonym), who is then answered as `*`."""
+
+    def clear(self) -> None:
+        """Remove everything of this dataset."""
 
 
-def _lists(ds: str, rows: pa.Table) -> Iterator[tuple[str, str, int, str]]:
-    """One database row per user."""
+def open_online_store(settings: Settings) -> OnlineStore:
+    """The store that the setting `online_store` names; nothing is written or connected yet.
+
+    Raises:
+        ConfigError: it is neither a file nor a Redis URI, or Redis's client is not installed.
+    """
+    location = settings.uri(settings.online_store)
+    scheme, separator, _ = location.partition("://")
+    if not separator:
+        from feature_store.online_sqlite import SqliteStore
+
+        return SqliteStore(Path(location).absolute())
+    if scheme not in _REDIS_SCHEMES:
+        raise ConfigError(
+            f"online_store is {without_password(location)!r}: expected the path of a file, or a "
+            f"URI that begins with one of {sorted(s + '://' for s in _REDIS_SCHEMES)}. "
+            "Next: set DAYFOLD__ONLINE_STORE."
+        )
+    try:
+        from feature_store.online_redis import RedisStore
+    except ImportError as error:
+        raise ConfigError(
+            f"online_store is {without_password(location)!r}, and Redis's client is not "
+            "installed. Next: pip install 'dayfold[redis]'"
+        ) from error
+    return RedisStore(location, settings.dataset)
+
+
+def written_lists(rows: pa.Table) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
+    """Each user of `rows` (table `recommendations`), the model's version, and the items."""
     rows = rows.sort_by([("user_id", "ascending"), ("rank", "ascending")])
     names = ("user_id", "model_version", "rank", "item_id", "score", "source")
     entries = zip(*(rows.column(name).to_pylist() for name in names), strict=True)
     for (user_id, version), group in itertools.groupby(entries, key=lambda entry: entry[:2]):
-        items = [
-            {
-                "rank": rank,
-                "item_id": item_id,
-                "score": score if math.isfinite(score) else None,
-                "source": source,
-            }
-            for _, _, rank, item_id, score, source in group
-        ]
-        yield user_id, ds, version, json.dumps(items)
+        yield (
+            user_id,
+            version,
+            [
+                {
+                    "rank": rank,
+                    "item_id": item_id,
+                    "score": score if math.isfinite(score) else None,
+                    "source": source,
+                }
+                for _, _, rank, item_id, score, source in group
+            ],
+        )
+
+
+def list_read(
+    user_id: str, ds: str, model_version: int, items: Sequence[Mapping[str, Any]]
+) -> OnlineList:
+    """The list with these items, as `written_lists` gave them."""
+    listed = tuple(ListedItem(**item) for item in items)
+    return OnlineList(user_id, ds, model_version, listed)

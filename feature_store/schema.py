@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from conf.dataset import DatasetConfig
@@ -25,6 +27,14 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
 def arrow_schema(table: Table, dataset: DatasetConfig) -> pa.Schema:
     """The Arrow schema of `table` for `dataset`, partition columns included."""
     return pa.schema([pa.field(c.name, ARROW_TYPES[c.type]) for c in columns_of(table, dataset)])
+
+
+def with_values(rows: pa.Table, partition: Mapping[str, str]) -> pa.Table:
+    """`rows` with the columns of `partition` that they leave out."""
+    for name, value in partition.items():
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.array([value] * rows.num_rows, pa.string()))
+    return rows
 
 
 def conform(rows: pa.Table, table: Table, dataset: DatasetConfig) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Step publish: the lists go out, the day is logged, and the ledger closes it.
+"""Step publish: lists and feature vectors go out, the day is logged, the ledger closes it.
 
 The ledger row is written last: a day that is killed before is open, and runs again.
 """
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from conf.lineage import code_version, config_hash
 from feature_store.ledger import close_day, table_versions
-from feature_store.online import OnlineStore
+from feature_store.online import OnlineDay, open_online_store
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     DAILY_METRICS,
@@ -25,6 +25,8 @@ from feature_store.tables import (
     RECOMMENDATIONS,
     Table,
 )
+from training.features.online_rows import vectors_of_day
+from training.features.reader import FeatureReader
 from training.registry.registry import Registry
 
 
@@ -32,7 +34,7 @@ def run(context: StepContext) -> StepResult:
     """Publish the lists of the day and close it; writes its row of table `ledger`."""
     lake, ds, settings = context.lake, context.ds, context.settings
     lists = lake.read(RECOMMENDATIONS, [ds])
-    current = OnlineStore(settings.path(settings.online_store)).write_lists(ds, lists)
+    current = open_online_store(settings).write(_online_day(context, lists))
     note = _note(context, lists, current=current)
     _log(context, note)
     lineage = {
@@ -43,6 +45,16 @@ def run(context: StepContext) -> StepResult:
     }
     close_day(lake, ds, "published", note, lineage)
     return StepResult(note, {"lists": _users(lists)})
+
+
+def _online_day(context: StepContext, lists: pa.Table) -> OnlineDay:
+    """What the online store is to hold: the lists, and the vectors at the end of the day."""
+    lake, ds = context.lake, context.ds
+    if not lists.num_rows:
+        return OnlineDay(ds, lists)
+    reader = FeatureReader(lake, ds, ds)
+    users, items = vectors_of_day(lake, reader, ds, context.settings.recommend.active_days)
+    return OnlineDay(ds, lists, users, items)
 
 
 def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:

@@ -99,12 +99,22 @@ RECOMMEND = Step(
 )
 PUBLISH = Step(
     name="publish",
-    reads=(RECOMMENDATIONS, PROMOTIONS, DRIFT, DAILY_METRICS, INTAKE),
-    before=(),
+    reads=(
+        RECOMMENDATIONS,
+        PROMOTIONS,
+        DRIFT,
+        DAILY_METRICS,
+        INTAKE,
+        VOCABULARIES,
+        USERS,
+        ENCODED_ITEMS,
+        *_STATE,
+    ),
+    before=(VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE),
     writes=(LEDGER,),
     engine="python",
     entry="training.publish:run",
-    doc="fills the online store and closes the day in the ledger",
+    doc="fills the online store (lists, feature vectors) and closes the day in the ledger",
 )
 
 STEPS: tuple[Step, ...] = (

@@ -29,6 +29,7 @@ from feature_store.tables.declare import (
     UNKNOWN,
     Check,
     Column,
+    Severity,
     Table,
     Type,
     columns_of,
@@ -58,6 +59,7 @@ from feature_store.tables.predictions import (
 )
 from feature_store.tables.reports import (
     CANDIDATES,
+    CHECKS,
     DAILY_METRICS,
     DRIFT,
     EVALUATIONS,
@@ -96,6 +98,7 @@ TABLES: tuple[Table, ...] = (
     PROMOTIONS,
     RECOMMENDATIONS,
     STEP_RUNS,
+    CHECKS,
     LEDGER,
 )
 
@@ -103,6 +106,7 @@ __all__ = [
     "BASE_EVERY_DAYS",
     "CANDIDATES",
     "CANDIDATE_SCORES",
+    "CHECKS",
     "DAILY_METRICS",
     "DRIFT",
     "ENCODED_ITEMS",
@@ -139,6 +143,7 @@ __all__ = [
     "VOCABULARIES",
     "Check",
     "Column",
+    "Severity",
     "Table",
     "Type",
     "columns_of",

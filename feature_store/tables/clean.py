@@ -9,6 +9,7 @@ from feature_store.tables.declare import (
     in_range,
     nullable,
     unique,
+    volume,
 )
 
 EVENTS = Table(
@@ -28,7 +29,7 @@ EVENTS = Table(
         nullable("position", "int32", "rank within the slate, from 0 or 1 as logged"),
         Column("context", "map<string,string>", "declared context fields that were present"),
     ),
-    checks=(unique("event_id"),),
+    checks=(unique("event_id"), volume(2.0)),
 )
 PROFILES = Table(
     layer="clean",

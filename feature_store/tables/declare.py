@@ -20,6 +20,7 @@ Type = Literal[
     "map<string,string>",
 ]
 Layer = Literal["clean", "encoded", "features", "examples", "predictions", "reports"]
+Severity = Literal["fail", "warn"]
 Expansion = Literal["raw_user", "raw_item", "encoded_user", "encoded_item", "encoded_context"]
 
 UNKNOWN = 0
@@ -56,16 +57,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Check:
-    """A rule that the rows of one partition must obey; a broken one fails the step.
+    """A rule that the rows of one partition must obey; a broken one fails the step, or warns.
 
-    `unique`: the columns together identify a row. `in_range`: low <= column <= high.
+    `unique`: the columns together identify a row. `in_range`: low <= column <= high. `volume`: the
+    rows of the day are at least the usual number / factor and at most that number * factor.
     (Null values in a column that is not nullable fail without being asked for.)
     """
 
-    rule: Literal["unique", "in_range"]
-    columns: tuple[str, ...]
+    rule: Literal["unique", "in_range", "volume"]
+    columns: tuple[str, ...] = ()
     low: float = float("-inf")
     high: float = float("inf")
+    factor: float = 1.0
+    severity: Severity = "fail"
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,14 @@ def unique(*columns: str) -> Check:
 def in_range(column: str, low: float, high: float = float("inf")) -> Check:
     """The check that low <= `column` <= high."""
     return Check("in_range", (column,), low, high)
+
+
+def volume(factor: float, severity: Severity = "warn") -> Check:
+    """The check that a day's rows are within `factor` of those of the same weekday before.
+
+    For tables whose only partition is the day.
+    """
+    return Check("volume", factor=factor, severity=severity)
 
 
 def nullable(name: str, type_: Type, doc: str) -> Column:

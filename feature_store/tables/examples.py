@@ -9,6 +9,7 @@ from feature_store.tables.declare import (
     in_range,
     nullable,
     unique,
+    volume,
 )
 
 EXAMPLES = Table(
@@ -36,6 +37,7 @@ EXAMPLES = Table(
         in_range("hour", 0, 23),
         in_range("weekday", 0, 6),
         in_range("weight", 0),
+        volume(2.0),
     ),
     expand="encoded_context",
 )

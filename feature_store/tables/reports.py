@@ -7,7 +7,9 @@ from feature_store.tables.declare import (
     Column,
     Table,
     in_range,
+    nullable,
     unique,
+    volume,
 )
 
 DAILY_METRICS = Table(
@@ -112,7 +114,12 @@ RECOMMENDATIONS = Table(
         Column("source", "string", "model or popularity"),
         Column("model_version", "int32", "registered version"),
     ),
-    checks=(unique("user_id", "rank"), unique("user_id", "item_id"), in_range("rank", 1)),
+    checks=(
+        unique("user_id", "rank"),
+        unique("user_id", "item_id"),
+        in_range("rank", 1),
+        volume(2.0),
+    ),
 )
 STEP_RUNS = Table(
     layer="reports",
@@ -133,5 +140,22 @@ STEP_RUNS = Table(
         Column("table_versions", "string", "JSON: {table: Delta version written}"),
     ),
     checks=(unique("step"),),
+    partition=("ds", "step"),
+)
+CHECKS = Table(
+    layer="reports",
+    name="checks",
+    grain="one check of one table, as a step of the day wrote it",
+    columns=(
+        DS,
+        Column("step", "string", "step name; <step>.<scorer> where mapped"),
+        Column("table", "string", "layer.name"),
+        Column("check", "string", "not_null, unique(...), in_range(...) or volume"),
+        Column("severity", "string", "fail (a broken check stops the step) or warn"),
+        nullable("passed", "bool", "null = too little to compare with"),
+        Column("observed", "double", "rows that break the rule; volume: rows of the day"),
+        Column("expected", "string", "the rule, with its bounds"),
+    ),
+    checks=(unique("table", "check"), in_range("observed", 0)),
     partition=("ds", "step"),
 )

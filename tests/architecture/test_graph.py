@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dayfold.day import STEPS, edges, writer_of
 from dayfold.step_table import step_table
-from feature_store.tables import LEDGER, STEP_RUNS, TABLES
+from feature_store.tables import CHECKS, LEDGER, STEP_RUNS, TABLES
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_table_has_one_writer() -> None:
     for table in TABLES:
         writers = [step.name for step in STEPS if table in step.writes]
-        assert len(writers) == (0 if table is STEP_RUNS else 1), (table.key, writers)
+        assert len(writers) == (0 if table in (STEP_RUNS, CHECKS) else 1), (table.key, writers)
     assert writer_of(LEDGER) is STEPS[-1]
 
 
@@ -39,6 +39,10 @@ def test_every_table_has_a_grain_a_check_and_documented_columns() -> None:
         names = [column.name for column in table.columns]
         assert len(names) == len(set(names)), table.key
         assert set(table.partition) <= set(names), table.key
+        kinds = [check.rule for check in table.checks]
+        assert kinds[0] == "unique", f"{table.key}: the first check is the table's key"
+        assert any(check.severity == "fail" for check in table.checks), table.key
+        assert "volume" not in kinds or table.partition == ("ds",), table.key
 
 
 def test_the_graph_has_no_cycle_and_reaches_publish_from_every_step() -> None:

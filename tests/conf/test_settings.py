@@ -59,6 +59,19 @@ def test_the_password_of_a_uri_is_not_written_down() -> None:
     assert config_hash(settings, dataset) == config_hash(other, dataset)
 
 
+@pytest.mark.parametrize(
+    "uri", ["rediss://dayfold:hunter2@cache:6379/0", "redis://cache:6379?db=1&password=hunter2"]
+)
+def test_the_password_of_the_online_store_is_not_written_down(uri: str) -> None:
+    settings = load_settings({"DAYFOLD__ONLINE_STORE": uri})
+    assert settings.online_store == uri
+    assert "hunter2" not in json.dumps(settings.shown())
+    assert "cache:6379" in json.dumps(settings.shown())
+    with pytest.raises(ConfigError, match=r"\{home\}") as raised:
+        settings.uri(uri + "{")
+    assert "hunter2" not in str(raised.value)
+
+
 def test_an_undeclared_dataset_is_answered_with_those_that_are_declared() -> None:
     with pytest.raises(ConfigError, match=r"movietweetings.*simulated"):
         load_dataset("nonsense")

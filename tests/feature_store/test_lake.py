@@ -93,6 +93,24 @@ def test_a_failed_check_names_table_day_rule_and_rows_and_commits_nothing(lake: 
     assert lake.version(INTAKE) == version
 
 
+def test_several_days_of_a_partition_are_replaced_in_one_commit(lake: Lake) -> None:
+    def metrics(value: float) -> pa.Table:
+        return pa.table({"metric": ["auc"], "value": [value], "head_value": [value]})
+
+    for scorer in ("mlp", "two_tower"):
+        days = {"2026-01-01": metrics(0.5), "2026-01-02": metrics(0.6)}
+        lake.replace_days(EVALUATIONS, days, LINEAGE, scorer=scorer)
+    version = lake.version(EVALUATIONS)
+    again = {"2026-01-01": metrics(0.7), "2026-01-02": metrics(0.8).slice(0, 0)}
+    assert lake.replace_days(EVALUATIONS, again, LINEAGE, scorer="mlp") == version + 1
+    rows = lake.read(EVALUATIONS, ["2026-01-01", "2026-01-02"]).to_pylist()
+    assert sorted((row["ds"], row["scorer"], row["value"]) for row in rows) == [
+        ("2026-01-01", "mlp", 0.7),
+        ("2026-01-01", "two_tower", 0.5),
+        ("2026-01-02", "two_tower", 0.6),
+    ]
+
+
 def test_undeclared_and_missing_columns_are_named(lake: Lake) -> None:
     rows = intake(("read", 1)).rename_columns(["stream", "outcome", "count"])
     with pytest.raises(SchemaMismatch, match=r"missing \['rows'\], undeclared \['count'\]"):

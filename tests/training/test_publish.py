@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from conf.settings import Settings
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
-from feature_store.online import OnlineStore
+from feature_store.online import OnlineStore, open_online_store
 from feature_store.step import StepContext
 from feature_store.tables import (
     DAILY_METRICS,
@@ -72,7 +72,7 @@ def run(lake: Lake, settings: Settings, ds: str) -> str:
 
 
 def store_of(settings: Settings) -> OnlineStore:
-    return OnlineStore(settings.path(settings.online_store))
+    return open_online_store(settings)
 
 
 def test_the_summary_says_what_went_out_by_what_and_what_was_decided(
@@ -96,6 +96,17 @@ def test_the_lists_are_in_the_online_store_and_an_older_day_leaves_them(
     found = store_of(settings).read_list("u1")
     assert found is not None
     assert (found.ds, found.items[0].item_id) == (D2, f"i1-{D2}")
+
+
+def test_the_vectors_are_published_with_the_lists_and_are_of_the_same_day(
+    lake: Lake, settings: Settings
+) -> None:
+    prepare(lake, D1)
+    run(lake, settings, D1)
+    user, items = store_of(settings).read_user("u00002"), store_of(settings).read_items(["i00002"])
+    assert user is not None
+    assert (user.entity_id, user.ds, user.values["index"].tolist()) == ("u00002", D1, [2])
+    assert (items[0].entity_id, items[0].ds) == ("i00002", D1)
 
 
 def test_the_ledger_row_closes_the_day_with_versions_code_and_configuration(

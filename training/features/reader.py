@@ -190,10 +190,16 @@ class FeatureReader:
 
     def catalogue(self, at: np.datetime64, day: int) -> Int32:
         """Items known before `day` (attributes at `at`, or events), and available at `at`."""
+        index = self.known_items(at, day)
+        attributes = self._items.dimension.at(index, np.full(len(index), at))
+        return index[~(self._available_from[attributes] > at)]
+
+    def known_items(self, at: np.datetime64, day: int) -> Int32:
+        """As `catalogue`, with the items that will be available only after `at`."""
         index = self._items.indices
         attributes = self._items.dimension.at(index, np.full(len(index), at))
         seen, _ = self._items.state.before(index, np.full(len(index), day))
-        gone = (self._available_from[attributes] > at) | (self._available_until[attributes] <= at)
+        gone = self._available_until[attributes] <= at
         return index[((attributes >= 0) | (seen >= 0)) & ~gone]
 
     def item_arrays(self) -> Iterator[np.ndarray]:
