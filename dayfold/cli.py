@@ -13,6 +13,7 @@ from rich.console import Console
 from conf.errors import ConcurrentWrite, ConfigError, DayfoldError
 from conf.settings import overrides_to_environment
 from dayfold.day_commands import day
+from dayfold.forget_command import forget
 from dayfold.hints import complete
 from dayfold.import_commands import importing
 from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
@@ -33,6 +34,7 @@ app.add_typer(importing, name="import")
 app.add_typer(quarantine, name="quarantine")
 app.command()(upkeep)
 app.command()(lineage)
+app.command()(forget)
 
 Day = Annotated[str, typer.Option("--ds", help="Processing day, YYYY-MM-DD.")]
 First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]

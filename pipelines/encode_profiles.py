@@ -25,6 +25,7 @@ from feature_store.tables import (
     USERS,
     VOCABULARIES,
 )
+from pipelines.reserved_words import reserved_words, with_reserved
 from pipelines.spark import commit, kept, read_days, session, stage_all, starts_at
 from pipelines.vocabulary import ITEM_ID, USER_ID, words_until
 
@@ -39,7 +40,7 @@ def run(context: StepContext) -> StepResult:
     known = words_until(spark, lake, shift(days[0], -1))
     seen = values_seen(events, profiles, items, dataset)
     with kept(known):
-        born = new_words(seen, known)
+        born = with_reserved(new_words(seen, known), reserved_words(spark, lake, days))
         with kept(born):
             words = known.unionByName(born.select("field", "value", "id"))
             encoded = partial(encoded_entities, words=words, dataset=dataset)

@@ -47,6 +47,7 @@ from feature_store.tables.features import (
     USER_SEQUENCES,
     USER_STATS,
 )
+from feature_store.tables.personal import FORGOTTEN
 from feature_store.tables.predictions import (
     CANDIDATE_SCORES,
     SCORE_MAPS,
@@ -105,6 +106,7 @@ __all__ = [
     "EVERYBODY",
     "EXAMPLES",
     "FIRST_VALUE_ID",
+    "FORGOTTEN",
     "GATES",
     "HALF_LIVES_DAYS",
     "INTAKE",
