@@ -77,7 +77,7 @@ def _pseudonym_of(
             raise ConfigError("--pseudonym: expected 32 hex digits, lower case.")
         return pseudonym
     raw = sys.stdin.readline().rstrip("\r\n") if user == _STDIN else str(user)
-    raw = raw.strip()
+    raw = raw.strip(" ")
     if not raw:
         raise ConfigError("--user is empty: expected an id as in the raw log.")
     if raw in reason:

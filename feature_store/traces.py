@@ -82,16 +82,26 @@ def persons_traces(lake: Lake, person: Person, tables: Sequence[Table] = TABLES)
 
 
 def person_of(lake: Lake, user_id: str) -> Person:
-    """The person of a pseudonym, with what the vocabulary calls it (in whatever file)."""
+    """The person of a pseudonym, with what the vocabulary calls it.
+
+    Once the current version has a neutral value instead, an earlier one's file tells. An id that
+    is another user's now (a day was run again on other files) does not count.
+    """
     indices: set[int] = set()
     for path in _files(lake, VOCABULARIES):
         rows = _read(path, [_FIELD, _VALUE, _ID])
         if rows is not None:
-            mine = pc.and_(
-                pc.equal(rows.column(_FIELD), USER_FIELD), pc.equal(rows.column(_VALUE), user_id)
-            )
-            indices |= set(rows.filter(mine).column(_ID).to_pylist())
-    return Person(user_id, frozenset(indices))
+            indices |= _ids(rows, pc.equal(rows.column(_VALUE), user_id))
+    now = lake.read(VOCABULARIES, lake.days(VOCABULARIES), [_FIELD, _VALUE, _ID])
+    value = now.column(_VALUE)
+    others = pc.and_(pc.not_equal(value, user_id), pc.invert(pc.starts_with(value, NEUTRAL)))
+    return Person(user_id, frozenset(indices - _ids(now, others)))
+
+
+def _ids(words: pa.Table, chosen: pa.ChunkedArray) -> set[int]:
+    """The ids of those of the `chosen` words that are users."""
+    users = pc.and_(pc.equal(words.column(_FIELD), USER_FIELD), chosen)
+    return set(words.filter(users).column(_ID).to_pylist())
 
 
 def without(rows: pa.Table, table: Table, person: Person) -> pa.Table:
