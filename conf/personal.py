@@ -42,11 +42,11 @@ class Personal(BaseModel):
     def _a_field_is_named_once(self) -> Self:
         names = [*self.drop, *self.starred]
         if wrong := [name for name in names if not _NAME.match(name)]:
-            raise ValueError(f"personal: {wrong} are no field names (letters, digits and _)")
+            raise ValueError(f"{wrong} are no field names (letters, digits and _)")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(
-                f"personal: {twice} are named twice; choose one of drop, mask, truncate_ip"
+                f"{twice} are named twice; choose one of drop, mask, truncate_ip"
             )
         return self
 
