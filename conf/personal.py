@@ -45,9 +45,7 @@ class Personal(BaseModel):
             raise ValueError(f"{wrong} are no field names (letters, digits and _)")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(
-                f"{twice} are named twice; choose one of drop, mask, truncate_ip"
-            )
+            raise ValueError(f"{twice} are named twice; choose one of drop, mask, truncate_ip")
         return self
 
 

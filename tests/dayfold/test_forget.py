@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -316,6 +321,38 @@ def test_killed_after_any_part_the_same_command_ends_the_same(
                 if version := day.table_versions.get(table.key):
                     place.lake().read(table, [ds], version=version)
         shutil.rmtree(home)
+
+
+_ENDLESS = """
+import sys
+from pathlib import Path
+from dayfold.forget import forget
+from tests.dayfold.test_forget import ANNA, at
+forget(at(Path(sys.argv[1])), ANNA, "why", lambda line: print(line, flush=True))
+"""
+
+
+def test_killed_by_the_system_at_any_instant_nothing_is_left_half(
+    prepared: Path, tmp_path: Path
+) -> None:
+    home = shutil.copytree(prepared, tmp_path / "home")
+    dice = random.Random(3)
+    events = at(home).lake().read(EVENTS, DAYS)
+    others = events.num_rows - events.column("user_id").to_pylist().count(ANNA)
+    for lines in (3, 6, 9):
+        with subprocess.Popen(
+            [sys.executable, "-c", _ENDLESS, str(home)], stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(lines):
+                process.stdout.readline()
+            time.sleep(dice.uniform(0, 0.05))
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode in (-signal.SIGKILL, 0)
+    assert forget(at(home), ANNA, "why", quiet).state == "done"
+    lake = at(home).lake()
+    assert lake.read(EVENTS, DAYS).num_rows == others
+    assert all(n.startswith("clean/forgotten_v1/") for n in files_naming(lake.root, ANNA))
 
 
 def begin(lake: Lake, table: Table, ds: str, *steps: str) -> None:
