@@ -10,6 +10,7 @@ REASONS = (
     "malformed",
     "invalid_utf8",
     "blank_line",
+    "forgotten",
     "missing_user_id",
     "missing_item_id",
     "unknown_event_type",

@@ -20,6 +20,7 @@ from pydantic import (
 
 from conf.cleaning import Cleaning
 from conf.errors import ConfigError
+from conf.personal import Personal, conflicts
 from conf.vocabulary import VocabularyRule
 
 DATASETS_DIR = Path(__file__).parent / "datasets"
@@ -152,6 +153,7 @@ class DatasetConfig(_Frozen):
     labels: Labels
     cleaning: Cleaning = Cleaning()
     recommend: RecommendRules = RecommendRules()
+    personal: Personal = Personal()
     vocabulary: dict[str, VocabularyRule] = {}
     """Rules by vocabulary field; a field without one has the default rule."""
 
@@ -218,6 +220,21 @@ class DatasetConfig(_Frozen):
                 f"vocabulary: {without} have no vocabulary in this dataset, expected names among "
                 f"{list(self.vocabulary_fields)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _personal_fields_can_be_protected(self) -> Self:
+        attributes = (*self.user_attributes, *self.item_attributes)
+        found = conflicts(
+            self.personal,
+            own_fields={name for fields in OWN_FIELDS.values() for name in fields},
+            declared={*(a.name for a in attributes), *self.context},
+            notes=_OF_A_RAW_ROW,
+            not_text={a.name for a in attributes if a.kind != "categorical"},
+            needed={str(self.recommend.category_attribute)},
+        )
+        if problems := list(found):
+            raise ValueError("; ".join(problems))
         return self
 
 

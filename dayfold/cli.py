@@ -15,6 +15,7 @@ from conf.settings import overrides_to_environment
 from dayfold.audit_command import audit
 from dayfold.bench_command import bench
 from dayfold.day_commands import day
+from dayfold.forget_command import forget
 from dayfold.hints import complete
 from dayfold.import_commands import importing
 from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
@@ -44,6 +45,7 @@ app.command(
     }
 )(bench)
 app.command()(lineage)
+app.command()(forget)
 
 Day = Annotated[str, typer.Option("--ds", help="Processing day, YYYY-MM-DD.")]
 First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]

@@ -8,7 +8,7 @@ from conf.settings import Settings, named_dataset
 
 _COMMAND = re.compile(
     r"\bdayfold (run|step|status|report|recommend|ui|day waive|quarantine replay|quarantine|"
-    r"lineage|upkeep|audit leaks)\b(?! --dataset)(?![^`;\n]* --dataset)"
+    r"lineage|upkeep|forget|audit leaks)\b(?! --dataset)(?![^`;\n]* --dataset)"
 )
 
 

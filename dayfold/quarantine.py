@@ -81,8 +81,8 @@ def replay_rows(
         repaired: a file with the rows, mended by hand, in any format of the raw zone.
 
     Raises:
-        ConfigError: neither or both of `reason` and `repaired`; `into` is not later, or so late
-            that cleaning would reject the rows again.
+        ConfigError: neither or both of `reason` and `repaired`; the reason is `forgotten`; `into`
+            is not later, or so late that cleaning would reject the rows again.
         OrderError: `into` has been begun.
         SourceError: a raw file is not there any more, or `repaired` has another suffix.
     """
@@ -93,6 +93,8 @@ def replay_rows(
 
     if (reason is None) == (repaired is None):
         raise ConfigError("Give either --reason (rows as they stand) or --file (rows mended).")
+    if reason == "forgotten":
+        raise ConfigError("--reason forgotten: rows of forgotten users are never taken in again.")
     if into <= ds:
         raise ConfigError(f"--into {into} must be a day after {ds}: what {ds} read stays.")
     lake = workplace.lake()

@@ -28,8 +28,10 @@ from feature_store.identity import identity_of
 from feature_store.schema import arrow_schema, conform, with_values
 from feature_store.swap import PartitionFilters, swap
 from feature_store.tables import BASE_EVERY_DAYS, Table
+from feature_store.vanished import require_files
 
 Lineage = Mapping[str, str]
+_Files = Mapping[Path, Mapping[str, str]]
 
 _TABLE_PROPERTIES = {
     "delta.checkpointInterval": "20",
@@ -136,6 +138,8 @@ class Lake:
         schema = self.schema(table)
         wanted = list(columns) if columns is not None else schema.names
         files = self.file_uris(table, days, version)
+        if version is not None:
+            require_files(table, version, files)
         if not files:
             return pa.schema([schema.field(name) for name in wanted]).empty_table()
         partitions = pads.partitioning(
@@ -224,6 +228,10 @@ class Lake:
             read = (read_versions or {}).get(table)
             self._commit(table, [("ds", "in", list(by_day))], files, lineage, read)
 
+    def rewrite(self, table: Table, days: Sequence[str], files: _Files, lineage: Lineage) -> int:
+        """Put `files` (path -> its partition) in the place of all of `days`, unchecked."""
+        return self._commit(table, [("ds", "in", list(days))], files, lineage)
+
     def clear(self, table: Table, days: Sequence[str], lineage: Lineage, **partition: str) -> None:
         """Remove the rows of `days` (of one further partition); no commit where there are none."""
         wanted = {(ds, *partition.values()) for ds in days}
@@ -243,7 +251,7 @@ class Lake:
         self,
         table: Table,
         replaced: PartitionFilters,
-        files: Mapping[Path, Mapping[str, str]],
+        files: _Files,
         lineage: Lineage,
         read_version: int | None = None,
     ) -> int:

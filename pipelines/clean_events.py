@@ -29,10 +29,13 @@ from feature_store.raw_files import fingerprints
 from feature_store.raw_zone import STREAMS, RawZone, Stream
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import EVENTS, INTAKE, ITEMS, PROFILES, QUARANTINE, RAW_FILES, Table
+from feature_store.tombstones import forgotten_users
 from pipelines.clean_entities import EntityStream, classified_entities
 from pipelines.clean_rows import EARLIER, classified_events
 from pipelines.cleaning_lookups import ORPHAN_CLICK, UNKNOWN_ITEM
 from pipelines.cleaning_rules import fields_of
+from pipelines.cleaning_tombstones import forgotten_frame
+from pipelines.personal_fields import read_fields
 from pipelines.pseudonym_column import key_frame
 from pipelines.raw_reader import count_rows, one_task_per_file, read_records
 from pipelines.rejected_shares import excesses, refuse
@@ -118,17 +121,19 @@ def _classified_streams(
     key = load_key(settings.path(settings.key_file))
     require_key(context.lake.root, dataset.name, fingerprint(key), bind=True)
     keys = key_frame(spark, key)
+    forgotten = forgotten_frame(spark, forgotten_users(context.lake))
     reach = dataset.cleaning.lateness_days + 1
     if dataset.cleaning.rejects(ORPHAN_CLICK):
         reach += math.ceil(dataset.labels.attribution_window_minutes / _MINUTES_PER_DAY)
     before = [shift(days[0], -n) for n in range(1, reach + 1)]
 
     def records(stream: Stream) -> DataFrame:
-        return read_records(spark, zone, stream, days, tuple(fields_of(dataset, stream)))
+        fields = read_fields(list(fields_of(dataset, stream)), dataset.personal)
+        return read_records(spark, zone, stream, days, fields)
 
     def events() -> DataFrame:
         earlier = read_days(spark, context.lake, EVENTS, before, EARLIER)
-        return classified_events(records("events"), earlier, catalogue(), dataset, keys)
+        return classified_events(records("events"), earlier, catalogue(), dataset, keys, forgotten)
 
     def catalogue() -> DataFrame | None:
         if not dataset.cleaning.rejects(UNKNOWN_ITEM):
@@ -138,7 +143,7 @@ def _classified_streams(
         return read_days(spark, context.lake, ITEMS, known, ["ds", "item_id"]).unionByName(today)
 
     def entities(stream: EntityStream) -> DataFrame:
-        return classified_entities(records(stream), stream, dataset, keys)
+        return classified_entities(records(stream), stream, dataset, keys, forgotten)
 
     return at_once(
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from pyspark.sql import Column, DataFrame
@@ -15,9 +16,11 @@ from pipelines.cleaning_lookups import (
     with_unknown_items,
 )
 from pipelines.cleaning_rules import fields_of, first_broken, rules_of
+from pipelines.cleaning_tombstones import FORGOTTEN, with_forgotten
 from pipelines.cleaning_windows import BOT, without_repeats_and_bots
 from pipelines.field_columns import RAW, typed
 from pipelines.masking import MASK, SHORTEST_ID_LOOKED_FOR, masked_row
+from pipelines.personal_fields import shown_fields, starred_cells, without_personal
 from pipelines.pseudonym_column import with_pseudonym
 from pipelines.spark import day_of
 
@@ -33,6 +36,7 @@ def classified_events(
     catalogue: DataFrame | None,
     dataset: DatasetConfig,
     keys: DataFrame,
+    forgotten: DataFrame | None = None,
 ) -> DataFrame:
     """Rows in the columns of clean.events, with `reason` and `masked_line`.
 
@@ -42,9 +46,12 @@ def classified_events(
         catalogue: ds and item_id of the items known so far; None where nobody asks.
         dataset: declares event types, context, rules and limits.
         keys: of `key_frame`.
+        forgotten: of `forgotten_frame`; None = nobody is.
     """
     cleaning = dataset.cleaning
-    rows = with_pseudonym(typed(records, fields_of(dataset, "events")), keys, "user_id")
+    fields = fields_of(dataset, "events")
+    protected = without_personal(records, list(fields), dataset.personal)
+    rows = with_forgotten(with_pseudonym(typed(protected, fields), keys, "user_id"), forgotten)
     judged = rows.withColumn("reason", first_broken(rules_of(dataset, "events"), F.col("fault")))
     settled = partial(
         without_repeats_and_bots,
@@ -63,19 +70,22 @@ def classified_events(
         )
         shown = shown.where(F.col("event_type") == "impression").select(*SHOWN)
         rows = with_orphan_clicks(rows, shown, dataset.labels.attribution_window_minutes)
-    return _with_masked_line(settled(rows))
+    return _with_masked_line(settled(rows), dataset.personal.truncate_ip)
 
 
 def _clean_columns(rows: DataFrame, dataset: DatasetConfig) -> DataFrame:
     valid = F.col("reason").isNull()
     raw_id = F.col(RAW + "user_id")
-    fields = fields_of(dataset, "events")
-    cells = {name: F.col(RAW + name) for name in fields}
-    masked = masked_row(cells, ("user_id",), raw_id)
+    shown = shown_fields(list(fields_of(dataset, "events")), dataset.personal)
+    cells = {name: F.col(RAW + name) for name in shown} | starred_cells(dataset.personal)
+    readable = F.when(~valid, masked_row(cells, ("user_id",), raw_id))
+    masked = F.when(F.col("reason") == FORGOTTEN, F.lit("")).otherwise(
+        F.coalesce("masked_fault", readable)
+    )
     names_user = F.col("event_id").contains(raw_id) | F.col("request_id").contains(raw_id)
     return rows.select(
         *("ds", "file", "line", "reason"),
-        F.coalesce("masked_fault", F.when(~valid, masked)).alias("masked_line"),
+        masked.alias("masked_line"),
         F.when(valid, F.coalesce(_without_user("event_id"), _content_hash(dataset))).alias(
             "event_id"
         ),
@@ -108,7 +118,7 @@ def _content_hash(dataset: DatasetConfig) -> Column:
     content = F.struct(
         F.unix_micros("event_timestamp").alias("event_timestamp"),
         *("user_id", "item_id", "event_type", "value", "request_id", "position"),
-        *(RAW + name for name in dataset.context),
+        *(RAW + name for name in dataset.context if name not in dataset.personal.unread),
     )
     return F.sha2(F.to_json(content), _HASH_BITS)
 
@@ -125,13 +135,24 @@ def _context(dataset: DatasetConfig) -> Column:
     return F.map_from_entries(present)
 
 
-def _with_masked_line(events: DataFrame) -> DataFrame:
+def _starred(context: Column, names: Collection[str]) -> Column:
+    """`context` with `***` in the place of what is there of the fields `names`."""
+    if not names:
+        return context
+    hidden = list(names)
+    return F.transform_values(
+        context, lambda name, value: F.when(name.isin(hidden), F.lit(MASK)).otherwise(value)
+    )
+
+
+def _with_masked_line(events: DataFrame, networks: Collection[str]) -> DataFrame:
     """`events` where those rejected because of other rows have their masked line too."""
     # Their raw text is gone by now; ids of the log that name the user are masked.
     cells = {
         "event_timestamp": F.col("event_timestamp"),
         "user_id": F.lit(MASK),
-        **{name: F.col(name) for name in ("item_id", "event_type", "value", "position", "context")},
+        **{name: F.col(name) for name in ("item_id", "event_type", "value", "position")},
+        "context": _starred(F.col("context"), networks),
         **{
             name: F.when(F.col("names_user") & F.col(name).isNotNull(), F.lit(MASK)).otherwise(
                 F.col(name)

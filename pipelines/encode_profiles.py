@@ -33,6 +33,7 @@ from feature_store.tables import (
     VOCABULARIES,
     Table,
 )
+from pipelines.reserved_words import reserved_words
 from pipelines.spark import commit, read_days, session, stage_all, starts_at
 from pipelines.vocabulary import ITEM_ID, USER_ID, known_on
 from pipelines.vocabulary_days import VocabularyDays, known_before, vocabulary_days
@@ -54,7 +55,10 @@ def run(context: StepContext) -> StepResult:
     profiles, items = (read_days(spark, lake, table, days) for table in (PROFILES, ITEMS))
     seen = values_seen(events, profiles, items, context.dataset)
     with ExitStack() as stack:
-        vocabulary = vocabulary_days(seen, before, days, context.dataset.vocabulary, stack)
+        reserved = reserved_words(spark, lake, days)
+        vocabulary = vocabulary_days(
+            seen, before, days, context.dataset.vocabulary, reserved, stack
+        )
         _refuse_taken_ids(spark, lake, vocabulary.born, days[-1])
         frames = vocabulary.frames(lake)
         for table, rows in ((USERS, profiles), (ENCODED_ITEMS, items)):

@@ -32,6 +32,7 @@ from pipelines.expiries import (
     last_seen_on_days,
     turns_on_days,
 )
+from pipelines.reserved_words import with_reserved
 from pipelines.spark import kept
 from pipelines.vocabulary import lives, turns_until, words_born
 
@@ -129,7 +130,12 @@ class VocabularyDays:
 
 
 def vocabulary_days(
-    seen: DataFrame, before: Before, days: Sequence[str], rules: Rules, stack: ExitStack
+    seen: DataFrame,
+    before: Before,
+    days: Sequence[str],
+    rules: Rules,
+    reserved: DataFrame | None,
+    stack: ExitStack,
 ) -> VocabularyDays:
     """What the vocabularies do on `days`; what is read several times is kept as long as `stack`.
 
@@ -139,6 +145,7 @@ def vocabulary_days(
         before: what was known before the first day.
         days: the days, ascending.
         rules: by field.
+        reserved: see `reserved_words`.
         stack: holds what is kept.
     """
     met = seen.join(before.words.select(*_VALUE, "id"), on=_VALUE, how="left")
@@ -150,6 +157,6 @@ def vocabulary_days(
         stack.enter_context(kept(waiting.rows))
         born = born.unionByName(waiting.born.select("ds", *_VALUE))
     last_ids = before.words.groupBy("field").agg(F.max("id").alias("last_id"))
-    born = numbered(born, last_ids)
+    born = with_reserved(numbered(born, last_ids), reserved)
     stack.enter_context(kept(born))
     return VocabularyDays(days, rules, before, met, waiting, born)

@@ -51,6 +51,7 @@ from feature_store.tables.features import (
     USER_SEQUENCES,
     USER_STATS,
 )
+from feature_store.tables.personal import FORGOTTEN
 from feature_store.tables.predictions import (
     CANDIDATE_SCORES,
     SCORE_MAPS,
@@ -116,6 +117,7 @@ __all__ = [
     "EXAMPLES",
     "EXPIRIES",
     "FIRST_VALUE_ID",
+    "FORGOTTEN",
     "GATES",
     "HALF_LIVES_DAYS",
     "INTAKE",

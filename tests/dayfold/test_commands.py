@@ -62,6 +62,7 @@ def test_help_loads_no_engine() -> None:
         "setup",
         "upkeep",
         "lineage",
+        "forget",
     ],
 )
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:

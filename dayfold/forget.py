@@ -1,0 +1,250 @@
+"""Forgetting a user: what is there, and the way from the tombstone to nothing left.
+
+The tombstone comes first, so that nothing is taken in any more; then come the lake, the online
+store and the registry. Killed anywhere, the same command goes on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conf.errors import ConcurrentWrite, OrderError
+from dayfold.day import STEPS
+from dayfold.workplace import Workplace
+from feature_store.erasure import (
+    count_forgotten,
+    erase_rows,
+    one_at_a_time,
+    purge,
+    repoint_ledger,
+    vocabulary_last,
+)
+from feature_store.lake import Lake
+from feature_store.ledger import closed_days
+from feature_store.online_erasure import erase_online, rows_online
+from feature_store.tables import (
+    CANDIDATES,
+    EVENTS,
+    EXAMPLES,
+    GATES,
+    INTAKE,
+    PROFILES,
+    STEP_RUNS,
+)
+from feature_store.tombstones import (
+    Tombstone,
+    drop_earlier_states,
+    put_tombstone,
+    tombstone_of,
+    tombstones,
+)
+from feature_store.traces import Person, Traces, person_of, persons_traces
+
+Say = Callable[[str], None]
+
+_ONCE_A_DAY = frozenset({s.name for s in STEPS if s.engine == "spark"} | {"score_day", "recommend"})
+"""Steps that a published day has finished, whose rows can be a user's."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A user's traces."""
+
+    person: Person
+    tables: list[Traces]
+    """Those with traces."""
+    online: int
+    """Rows of the online store."""
+    model_versions: list[int]
+    """Registered versions that trained on the user's examples."""
+    raw_days: list[str]
+    """Days whose raw files hold rows of the user that were clean."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of the current versions, by table key."""
+        return {found.table.key: sum(found.rows.values()) for found in self.tables if found.rows}
+
+
+def look(workplace: Workplace, user_id: str) -> Findings:
+    """The traces of the user with this pseudonym; reads every file of the lake."""
+    lake = workplace.lake()
+    person = person_of(lake, user_id)
+    tables = [found for found in persons_traces(lake, person) if found]
+    online = online_file(workplace)
+    return Findings(
+        person,
+        tables,
+        rows_online(online, user_id) if online else 0,
+        _versions_since(lake, min(_days_of(tables, EXAMPLES.key), default=None)),
+        sorted(_days_of(tables, EVENTS.key) | _days_of(tables, PROFILES.key)),
+    )
+
+
+def forget(workplace: Workplace, user_id: str, reason: str, say: Say) -> Tombstone:
+    """Forget the user with this pseudonym; the finished tombstone.
+
+    Args:
+        workplace: settings and dataset.
+        user_id: the pseudonym.
+        reason: kept with the tombstone.
+        say: takes one line for people after each part.
+
+    Raises:
+        OrderError: a day is being run; the tombstone stands, nothing is erased yet.
+        ConcurrentWrite: another process wrote meanwhile; the same command goes on.
+    """
+    lake = workplace.lake()
+    with one_at_a_time(lake):
+        stone = _begun(lake, user_id, reason)
+        say(f"Tombstone of {user_id}: from now on nothing of this user is taken in")
+        _require_no_open_day(lake)
+        found = look(workplace, user_id)
+        stone = _merged(stone, found)
+        put_tombstone(lake, stone)
+        _erase_lake(lake, found, say)
+        _erase_elsewhere(workplace, lake, user_id, say)
+        left = look(workplace, user_id)
+        if left.tables or left.online:
+            where = ", ".join(
+                [t.table.key for t in left.tables] + ["online store"] * bool(left.online)
+            )
+            raise ConcurrentWrite(
+                f"Rows of the user came back while they were being erased ({where}): another "
+                "process was writing. Next: run the same command again when it has ended."
+            )
+        done = replace(stone, state="done", finished_at=datetime.now(UTC), raw_days=())
+        put_tombstone(lake, done)
+        drop_earlier_states(lake, done)
+    return replace(done, raw_days=stone.raw_days)
+
+
+def online_file(workplace: Workplace) -> Path | None:
+    """The file of the online store; None where it is no file of this machine."""
+    template = workplace.settings.online_store
+    return None if "://" in template else workplace.settings.path(template)
+
+
+def days_in_progress(lake: Lake) -> list[str]:
+    """Days that were begun and are not closed, or of which a step is being run again."""
+    delta = lake.delta(STEP_RUNS)
+    finished: dict[str, set[str]] = {}
+    for part in [] if delta is None else delta.partitions():
+        finished.setdefault(part["ds"], set()).add(part["step"])
+    closed = closed_days(lake)
+    return sorted(
+        ds
+        for ds, steps in finished.items()
+        if ds not in closed or (closed[ds].state == "published" and _ONCE_A_DAY - steps)
+    )
+
+
+# ---- parts -------------------------------------------------------------------------------------
+
+
+def _begun(lake: Lake, user_id: str, reason: str) -> Tombstone:
+    now = datetime.now(UTC)
+    stone = tombstone_of(lake, user_id) or Tombstone(now.date().isoformat(), user_id, now, reason)
+    if stone.state == "done":
+        stone = replace(stone, state="begun", finished_at=None)
+    put_tombstone(lake, stone)
+    return stone
+
+
+def _require_no_open_day(lake: Lake) -> None:
+    days = days_in_progress(lake)
+    if days:
+        raise OrderError(
+            f"Erasing waits: {days[0]} is being run, or was begun and not closed ({len(days)} such "
+            "day(s)). The tombstone stands: no later cleaning takes the user in. Next: "
+            f"`dayfold run --from {days[0]} --to {days[0]} --force`, or "
+            f'`dayfold day waive {days[0]} --reason "..."`, then the same command again.'
+        )
+
+
+def _merged(stone: Tombstone, found: Findings) -> Tombstone:
+    """`stone` with what was found now; a run that was killed had found more."""
+    keys = stone.removed.keys() | found.rows.keys()
+    return replace(
+        stone,
+        removed={key: max(stone.removed.get(key, 0), found.rows.get(key, 0)) for key in keys},
+        model_versions=tuple(sorted({*stone.model_versions, *found.model_versions})),
+        raw_days=tuple(sorted({*stone.raw_days, *found.raw_days})),
+    )
+
+
+def _erase_lake(lake: Lake, found: Findings, say: Say) -> None:
+    tables = vocabulary_last(found.tables)
+    for traces in tables:
+        rows = erase_rows(lake, traces, found.person)
+        say(f"{traces.table.key}: {rows:,} rows of {len(traces.rows)} days")
+    if not tables:
+        return
+    corrected = count_forgotten(lake)
+    say(f"{INTAKE.key}: {corrected} days count them as forgotten")
+    renamed = repoint_ledger(lake, [*(traces.table for traces in tables), INTAKE])
+    say(f"clean.ledger: {renamed} days name versions without the user")
+    for traces in vocabulary_last(_files_left(lake, found)):
+        say(f"{traces.table.key}: {purge(traces)} old files deleted")
+
+
+def _files_left(lake: Lake, found: Findings) -> list[Traces]:
+    """What is left of the tables of `found`: files of earlier versions."""
+    return persons_traces(lake, found.person, [traces.table for traces in found.tables])
+
+
+def _erase_elsewhere(workplace: Workplace, lake: Lake, user_id: str, say: Say) -> None:
+    online = online_file(workplace)
+    if online is not None:
+        say(f"online store: {erase_online(online, user_id)} rows")
+    if lake.version(GATES) < 0:
+        return  # No model was ever registered: MLflow is not asked.
+    from training.registry.erasure import blank_snapshots, mark_versions
+    from training.registry.registry import Registry
+
+    registry = Registry(workplace.settings, lake.id)
+    snapshots = blank_snapshots(registry, workplace.settings, lake.id, user_id)
+    say(f"model registry: {snapshots} snapshots lost the user")
+    knew = Counter(version for stone in tombstones(lake) for version in stone.model_versions)
+    marked = mark_versions(registry, lake.id, knew)
+    say(
+        f"model registry: {len(marked)} versions are tagged with how many forgotten users they knew"
+    )
+
+
+def _days_of(tables: list[Traces], key: str) -> set[str]:
+    """The days on which a table holds the user, in whatever version."""
+    days: set[str] = set()
+    for found in tables:
+        if found.table.key == key:
+            days |= set(found.rows)
+            folders = (part for path in found.leftovers for part in path.parts)
+            days |= {part.removeprefix("ds=") for part in folders if part.startswith("ds=")}
+    return days
+
+
+def _versions_since(lake: Lake, first_day: str | None) -> list[int]:
+    """Registered versions that were trained, themselves or their parents, on `first_day` or later.
+
+    A version knows all days up to its last one: it starts from a parent that knew those before.
+    """
+    if first_day is None:
+        return []
+    last_day = {
+        (row["ds"], row["scorer"]): row["last_day"]
+        for row in lake.read(
+            CANDIDATES, lake.days(CANDIDATES), ["ds", "scorer", "last_day"]
+        ).to_pylist()
+    }
+    gates = lake.read(GATES, lake.days(GATES), ["ds", "scorer", "version"]).to_pylist()
+    return sorted(
+        {
+            row["version"]
+            for row in gates
+            if row["version"] and last_day.get((row["ds"], row["scorer"]), "") >= first_day
+        }
+    )

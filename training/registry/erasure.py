@@ -1,0 +1,112 @@
+"""Forgetting a user in the registry: snapshots lose the user, versions say that they knew one."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import load_file, save_file
+
+from conf.settings import Settings
+from training.registry.files import as_uri, check_lake, local_path, quietly
+from training.registry.registry import Registry
+
+FORGOTTEN_TAG = "forgotten_users"
+"""Tag of a version: how many of the users that it was trained on are forgotten now."""
+
+_NOBODY = "forgotten"
+_SNAPSHOT, _ARRAYS = "snapshot.json", "snapshot.safetensors"
+
+
+def mark_versions(registry: Registry, lake_id: str, forgotten: Mapping[int, int]) -> list[int]:
+    """Tag versions with how many users they knew that are forgotten; those that were tagged.
+
+    Args:
+        registry: of the dataset.
+        lake_id: the lake that its versions must belong to.
+        forgotten: number of users by registered version.
+
+    Raises:
+        RegistryError: the registered model belongs to another lake.
+    """
+    client = _client(registry)
+    there = {int(version.version) for version in _versions(client, registry, lake_id)}
+    marked = sorted(there & forgotten.keys())
+    for version in marked:
+        client.set_model_version_tag(
+            registry.name, str(version), FORGOTTEN_TAG, str(forgotten[version])
+        )
+    return marked
+
+
+def blank_snapshots(registry: Registry, settings: Settings, lake_id: str, user_id: str) -> int:
+    """Replace `user_id` (a pseudonym) by nobody in every snapshot there is; how many held it.
+
+    From then on a version answers for that user as for one whom it does not know.
+
+    Raises:
+        RegistryError: the registered model belongs to another lake.
+    """
+    client, changed = _client(registry), 0
+    for version in _versions(client, registry, lake_id):
+        source = str(version.source)
+        if local_path(source) is None:
+            model = registry.version_directory(int(version.version))
+            if blank_user(model, user_id):
+                changed += 1
+                # The files came from elsewhere: what was changed here goes back there.
+                folder = f"{source.rsplit('/', 1)[-1]}/data/{model.name}"
+                for file in (_ARRAYS, _SNAPSHOT):
+                    client.log_artifact(version.run_id, str(model / file), folder)
+    # Whatever else lies on this machine, registered or not: downloads, models of killed promotions.
+    artifacts = local_path(as_uri(settings.uri(settings.mlflow.artifact_root)))
+    folders = [Path(settings.home).absolute() / "models" / registry.name]
+    if artifacts is not None:
+        folders.append(artifacts / settings.dataset)
+    for root in folders:
+        changed += sum(blank_user(path.parent, user_id) for path in root.rglob(_SNAPSHOT))
+    return changed
+
+
+def blank_user(directory: Path, user_id: str) -> bool:
+    """Replace `user_id` in the snapshot in `directory` by nobody; False if it is not there.
+
+    The user's row takes the values of row 0, of whom nothing is known, before the name goes: killed
+    in between, it is found again.
+    """
+    about: dict[str, Any] = json.loads((directory / _SNAPSHOT).read_text())
+    if user_id not in about["user_ids"]:
+        return False
+    row = about["user_ids"].index(user_id)
+    path = directory / _ARRAYS
+    arrays = load_file(str(path))
+    for name, values in arrays.items():
+        if name.startswith("users."):
+            values[row] = values[0]
+    fresh = path.with_name(f".{uuid.uuid4().hex}")
+    save_file(arrays, str(fresh))
+    fresh.replace(path)
+    about["user_ids"][row] = _NOBODY
+    fresh.write_text(json.dumps(about))
+    fresh.replace(directory / _SNAPSHOT)
+    return True
+
+
+def _versions(client: Any, registry: Registry, lake_id: str) -> Iterator[Any]:
+    """All versions of the registered model; none where there is no model yet."""
+    models = client.search_registered_models(f"name = '{registry.name}'")
+    if models:
+        check_lake(
+            f"registered model {registry.name!r}", models[0].tags.get("dayfold.lake_id"), lake_id
+        )
+        yield from client.search_model_versions(f"name = '{registry.name}'")
+
+
+def _client(registry: Registry) -> Any:
+    with quietly():
+        from mlflow import MlflowClient
+
+        return MlflowClient(registry.tracking_uri, registry.tracking_uri)
