@@ -19,8 +19,8 @@ from dayfold.launch import EXIT_REFUSED
 from feature_store.lake import Lake
 from feature_store.tables import EVENTS, PROFILES
 from feature_store.tombstones import forgotten_users, tombstone_of
+from tests.dayfold.forget_fixture import files_naming
 from tests.dayfold.test_commands import DAYFOLD
-from tests.dayfold.test_forget import files_naming
 from tests.pipelines.workbench import KEY
 
 USER = "visitor-4711"

@@ -28,7 +28,7 @@ from feature_store.tables import (
     VOCABULARIES,
 )
 from feature_store.tombstones import Tombstone, put_tombstone
-from tests.dayfold.test_forget import files_naming
+from tests.dayfold.forget_fixture import files_naming
 from tests.pipelines.workbench import KEY, MONDAY, Row, Workbench, assert_same_rows, dataset, event
 
 pytestmark = pytest.mark.spark

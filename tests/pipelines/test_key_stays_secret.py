@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from feature_store.tables import EVENTS
-from tests.dayfold.test_forget import files_naming
+from tests.dayfold.forget_fixture import files_naming
 from tests.e2e.test_key import files_with, forms_of
 from tests.pipelines.workbench import KEY, MONDAY, Workbench, event
 

@@ -18,7 +18,7 @@ from conf.dataset import Attribute
 from conf.personal import Personal
 from feature_store.tables import EVENTS, PROFILES, QUARANTINE, TABLES
 from pipelines.personal_fields import truncated_ip
-from tests.dayfold.test_forget import files_naming
+from tests.dayfold.forget_fixture import files_naming
 from tests.pipelines.workbench import MONDAY, Row, Workbench, event
 
 pytestmark = pytest.mark.spark
