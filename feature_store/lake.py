@@ -7,7 +7,6 @@ named by the log; they are orphans until vacuum.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
-from deltalake.transaction import AddAction
 
 from conf.dataset import DatasetConfig
 from conf.errors import ConcurrentWrite
@@ -26,7 +24,7 @@ from feature_store.checks import CheckResult, check_staged, run_checks
 from feature_store.days import ordinal
 from feature_store.identity import identity_of
 from feature_store.schema import arrow_schema, conform, with_values
-from feature_store.swap import PartitionFilters, swap
+from feature_store.swap import PartitionFilters, added_files, described, swap
 from feature_store.tables import BASE_EVERY_DAYS, Table
 from feature_store.vanished import require_files
 
@@ -256,23 +254,11 @@ class Lake:
         read_version: int | None = None,
     ) -> int:
         """Put `files` (path -> its partition) in the place of the partitions `replaced`."""
-        root = Path(self.uri(table))
-        actions = [
-            AddAction(
-                path=str(path.relative_to(root)),
-                size=path.stat().st_size,
-                partition_values=dict(partition),
-                modification_time=int(path.stat().st_mtime * 1000),
-                data_change=True,
-                stats=json.dumps({"numRecords": pq.ParquetFile(path).metadata.num_rows}),
-            )
-            for path, partition in files.items()
-        ]
         try:
             swap(
                 # A transaction removes what its handle knows: the handle must be up to date.
                 lambda: self.delta(table) or self._create(table),
-                actions,
+                added_files(Path(self.uri(table)), files),
                 replaced,
                 self.schema(table),
                 {**self._lineage, **lineage},
@@ -280,7 +266,7 @@ class Lake:
             )
         except CommitFailedError as error:
             raise ConcurrentWrite(
-                f"{table.key}, {_describe(replaced)}: another process wrote this partition at the "
+                f"{table.key}, {described(replaced)}: another process wrote this partition at the "
                 f"same time, nothing was committed. Wait for it, then run the step again. ({error})"
             ) from error
         return self.version(table)
@@ -304,7 +290,3 @@ def _born(uri: str) -> object:
     except FileNotFoundError:  # not yet written, or cleaned up after its retention
         return None
     return about.st_ino, about.st_ctime_ns
-
-
-def _describe(filters: PartitionFilters) -> str:
-    return ", ".join(f"{name}={value}" for name, _, value in filters)

@@ -7,10 +7,13 @@ it is looked at again: so of two writers of one partition, one is told.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
@@ -20,6 +23,26 @@ PartitionFilters = list[tuple[str, str, Any]]
 
 _UNWRITTEN = 0
 """Version of a table that was created and not written."""
+
+
+def added_files(root: Path, files: Mapping[Path, Mapping[str, str]]) -> list[AddAction]:
+    """What adds each of `files` (path -> its partition) to the table at `root`."""
+    return [
+        AddAction(
+            path=str(path.relative_to(root)),
+            size=path.stat().st_size,
+            partition_values=dict(partition),
+            modification_time=int(path.stat().st_mtime * 1000),
+            data_change=True,
+            stats=json.dumps({"numRecords": pq.ParquetFile(path).metadata.num_rows}),
+        )
+        for path, partition in files.items()
+    ]
+
+
+def described(partitions: PartitionFilters) -> str:
+    """`partitions` for people."""
+    return ", ".join(f"{name}={value}" for name, _, value in partitions)
 
 
 def swap(
