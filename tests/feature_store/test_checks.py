@@ -151,7 +151,13 @@ def declare(lake: Lake, files: int) -> None:
     intake = pa.table({"stream": ["events"], "outcome": ["read"], "rows": [0]})
     lake.replace(INTAKE, {"ds": DAY}, intake, LINEAGE)
     names = [f"part-{n}" for n in range(files)]
-    found = {"stream": ["events"] * files, "file": names, "bytes": [0] * files, "sha256": names}
+    found = {
+        "stream": ["events"] * files,
+        "file": names,
+        "bytes": [0] * files,
+        "sha256": names,
+        "fields": [[]] * files,
+    }
     schema = pa.schema([f for f in lake.schema(RAW_FILES) if f.name != "ds"])
     lake.replace(RAW_FILES, {"ds": DAY}, pa.table(found, schema), LINEAGE)
 
