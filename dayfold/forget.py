@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from conf.errors import ConcurrentWrite, OrderError
 from dayfold.day import STEPS
@@ -25,7 +24,7 @@ from feature_store.erasure import (
 )
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
-from feature_store.online_erasure import erase_online, rows_online
+from feature_store.online import open_online_store
 from feature_store.tables import (
     CANDIDATES,
     EVENTS,
@@ -58,7 +57,7 @@ class Findings:
     tables: list[Traces]
     """Those with traces."""
     online: int
-    """Rows of the online store."""
+    """Entries in the online store."""
     model_versions: list[int]
     """Registered versions that trained on the user's examples."""
     raw_days: list[str]
@@ -75,11 +74,10 @@ def look(workplace: Workplace, user_id: str) -> Findings:
     lake = workplace.lake()
     person = person_of(lake, user_id)
     tables = [found for found in persons_traces(lake, person) if found]
-    online = online_file(workplace)
     return Findings(
         person,
         tables,
-        rows_online(online, user_id) if online else 0,
+        open_online_store(workplace.settings).entries_of(user_id),
         _versions_since(lake, min(_days_of(tables, EXAMPLES.key), default=None)),
         sorted(_days_of(tables, EVENTS.key) | _days_of(tables, PROFILES.key)),
     )
@@ -121,12 +119,6 @@ def forget(workplace: Workplace, user_id: str, reason: str, say: Say) -> Tombsto
         put_tombstone(lake, done)
         drop_earlier_states(lake, done)
     return replace(done, raw_days=stone.raw_days)
-
-
-def online_file(workplace: Workplace) -> Path | None:
-    """The file of the online store; None where it is no file of this machine."""
-    template = workplace.settings.online_store
-    return None if "://" in template else workplace.settings.path(template)
 
 
 def days_in_progress(lake: Lake) -> list[str]:
@@ -198,9 +190,8 @@ def _files_left(lake: Lake, found: Findings) -> list[Traces]:
 
 
 def _erase_elsewhere(workplace: Workplace, lake: Lake, user_id: str, say: Say) -> None:
-    online = online_file(workplace)
-    if online is not None:
-        say(f"online store: {erase_online(online, user_id)} rows")
+    removed = open_online_store(workplace.settings).remove_user(user_id)
+    say(f"online store: {removed} entries")
     if lake.version(GATES) < 0:
         return  # No model was ever registered: MLflow is not asked.
     from training.registry.erasure import blank_snapshots, mark_versions

@@ -130,8 +130,6 @@ def _ending(workplace: Workplace, done: Tombstone) -> list[str]:
             f"Left: raw files, which Dayfold never changes: {workplace.raw_root}, days "
             f"{_listed(done.raw_days)}. Remove the user there; run again, they are dropped."
         )
-    if "://" in workplace.settings.online_store:
-        lines.append("Left: the online store is not a file of this machine; publish a day anew.")
     lines.append("Left: backups, copies and log files outside the lake.")
     return lines
 

@@ -95,8 +95,15 @@ class OnlineStore(Protocol):
     def current_day(self) -> str | None:
         """The day whose lists are there; None before the first."""
 
-    def remove_user(self, user_id: str) -> None:
-        """Remove list and vector of `user_id` (a pseudonym), who is then answered as `*`."""
+    def entries_of(self, user_id: str) -> int:
+        """How many entries `user_id` (a pseudonym) has: a list, a vector."""
+
+    def remove_user(self, user_id: str) -> int:
+        """Remove the entries of `user_id`, who is then answered as `*`; how many there were.
+
+        Raises:
+            ConcurrentWrite: somebody else has the store open, so that bytes of them may be left.
+        """
 
     def clear(self) -> None:
         """Remove everything of this dataset."""

@@ -134,7 +134,13 @@ class RedisStore:
             self._client.unlink(*noted)
             self._client.srem(self._unfinished, *noted)
 
-    def remove_user(self, user_id: str) -> None:
+    def entries_of(self, user_id: str) -> int:
+        """See `OnlineStore.entries_of`."""
+        with self._reached():
+            names = (f"{self._prefix}lists", f"{self._prefix}users")
+            return sum(bool(self._client.hexists(name, user_id)) for name in names)
+
+    def remove_user(self, user_id: str) -> int:
         """See `OnlineStore.remove_user`."""
         with self._reached():
             # What a killed writer has left may hold the user, too.
@@ -142,7 +148,7 @@ class RedisStore:
             with self._client.pipeline(transaction=True) as both:
                 both.hdel(f"{self._prefix}lists", user_id)
                 both.hdel(f"{self._prefix}users", user_id)
-                both.execute()
+                return sum(both.execute())
 
     def clear(self) -> None:
         """See `OnlineStore.clear`."""

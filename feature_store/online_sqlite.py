@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from conf.errors import OnlineStoreError
+from conf.errors import ConcurrentWrite, OnlineStoreError
 from feature_store.online import (
     Kind,
     OnlineDay,
@@ -114,16 +114,33 @@ class SqliteStore:
         row = self._first("SELECT ds FROM current", ())
         return None if row is None else str(row[0])
 
-    def remove_user(self, user_id: str) -> None:
-        """See `OnlineStore.remove_user`."""
+    def entries_of(self, user_id: str) -> int:
+        """See `OnlineStore.entries_of`."""
+        lists = self._all("SELECT 1 FROM lists WHERE user_id = ?", (user_id,))
+        return len(lists) + len(self._all("SELECT 1 FROM users WHERE id = ?", (user_id,)))
+
+    def remove_user(self, user_id: str) -> int:
+        """See `OnlineStore.remove_user`; the file is written anew, earlier days' bytes go too."""
         if not self._path.exists():
-            return
+            return 0
         with self._connected() as connection:
             connection.executescript(_TABLES)
+            connection.execute("PRAGMA secure_delete=ON")
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute("DELETE FROM lists WHERE user_id = ?", (user_id,))
-            connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
+            deleted = (
+                connection.execute("DELETE FROM lists WHERE user_id = ?", (user_id,)),
+                connection.execute("DELETE FROM users WHERE id = ?", (user_id,)),
+            )
+            removed = sum(cursor.rowcount for cursor in deleted)
             connection.execute("COMMIT")
+            connection.execute("VACUUM")
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise ConcurrentWrite(
+                f"{self._path}: somebody reads or writes the online store, so what was deleted is "
+                "still in its write-ahead log. Next: run the same command again in a moment."
+            )
+        return removed
 
     def clear(self) -> None:
         """See `OnlineStore.clear`."""

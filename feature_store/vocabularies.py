@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EXPIRIES, PENDING_VALUES, VOCABULARIES
+from feature_store.traces import NEUTRAL
 
 _ID = ["field", "id"]
 _VALUE = ["field", "value"]
@@ -40,6 +41,13 @@ def expired_between(lake: Lake, after: str, until: str) -> pa.Table:
     days = [day for day in lake.days(EXPIRIES) if after < day <= until]
     turns = lake.read(EXPIRIES, days, [*_ID, "state"])
     return turns.filter(pc.equal(turns.column("state"), "expired")).select(_ID)
+
+
+def forgotten_by(lake: Lake, ds: str) -> pa.Table:
+    """field, id of the ids born by `ds` whose user asked to be forgotten, in no order."""
+    born = [day for day in lake.days(VOCABULARIES) if day <= ds]
+    words = lake.read(VOCABULARIES, born, [*_VALUE, "id"])
+    return words.filter(pc.starts_with(words.column("value"), NEUTRAL)).select(_ID)
 
 
 def waiting_on(lake: Lake, ds: str) -> pa.Table:

@@ -17,7 +17,7 @@ from feature_store.days import shift
 from feature_store.erasure import one_at_a_time
 from feature_store.lake import Lake
 from feature_store.ledger import close_day, closed_days
-from feature_store.online import OnlineStore
+from feature_store.online import open_online_store
 from feature_store.tables import (
     EVENTS,
     EXAMPLES,
@@ -127,7 +127,7 @@ def test_a_reader_by_the_ledger_gets_the_day_without_the_user(shop: Workplace) -
 
 
 def test_the_online_store_has_neither_the_list_nor_its_bytes(shop: Workplace) -> None:
-    store = OnlineStore(shop.home / "online" / "small.db")
+    store = open_online_store(shop.settings)
     mine = store.read_list(ANNA)
     assert mine is not None
     assert mine.user_id == ANNA

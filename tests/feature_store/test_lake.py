@@ -194,11 +194,11 @@ import json, os, signal, sys
 from pathlib import Path
 import pyarrow as pa
 from conf.dataset import load_dataset
-from feature_store import lake as module
+from feature_store import lake as module, swap
 from feature_store.tables import INTAKE
 point = sys.argv[2]
 if point == "before_commit":
-    module.AddAction = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+    swap.AddAction = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
 if point == "before_write":
     module.pq.write_table = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
 lake = module.Lake(Path(sys.argv[1]), load_dataset("simulated"))

@@ -165,10 +165,11 @@ def test_a_day_without_lists_leaves_yesterdays(store: OnlineStore) -> None:
 
 
 def test_a_removed_user_is_answered_as_somebody_unknown(store: OnlineStore) -> None:
-    store.remove_user("anna")
+    assert store.remove_user("anna") == 0
     people = vectors(anna=1.0, ben=2.0, unknown=0.0)
     store.write(OnlineDay(D1, lists(3, anna=["a"], ben=["b"], everybody=["z"]), people))
-    store.remove_user("anna")
+    assert (store.entries_of("anna"), store.remove_user("anna")) == (2, 2)
+    assert (store.entries_of("anna"), store.entries_of("ben")) == (0, 2)
     for name, answered in (("anna", "*"), ("ben", "ben")):
         found, vector = store.read_list(name), store.read_user(name)
         assert found is not None

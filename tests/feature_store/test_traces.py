@@ -41,11 +41,11 @@ def neutral(kind: pa.DataType) -> Any:
     return "x" if pa.types.is_string(kind) else kind.to_pandas_dtype()(5)
 
 
-def rows_of(table: Table, **changed: Any) -> pa.Table:
+def rows_of(table: Table, changed: dict[str, Any] | None = None) -> pa.Table:
     """Three rows of nobody; the second one has the `changed` values."""
     schema = arrow_schema(table, DATASET)
     nobody = {field.name: neutral(field.type) for field in schema}
-    return pa.Table.from_pylist([nobody, nobody | changed, nobody], schema)
+    return pa.Table.from_pylist([nobody, nobody | (changed or {}), nobody], schema)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.key)
@@ -69,18 +69,18 @@ def test_a_row_that_names_the_user_in_any_of_its_columns_is_found(table: Table) 
     if "user_index" in schema.names:
         places["user_index"] = 17
     for name, value in places.items():
-        found = traces_in(rows_of(table, **{name: value}), ANNA)
+        found = traces_in(rows_of(table, {name: value}), ANNA)
         assert found.to_pylist() == [False, True, False], name
 
 
 def test_the_same_number_as_an_id_of_something_else_is_nobodys_trace() -> None:
     table = next(table for table in TABLES if table.key == "examples.examples")
-    rows = rows_of(table, item_index=17, position=17, hour=17)
+    rows = rows_of(table, {"item_index": 17, "position": 17, "hour": 17})
     assert traces_in(rows, ANNA).to_pylist() == [False] * 3
 
 
 def test_a_word_keeps_its_id_under_a_neutral_value() -> None:
-    rows = rows_of(VOCABULARIES, field="user_id", value=ANNA.user_id, id=17)
+    rows = rows_of(VOCABULARIES, {"field": "user_id", "value": ANNA.user_id, "id": 17})
     once = without(rows, VOCABULARIES, ANNA)
     assert once.to_pylist()[1] == {
         "ds": "x",
@@ -93,12 +93,12 @@ def test_a_word_keeps_its_id_under_a_neutral_value() -> None:
 
 
 def test_an_item_with_the_users_number_stays_in_the_vocabulary() -> None:
-    rows = rows_of(VOCABULARIES, field="item_id", value="i17", id=17)
+    rows = rows_of(VOCABULARIES, {"field": "item_id", "value": "i17", "id": 17})
     assert without(rows, VOCABULARIES, ANNA) == rows
 
 
 def test_a_rejected_line_stays_as_a_row_without_its_text() -> None:
-    rows = rows_of(QUARANTINE, masked_line=f'{{"request_id":"{ANNA.user_id}"}}')
+    rows = rows_of(QUARANTINE, {"masked_line": f'{{"request_id":"{ANNA.user_id}"}}'})
     left = without(rows, QUARANTINE, ANNA).column("masked_line").to_pylist()
     assert left == ["x", "", "x"]
 
@@ -126,7 +126,7 @@ def test_what_only_earlier_versions_or_killed_steps_hold_is_found_as_files(lake:
     assert person_of(lake, ANNA.user_id) == ANNA
     staged = lake.staging(VOCABULARIES) / "ds=2026-01-05" / "part-0.parquet"
     staged.parent.mkdir(parents=True)
-    pq.write_table(rows_of(VOCABULARIES, value=ANNA.user_id), staged)
+    pq.write_table(rows_of(VOCABULARIES, {"value": ANNA.user_id}), staged)
     half = staged.with_name("part-1.parquet")
     half.write_bytes(staged.read_bytes()[:-20])
     others = staged.with_name("part-2.parquet")

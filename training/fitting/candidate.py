@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+import pyarrow as pa
 import pytorch_lightning as lightning
 import torch
 
@@ -18,7 +19,7 @@ from conf.settings import TrainingSettings
 from feature_store.days import ordinal
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
-from feature_store.vocabularies import expired_between, expired_on
+from feature_store.vocabularies import expired_between, expired_on, forgotten_by
 from training.features.digest import digest_of
 from training.fitting.checkpoint import Checkpoint, Training, load_checkpoint
 from training.fitting.examples import (
@@ -90,10 +91,14 @@ def train_candidate(
         plan = plan_of(lake, ds, warm.training.last_day)
     examples = load_examples(lake, plan, settings)
     rows, replay = _rows_of(examples, scorer, plan)
-    since_parent = ids_by_field(
-        expired_between(lake, warm.net.schema.day, schema.day) if warm else None
+    forgotten = forgotten_by(lake, schema.day)
+    since_parent, expired = (
+        ids_by_field(pa.concat_tables([ids, forgotten]))
+        for ids in (
+            expired_between(lake, warm.net.schema.day if warm else schema.day, schema.day),
+            expired_on(lake, schema.day),
+        )
     )
-    expired = ids_by_field(expired_on(lake, schema.day))
     with _reproducible(settings.seed):
         if warm is None:
             net, moments = build(scorer, schema, architecture), None

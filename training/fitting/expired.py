@@ -1,4 +1,4 @@
-"""Expired ids in a candidate: their rows are the row of unknown again."""
+"""Expired and forgotten ids in a candidate: their rows are the row of unknown again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Expired = dict[str, Int64]
 """Ids by field, ascending; fields in order."""
 
 
-def ids_by_field(rows: pa.Table | None) -> Expired:
+def ids_by_field(rows: pa.Table) -> Expired:
     """The distinct ids of `rows` (field, id) by field."""
-    if rows is None or not rows.num_rows:
+    if not rows.num_rows:
         return {}
     field = np.asarray(rows.column("field").to_pylist())
     ids = rows.column("id").to_numpy().astype(np.int64)

@@ -12,7 +12,8 @@ import torch
 from conf.settings import TrainingSettings
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.tables import EXAMPLES, EXPIRIES
+from feature_store.tables import EXAMPLES, EXPIRIES, VOCABULARIES
+from feature_store.traces import NEUTRAL
 from tests.training.log_fixture import FIRST_DAY
 from training.features.reader import FeatureReader
 from training.fitting.candidate import train_candidate
@@ -112,3 +113,22 @@ def test_an_id_that_came_back_begins_as_unknown_in_the_next_candidate(
         assert not torch.equal(with_turns[i], with_turns[0])  # it is trained again
     category = warm[1].checkpoint.net.state_dict()["inputs.item.categorical.0.weight"]
     assert torch.equal(category[3], category[0])
+
+
+def test_a_candidate_knows_nothing_of_a_forgotten_user(own_lake_of: LakeOf, tmp_path: Path) -> None:
+    lake = own_lake_of("impressions")
+    parent = train_candidate(lake, QUICK, "mlp", DS)
+    save_scorer(tmp_path / "mlp", parent.checkpoint)
+    days = lake.days(VOCABULARIES)
+    for day in days:
+        rows = lake.read(VOCABULARIES, [day]).to_pylist()
+        for row in rows:
+            if (row["field"], row["id"]) == ("user_id", 5):
+                row["value"] = f"{NEUTRAL}5"
+        changed = pa.Table.from_pylist(rows, lake.schema(VOCABULARIES))
+        lake.replace(VOCABULARIES, {"ds": day}, changed, {"step": "test"})
+    candidate = train_candidate(lake, QUICK, "mlp", shift(DS, 2), tmp_path / "mlp", 1)
+    rows_of_users = candidate.checkpoint.net.state_dict()["inputs.user.index.weight"]
+    assert torch.equal(rows_of_users[5], rows_of_users[0])
+    assert not torch.equal(rows_of_users[6], rows_of_users[0])
+    assert not candidate.checkpoint.moments["inputs.user.index.weight|exp_avg"][5].any()
