@@ -58,7 +58,7 @@ def add_day(spark: SparkSession, lake: Lake, seen: DataFrame) -> int:
     """Run the vocabulary part of encode_profiles for DAY; the values born."""
     with ExitStack() as stack:
         made = vocabulary_days(
-            seen, known_before(spark, lake, DAY), [DAY], lake.dataset.vocabulary, stack
+            seen, known_before(spark, lake, DAY), [DAY], lake.dataset.vocabulary, None, stack
         )
         staged = stage_all(made.frames(lake), lake, [DAY])
     version = {VOCABULARIES: lake.version(VOCABULARIES)}
