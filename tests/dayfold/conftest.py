@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from dayfold.workplace import Workplace
-from feature_store.online import OnlineStore
-from tests.dayfold.forget_fixture import DAYS, at, closed_lake, lists
+from feature_store.online import OnlineDay
+from feature_store.online_sqlite import SqliteStore
+from tests.dayfold.forget_fixture import ANNA, BERT, DAYS, at, closed_lake, lists, vectors
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +16,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a closed lake and an online store; to be copied."""
     home = tmp_path_factory.mktemp("forget") / "home"
     closed_lake(home / "lake" / "small")
-    store = OnlineStore(home / "online" / "small.db")
+    store = SqliteStore(home / "online" / "small.db")
     for ds in DAYS[-2:]:
-        store.write_lists(ds, lists(ds))
+        store.write(OnlineDay(ds, lists(ds), vectors(ANNA, BERT)))
     return home
 
 

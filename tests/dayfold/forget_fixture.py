@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -13,6 +14,7 @@ from dayfold.workplace import Workplace
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import close_day
+from feature_store.online_vectors import Section, Vectors
 from feature_store.tables import (
     EVENTS,
     EXAMPLES,
@@ -32,6 +34,12 @@ ANNA, BERT = "u00009", "u00010"
 """What the small lake calls two users that are there from the first days on."""
 DAYS = [shift(FIRST_DAY, n) for n in range(12)]
 LAST = DAYS[-1]
+
+
+def vectors(*users: str) -> Vectors:
+    """A vector of one number for each of `users`."""
+    ones = np.ones(len(users), np.int64)
+    return Vectors(users, (Section("clicks", "float32"),), (ones[:, None],), (ones,))
 
 
 def lists(ds: str) -> pa.Table:

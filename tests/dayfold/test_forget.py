@@ -136,6 +136,7 @@ def test_the_online_store_has_neither_the_list_nor_its_bytes(shop: Workplace) ->
     assert found is not None
     assert other is not None
     assert (found.user_id, other.user_id) == ("*", BERT)
+    assert (store.read_user(ANNA), store.entries_of(BERT)) == (None, 2)
     assert files_naming(shop.home / "online", ANNA) == []
 
 
