@@ -197,7 +197,7 @@ class Settings(_Frozen):
 
 def without_password(uri: str) -> str:
     """`uri` with `***` in the place of user and password, and of a password among its options."""
-    masked = re.sub(r"//[^/@]*@", "//***@", uri)
+    masked = re.sub(r"//[^/]*@", "//***@", uri)
     return re.sub(r"([?&](?:password|username)=)[^&]*", r"\1***", masked)
 
 

@@ -6,24 +6,25 @@ store and the registry. Killed anywhere, the same command goes on.
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from conf.errors import ConcurrentWrite, OrderError
-from dayfold.day import STEPS
+from dayfold.day import OPENING, STEPS
 from dayfold.workplace import Workplace
 from feature_store.erasure import (
     count_forgotten,
     erase_rows,
-    one_at_a_time,
+    in_order,
     purge,
     repoint_ledger,
-    vocabulary_last,
 )
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
+from feature_store.locks import erasing
 from feature_store.online import open_online_store
 from feature_store.tables import (
     CANDIDATES,
@@ -97,7 +98,7 @@ def forget(workplace: Workplace, user_id: str, reason: str, say: Say) -> Tombsto
         ConcurrentWrite: another process wrote meanwhile; the same command goes on.
     """
     lake = workplace.lake()
-    with one_at_a_time(lake):
+    with erasing(lake.root):
         stone = _begun(lake, user_id, reason)
         say(f"Tombstone of {user_id}: from now on nothing of this user is taken in")
         _require_no_open_day(lake)
@@ -149,6 +150,12 @@ def _begun(lake: Lake, user_id: str, reason: str) -> Tombstone:
 
 def _require_no_open_day(lake: Lake) -> None:
     days = days_in_progress(lake)
+    if days and OPENING.name not in lake.read(STEP_RUNS, days).column("step").to_pylist():
+        raise OrderError(
+            f"Erasing waits: the history from {days[0]} on is being built, or was left halfway. "
+            "The tombstone stands: no later cleaning takes the user in. Next: run the command with "
+            "--history-from again, then this one."
+        )
     if days:
         raise OrderError(
             f"Erasing waits: {days[0]} is being run, or was begun and not closed ({len(days)} such "
@@ -170,7 +177,7 @@ def _merged(stone: Tombstone, found: Findings) -> Tombstone:
 
 
 def _erase_lake(lake: Lake, found: Findings, say: Say) -> None:
-    tables = vocabulary_last(found.tables)
+    tables = in_order(found.tables)
     for traces in tables:
         rows = erase_rows(lake, traces, found.person)
         say(f"{traces.table.key}: {rows:,} rows of {len(traces.rows)} days")
@@ -180,7 +187,7 @@ def _erase_lake(lake: Lake, found: Findings, say: Say) -> None:
     say(f"{INTAKE.key}: {corrected} days count them as forgotten")
     renamed = repoint_ledger(lake, [*(traces.table for traces in tables), INTAKE])
     say(f"clean.ledger: {renamed} days name versions without the user")
-    for traces in vocabulary_last(_files_left(lake, found)):
+    for traces in in_order(_files_left(lake, found)):
         say(f"{traces.table.key}: {purge(traces)} old files deleted")
 
 
@@ -192,6 +199,10 @@ def _files_left(lake: Lake, found: Findings) -> list[Traces]:
 def _erase_elsewhere(workplace: Workplace, lake: Lake, user_id: str, say: Say) -> None:
     removed = open_online_store(workplace.settings).remove_user(user_id)
     say(f"online store: {removed} entries")
+    audits = workplace.home / "audit"
+    if audits.exists():
+        shutil.rmtree(audits)
+        say(f"{audits}: copies that `dayfold audit leaks` kept are deleted")
     if lake.version(GATES) < 0:
         return  # No model was ever registered: MLflow is not asked.
     from training.registry.erasure import blank_snapshots, mark_versions

@@ -88,8 +88,9 @@ def replay_rows(
     """
     from feature_store.days import gap
     from feature_store.ledger import closed_days
+    from feature_store.raw_files import sha256_of
     from feature_store.raw_zone import REPLAYED, SUFFIXES
-    from feature_store.tables import STEP_RUNS
+    from feature_store.tables import RAW_FILES, STEP_RUNS
 
     if (reason is None) == (repaired is None):
         raise ConfigError("Give either --reason (rows as they stand) or --file (rows mended).")
@@ -116,13 +117,18 @@ def replay_rows(
         shutil.copyfile(repaired, target / f"{REPLAYED}{ds}-repaired{suffix}")
         return f"{repaired} arrives on {into}. Next: dayfold run --from {into} --to {into}"
     rows = rejected_rows(workplace, ds, reason, STREAM)
+    read = lake.read(RAW_FILES, [ds], ["stream", "file", "sha256"]).to_pylist()
+    hashes = {row["file"]: row["sha256"] for row in read if row["stream"] == STREAM}
     by_file: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         by_file[row["file"]].append(row["line"])
     for name, lines in by_file.items():
         source = workplace.raw_zone().folder(STREAM, ds) / name
-        if not source.is_file():
-            raise SourceError(f"{source} is not there any more: its rows cannot be taken in again.")
+        if not source.is_file() or sha256_of(source) != hashes.get(name):
+            raise SourceError(
+                f"{source} is gone or has changed since {ds} read it: its rows cannot be found by "
+                "their line numbers. Next: give them with --file."
+            )
         copy_rows(source, sorted(lines), target / f"{REPLAYED}{ds}-{name}")
     done = f"{len(rows)} rows rejected as {reason} on {ds} arrive on {into}."
     return f"{done} Next: dayfold run --from {into} --to {into}"

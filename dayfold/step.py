@@ -15,6 +15,7 @@ from conf.settings import SCORER_NAMES
 from dayfold.day import step_named, upstream_of
 from dayfold.step_checks import recorded_checks, warnings_said
 from dayfold.workplace import Workplace
+from feature_store.locks import stepping
 from feature_store.step import Step, StepContext, StepResult, resolve
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def run_step(
     Raises:
         ConfigError: there is no such step, or a scorer is missing or superfluous.
         MissingPartition: a step that writes one of its inputs has not finished for the day.
+        ConcurrentWrite: `dayfold forget` is at work.
         DayfoldError: whatever the step itself refuses.
     """
     step = step_named(name)
@@ -50,6 +52,13 @@ def run_step(
     if len(days) == 1:
         _require_upstream(lake, step, days[0], scorer)
     context = StepContext(tuple(days), lake, workplace.dataset, workplace.settings, scorer)
+    with stepping(lake.root):
+        return _run(step, context)
+
+
+def _run(step: Step, context: StepContext) -> StepResult:
+    """Run `step` and record that it has finished, what it cost and what its checks said."""
+    lake, days, scorer = context.lake, context.days, context.scorer
     _begin(lake, step, days, scorer)
     before = {table.key: lake.version(table) for table in step.writes}
     started = time.perf_counter()

@@ -1,24 +1,20 @@
 """Erasing a person from the lake: current rows, counts, the ledger's versions, then old files.
 
 Each function may be killed and called again. The order matters: what a version that the ledger
-names is made of is deleted only when the ledger names another one, and the vocabulary, which knows
-the person's index, comes last.
+names is made of is deleted only when the ledger names another one (see `in_order`, too).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from conf.errors import ConcurrentWrite
 from feature_store.lake import Lake
 from feature_store.tables import EVENTS, INTAKE, LEDGER, PROFILES, VOCABULARIES, Table
 from feature_store.tombstones import LINEAGE
@@ -29,36 +25,21 @@ FORGOTTEN_OUTCOME = "forgotten"
 _COUNTED = {"events": EVENTS, "profiles": PROFILES}
 
 
-@contextmanager
-def one_at_a_time(lake: Lake) -> Iterator[None]:
-    """Within it nobody else on this machine erases from `lake`.
+def in_order(found: Sequence[Traces]) -> list[Traces]:
+    """`found` in the order in which it must be erased.
 
-    Two who rewrite the same day at once could each put back what the other has erased.
-
-    Raises:
-        ConcurrentWrite: somebody does.
+    The events, which tell the person's examples, come after those; the vocabulary, which knows the
+    person's index, comes last.
     """
-    with (lake.root / "forget.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConcurrentWrite(
-                f"Another `dayfold forget` is at work in {lake.root}. Next: wait for its end, then "
-                "run the same command again."
-            ) from error
-        yield
-
-
-def vocabulary_last(found: Sequence[Traces]) -> list[Traces]:
-    """`found` in the order in which it must be erased."""
-    return sorted(found, key=lambda traces: traces.table is VOCABULARIES)
+    order = {EVENTS.key: 1, VOCABULARIES.key: 2}
+    return sorted(found, key=lambda traces: order.get(traces.table.key, 0))
 
 
 def erase_rows(lake: Lake, found: Traces, person: Person) -> int:
     """Take the person out of the current version of a table, in one commit; the rows removed.
 
     Raises:
-        ConcurrentWrite: another process wrote the same days meanwhile.
+        ConcurrentWrite: another machine wrote the same days meanwhile.
     """
     table, days = found.table, sorted(found.rows)
     if not days:

@@ -112,13 +112,20 @@ def close_day(
     lineage: Lineage,
     versions: dict[str, int] | None = None,
 ) -> None:
-    """Write the ledger row of `ds`, the last write of a day."""
+    """Write the ledger row of `ds`, the last write of a day.
+
+    Versions that its row names already are not taken back: what they replaced may be erased.
+    """
+    named = dict(table_versions(lake, ds) if versions is None else versions)
+    before = closed_days(lake).get(ds)
+    for key, version in (before.table_versions if before else {}).items():
+        named[key] = max(version, named.get(key, version))
     row = {
         "ds": ds,
         "state": state,
         "closed_at": datetime.now(UTC),
         "reason": reason,
-        "table_versions": json.dumps(table_versions(lake, ds) if versions is None else versions),
+        "table_versions": json.dumps(named),
         "code_version": lineage.get("code_version", ""),
         "config_hash": lineage.get("config_hash", ""),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import islice
@@ -23,6 +24,8 @@ UNTYPED = "any"
 NULL = "null"
 """The kind of a field that is null wherever it is."""
 
+_IDS = frozenset({"user_id", "item_id"})
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _KINDS: dict[type, str] = {
     str: "text",
     bool: "boolean",
@@ -35,6 +38,18 @@ _KINDS: dict[type, str] = {
 
 
 def fields_in(path: Path) -> dict[str, str]:
+    """What `all_fields_in` finds, if it looks like names of fields and not like data.
+
+    A CSV file without a header would else tell ids of users; so a file counts only if it names
+    users or items, and a name only if it is an identifier.
+    """
+    found = all_fields_in(path)
+    if not found.keys() & _IDS:
+        return {}
+    return {name: kind for name, kind in found.items() if _NAME.fullmatch(name)}
+
+
+def all_fields_in(path: Path) -> dict[str, str]:
     """The fields of a raw file's first rows, with their kinds: `{"value": "number?"}`.
 
     Kinds are text, number, boolean, list, object, time, null and any (CSV); several are joined by
@@ -55,7 +70,7 @@ def fields_in(path: Path) -> dict[str, str]:
                 header = next(csv.reader(lines), [])
                 return {name.strip(): UNTYPED + SOMETIMES for name in header if name.strip()}
             return _of_rows(islice(lines, LOOKED_AT_ROWS))
-    except (OSError, EOFError, pa.ArrowException):
+    except (OSError, EOFError, RecursionError, csv.Error, pa.ArrowException):
         return {}
 
 

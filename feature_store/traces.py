@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from conf.errors import MissingPartition
 from feature_store.lake import Lake
-from feature_store.tables import QUARANTINE, TABLES, VOCABULARIES, Table
+from feature_store.tables import EVENTS, QUARANTINE, TABLES, VOCABULARIES, Table
 
 USER_FIELD = "user_id"
 """The vocabulary's field of users."""
@@ -29,6 +29,7 @@ NEUTRAL = "forgotten."
 _INDEX = "user_index"
 _INDICES = "user_indices"
 _FIELD, _ID, _VALUE = "field", "id", "value"
+_EXAMPLE_ID = "example_id"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Person:
     """The pseudonym."""
     indices: frozenset[int]
     """Its ids in the vocabulary: one, or none for a user whom no event or profile has named."""
+    event_ids: frozenset[str] = frozenset()
+    """Ids of its events, by which its examples are known that it had no id of its own for."""
 
 
 @dataclass
@@ -95,7 +98,18 @@ def person_of(lake: Lake, user_id: str) -> Person:
     now = lake.read(VOCABULARIES, lake.days(VOCABULARIES), [_FIELD, _VALUE, _ID])
     value = now.column(_VALUE)
     others = pc.and_(pc.not_equal(value, user_id), pc.invert(pc.starts_with(value, NEUTRAL)))
-    return Person(user_id, frozenset(indices - _ids(now, others)))
+    return Person(user_id, frozenset(indices - _ids(now, others)), _event_ids(lake, user_id))
+
+
+def _event_ids(lake: Lake, user_id: str) -> frozenset[str]:
+    """Ids of the user's events, in whatever version of the table."""
+    found: set[str] = set()
+    for path in _files(lake, EVENTS):
+        rows = _read(path, ["user_id", "event_id"])
+        if rows is not None:
+            mine = rows.filter(pc.equal(rows.column("user_id"), user_id))
+            found |= set(mine.column("event_id").to_pylist())
+    return frozenset(found)
 
 
 def _ids(words: pa.Table, chosen: pa.ChunkedArray) -> set[int]:
@@ -173,6 +187,9 @@ def _hits(rows: pa.Table, name: str, person: Person) -> pa.ChunkedArray | pa.Arr
     kind = column.type
     if pa.types.is_map(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return _nested_hits(column, person)
+    if name == _EXAMPLE_ID and person.event_ids:
+        named = pc.match_substring(column, person.user_id)
+        return pc.or_(named, pc.is_in(column, value_set=pa.array(sorted(person.event_ids))))
     if _holds_text(kind):
         return pc.match_substring(column, person.user_id)
     known = pc.is_in(column, value_set=pa.array(sorted(person.indices), kind))

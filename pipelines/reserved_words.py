@@ -1,4 +1,8 @@
-"""Ids of forgotten users: when their days are run again, nobody else gets them."""
+"""Ids that stay as they are when a day is run again.
+
+A forgotten user's id is nobody else's. Once later days have been encoded, all ids of the day stay,
+whatever has become of its rows: the later days, and models, mean the same values by them.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,10 @@ _COLUMNS = ["ds", "field", "value", "id"]
 
 
 def reserved_words(spark: SparkSession, lake: Lake, days: Sequence[str]) -> DataFrame | None:
-    """ds, field, value, id of the forgotten users who were born on `days`; None without any."""
-    rows = lake.read(VOCABULARIES, days, _COLUMNS)
-    reserved = rows.filter(pc.starts_with(rows.column("value"), NEUTRAL))
+    """ds, field, value, id of the words born on `days` that stay as they are; None without any."""
+    reserved = lake.read(VOCABULARIES, days, _COLUMNS)
+    if not any(day > days[-1] for day in lake.days(VOCABULARIES)):
+        reserved = reserved.filter(pc.starts_with(reserved.column("value"), NEUTRAL))
     return spark.createDataFrame(reserved) if reserved.num_rows else None
 
 

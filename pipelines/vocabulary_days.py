@@ -157,6 +157,8 @@ def vocabulary_days(
         stack.enter_context(kept(waiting.rows))
         born = born.unionByName(waiting.born.select("ds", *_VALUE))
     last_ids = before.words.groupBy("field").agg(F.max("id").alias("last_id"))
+    if reserved is not None:
+        born = born.join(reserved.select(*_VALUE), on=_VALUE, how="left_anti")
     born = with_reserved(numbered(born, last_ids), reserved)
     stack.enter_context(kept(born))
     return VocabularyDays(days, rules, before, met, waiting, born)

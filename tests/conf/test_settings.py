@@ -60,7 +60,12 @@ def test_the_password_of_a_uri_is_not_written_down() -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["rediss://dayfold:hunter2@cache:6379/0", "redis://cache:6379?db=1&password=hunter2"]
+    "uri",
+    [
+        "rediss://dayfold:hunter2@cache:6379/0",
+        "redis://:p@hunter2@cache:6379/0",
+        "redis://cache:6379?db=1&password=hunter2",
+    ],
 )
 def test_the_password_of_the_online_store_is_not_written_down(uri: str) -> None:
     settings = load_settings({"DAYFOLD__ONLINE_STORE": uri})

@@ -12,11 +12,12 @@ import pytest
 from conf.errors import ConcurrentWrite, MissingPartition, OrderError
 from conf.settings import TrainingSettings
 from dayfold.forget import days_in_progress, forget, look
+from dayfold.step import run_step
 from dayfold.workplace import Workplace
 from feature_store.days import shift
-from feature_store.erasure import one_at_a_time
 from feature_store.lake import Lake
 from feature_store.ledger import close_day, closed_days
+from feature_store.locks import erasing, stepping
 from feature_store.online import open_online_store
 from feature_store.tables import (
     EVENTS,
@@ -190,8 +191,18 @@ def test_a_step_of_a_closed_day_that_is_run_again_counts_as_running(shop: Workpl
     assert days_in_progress(lake) == [LAST]
 
 
+def test_a_step_and_the_erasing_wait_for_each_other(shop: Workplace) -> None:
+    root = shop.lake().root
+    with stepping(root), pytest.raises(ConcurrentWrite, match="A step, or another"):
+        forget(shop, ANNA, "", quiet)
+    with erasing(root), pytest.raises(ConcurrentWrite, match="`dayfold forget` is at work"):
+        run_step(shop, "open_day", [LAST])
+    with stepping(root), stepping(root):
+        pass
+
+
 def test_two_requests_at_once_do_not_undo_each_other(shop: Workplace) -> None:
-    with one_at_a_time(shop.lake()), pytest.raises(ConcurrentWrite, match="Another `dayfold forg"):
+    with erasing(shop.lake().root), pytest.raises(ConcurrentWrite, match="another `dayfold forg"):
         forget(shop, ANNA, "", quiet)
     forget(shop, ANNA, "", quiet)
     forget(shop, BERT, "", quiet)

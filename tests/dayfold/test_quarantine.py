@@ -106,6 +106,15 @@ def test_a_row_is_found_where_lines_end_in_another_way(tmp_path: Path) -> None:
     assert target.read_bytes() == b"item_id\nb\n\xff\n"
 
 
+def test_rows_of_a_file_that_has_changed_are_not_guessed(cleaned: Workbench) -> None:
+    file = cleaned.folder("events", MONDAY) / "part-1.csv"
+    before = file.read_bytes()
+    file.write_bytes(before.replace(b"good2", b"good3"))
+    with pytest.raises(SourceError, match=r"part-1\.csv is gone or has changed.*--file"):
+        replay_rows(place(cleaned), MONDAY, TUESDAY, UNKNOWN, None)
+    file.write_bytes(before)
+
+
 def test_rows_mended_by_hand_arrive_too(cleaned: Workbench, tmp_path: Path) -> None:
     wednesday = shift(MONDAY, 2)
     mended = tmp_path / "mended.jsonl.gz"

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 import training.fitting.candidate
 import training.fitting.footprint
-from conf.errors import DayfoldError
+from conf.errors import DayfoldError, OrderError
 from conf.settings import Settings
 from dayfold.audit import BY_ITSELF, Audit, Span, compare_tables, compare_training
 from dayfold.cli import app
@@ -31,7 +31,6 @@ from feature_store.tables import (
     ITEM_STATS,
     USER_SEQUENCES,
     USER_STATS,
-    VOCABULARIES,
     Table,
 )
 from pipelines.sources.simulator.settings import SimulationSettings
@@ -158,7 +157,6 @@ def _and_the_next_day(
 @pytest.mark.parametrize(
     ("step", "tables"),
     [
-        ("encode_profiles", {VOCABULARIES}),
         ("build_features", {USER_STATS, ITEM_STATS, USER_SEQUENCES}),
         ("build_examples", {EXAMPLES}),
     ],
@@ -180,6 +178,16 @@ def test_a_step_that_reads_the_next_day_is_found(
     assert {table.key for table in tables} <= found.keys() <= {t.key for t in leaky.writes}
     assert all(detail.startswith(f"ds={DAY}: ") for detail in found.values())
     assert not Audit(tuple(compared), None).passed
+
+
+def test_ids_that_depend_on_the_next_day_are_refused(
+    audited: Audited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = audited.builds(tmp_path / "audit")[0]
+    monkeypatch.setattr("pipelines.encode_profiles.read_days", _and_the_next_day)
+    leaky = next(declared for declared in STEPS if declared.name == "encode_profiles")
+    with pytest.raises(OrderError, match=f"ds={DAY}: .* but {shift(DAY, 1)} gave"):
+        resolve(leaky.entry)(StepContext((DAY,), copy.lake(), copy.dataset, copy.settings))
 
 
 def test_a_training_that_reads_the_next_day_is_found(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from conf.dataset import load_dataset
 from feature_store.lake import Lake
 from feature_store.schema import arrow_schema
-from feature_store.tables import QUARANTINE, TABLES, VOCABULARIES, Table, columns_of
+from feature_store.tables import EXAMPLES, QUARANTINE, TABLES, VOCABULARIES, Table, columns_of
 from feature_store.traces import (
     Person,
     person_of,
@@ -141,3 +142,10 @@ def test_an_id_that_is_another_users_now_is_not_the_persons(lake: Lake) -> None:
     write_words(lake, ANNA.user_id, 17)
     write_words(lake, "b2" * 16, 17)
     assert person_of(lake, ANNA.user_id) == Person(ANNA.user_id, frozenset())
+
+
+def test_an_example_of_before_the_user_had_an_id_is_found_by_its_event() -> None:
+    person = replace(ANNA, event_ids=frozenset({"e77"}))
+    rows = rows_of(EXAMPLES, {"example_id": "e77", "user_index": 0})
+    assert traces_in(rows, person).to_pylist() == [False, True, False]
+    assert not any(traces_in(rows, ANNA).to_pylist())

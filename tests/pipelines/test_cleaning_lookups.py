@@ -123,4 +123,4 @@ def test_too_many_rejected_rows_are_said_or_fail_the_day(bench: Bench, limit: st
         assert "anna-1" not in message
         assert shop.rows(INTAKE) == []
     shop.write(MONDAY, [good, good | {"event_id": "two"}, bad[0]])
-    assert "WARNING" not in shop.run("clean_events", MONDAY).summary
+    assert "unknown_event_type, more than" not in shop.run("clean_events", MONDAY).summary

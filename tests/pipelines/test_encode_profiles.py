@@ -20,7 +20,7 @@ from feature_store.tables import (
     USERS,
     VOCABULARIES,
 )
-from tests.pipelines.workbench import MONDAY, Row, Workbench, by, event
+from tests.pipelines.workbench import MONDAY, Row, Workbench, assert_same_rows, by, event
 
 pytestmark = pytest.mark.spark
 
@@ -203,3 +203,15 @@ def test_a_day_whose_rows_changed_after_a_later_one_was_encoded_is_refused(bench
     with pytest.raises(OrderError, match=rf"item_id 'n' would get id 3, but {TUESDAY} gave 'z'"):
         shop.run("encode_profiles", MONDAY)
     assert shop.rows(VOCABULARIES) == before
+
+
+def test_ids_of_a_day_stay_when_its_rows_go_after_a_later_one_was_encoded(bench: Bench) -> None:
+    shop = bench()
+    shop.write(MONDAY, [event(f"{MONDAY} 10:00", "u1", item) for item in "mn"])
+    shop.write(TUESDAY, [event(f"{TUESDAY} 10:00", "u1", "z")])
+    _run(shop, MONDAY)
+    _run(shop, TUESDAY)
+    before = shop.rows(VOCABULARIES)
+    shop.write(MONDAY, [event(f"{MONDAY} 10:00", "u1", "n")])
+    _run(shop, MONDAY)
+    assert_same_rows(shop.rows(VOCABULARIES), before)

@@ -197,6 +197,7 @@ def _first_of_block(ds: str, run: Sequence[str]) -> bool:
 # ---- the fold ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(
     max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )

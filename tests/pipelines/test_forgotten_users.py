@@ -90,6 +90,7 @@ def test_a_tombstone_does_not_change_who_else_is_a_bot_or_a_duplicate(bench: Ben
     assert {r["reason"] for r in with_anna.rows(QUARANTINE)} == {"forgotten", "duplicate"}
 
 
+@pytest.mark.slow
 def test_forgotten_and_run_again_the_lake_is_the_same_and_other_ids_stay(bench: Bench) -> None:
     shop = bench()
     days = {MONDAY: (BERT, ANNA), TUESDAY: (ANNA, CLEO), WEDNESDAY: (BERT, ANNA, CLEO)}

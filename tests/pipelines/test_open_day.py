@@ -93,6 +93,8 @@ def test_the_files_of_a_day_are_known_by_their_hashes(shop: Workbench) -> None:
     content = (shop.folder("events", MONDAY) / "part-0.jsonl").read_bytes()
     rows = fingerprints(RawZone(shop.root / "raw"), MONDAY).to_pylist()
     events = [row for row in rows if row["stream"] == "events"]
+    fields = dict(events[0].pop("fields"))
+    assert (fields["user_id"], fields["event_timestamp"]) == ("text", "text")
     assert events == [
         {
             "stream": "events",

@@ -17,7 +17,7 @@ import pytest
 from conf.cleaning import Cleaning, SchemaDrift
 from conf.errors import CheckFailed
 from feature_store.days import shift
-from feature_store.raw_fields import fields_in
+from feature_store.raw_fields import all_fields_in, fields_in
 from feature_store.tables import EVENTS, INTAKE
 from pipelines.schema_drift import field_changes
 from tests.pipelines.workbench import MONDAY, Workbench, event
@@ -53,13 +53,13 @@ def test_kinds_are_those_of_the_first_rows(tmp_path: Path) -> None:
     with pa.output_stream(str(tmp_path / "part-1.jsonl.zst"), compression="zstd") as file:
         file.write(content)
     for name in ("part-0.jsonl.gz", "part-1.jsonl.zst"):
-        assert fields_in(tmp_path / name) == expected
+        assert all_fields_in(tmp_path / name) == expected
     with (tmp_path / "part-2.csv").open("w") as text:
         csv.writer(text).writerows([["x", " y "], [1, 2]])
-    assert fields_in(tmp_path / "part-2.csv") == {"x": "any?", "y": "any?"}
+    assert all_fields_in(tmp_path / "part-2.csv") == {"x": "any?", "y": "any?"}
     columns = {"at": [datetime.now(UTC)], "n": [1], "t": ["x"], "l": [["x"]]}
     pq.write_table(pa.table(columns), tmp_path / "part-3.parquet")
-    assert fields_in(tmp_path / "part-3.parquet") == {
+    assert all_fields_in(tmp_path / "part-3.parquet") == {
         "at": "time?",
         "n": "number?",
         "t": "text?",
@@ -67,11 +67,30 @@ def test_kinds_are_those_of_the_first_rows(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b"{}" * 999)[:-9], b"no gzip"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        gzip.compress(b'{"user_id":1}\n' * 999)[:-9],
+        b"no gzip",
+        gzip.compress(b"[" * 200_000),
+        gzip.compress(b'{"alice@example.com": 1}'),
+    ],
+)
 def test_a_file_that_says_nothing_of_its_fields_is_no_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "part-0.jsonl.gz"
     path.write_bytes(content)
     assert fields_in(path) == {}
+
+
+def test_what_looks_like_data_is_no_field(tmp_path: Path) -> None:
+    (tmp_path / "part-0.csv").write_text("alice@example.com,i77\nbert@example.com,i78\n")
+    assert fields_in(tmp_path / "part-0.csv") == {}
+    (tmp_path / "part-1.csv").write_text(f"user_id,alice@example.com,{'x' * 200_000}\n")
+    assert fields_in(tmp_path / "part-1.csv") == {}
+    row = b'{"user_id": "u1", "\\ud800x": 1, "alice@example.com": 2, "\xc3\xa9": 3}'
+    (tmp_path / "part-2.jsonl").write_bytes(row)
+    assert fields_in(tmp_path / "part-2.jsonl") == {"user_id": "text"}
 
 
 def test_changes_are_told_apart_from_what_comes_and_goes() -> None:

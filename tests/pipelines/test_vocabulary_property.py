@@ -55,7 +55,7 @@ class Lake:
         )
         with ExitStack() as stack:
             made = vocabulary_days(
-                self._spark.createDataFrame(seen, SEEN), before, days, self._rules, stack
+                self._spark.createDataFrame(seen, SEEN), before, days, self._rules, None, stack
             )
             born = _rows(made.born)
             turns = [] if made.turns is None else _rows(made.turns)
@@ -85,6 +85,7 @@ def _assert_story(lake: Lake, story: Told) -> None:
     assert rows_of(lake.turns, "ds", "field", "id", "state") == sorted(story.turns)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -51,6 +51,8 @@ def blank_snapshots(registry: Registry, settings: Settings, lake_id: str, user_i
         RegistryError: the registered model belongs to another lake.
     """
     client, changed = _client(registry), 0
+    # A copy that was changed before a kill would hide that the original was not.
+    registry.drop_downloads()
     for version in _versions(client, registry, lake_id):
         source = str(version.source)
         if local_path(source) is None:
@@ -59,6 +61,7 @@ def blank_snapshots(registry: Registry, settings: Settings, lake_id: str, user_i
                 changed += 1
                 # The files came from elsewhere: what was changed here goes back there.
                 folder = f"{source.rsplit('/', 1)[-1]}/data/{model.name}"
+                # The names last: as long as they are there, the next try changes both again.
                 for file in (_ARRAYS, _SNAPSHOT):
                     client.log_artifact(version.run_id, str(model / file), folder)
     # Whatever else lies on this machine, registered or not: downloads, models of killed promotions.

@@ -283,6 +283,10 @@ class Registry:
         folder = f"{version}-{digest({'source': uri})[:16]}"
         return fetched_once(self._downloads / folder, fetch)
 
+    def drop_downloads(self) -> None:
+        """Delete the copies of versions that lie elsewhere; they are fetched again when asked."""
+        shutil.rmtree(self._downloads, ignore_errors=True)
+
     def _set_alias(self, alias: str, version: int) -> None:
         _ = self.experiment_id
         from mlflow.exceptions import MlflowException

@@ -1,0 +1,51 @@
+"""Who may write to a lake at once, on one machine: any number of steps, or one who erases.
+
+A lock is the kernel's: it ends with its process, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conf.errors import ConcurrentWrite
+
+_FILE = "steps.lock"
+
+
+@contextmanager
+def stepping(root: Path) -> Iterator[None]:
+    """Within it nobody erases from the lake at `root`.
+
+    Raises:
+        ConcurrentWrite: somebody does.
+    """
+    with _locked(root, fcntl.LOCK_SH, "`dayfold forget` is at work"):
+        yield
+
+
+@contextmanager
+def erasing(root: Path) -> Iterator[None]:
+    """Within it no step runs on the lake at `root`, and nobody else erases.
+
+    A step could put back what has just been erased.
+
+    Raises:
+        ConcurrentWrite: one does.
+    """
+    with _locked(root, fcntl.LOCK_EX, "A step, or another `dayfold forget`, is at work"):
+        yield
+
+
+@contextmanager
+def _locked(root: Path, kind: int, otherwise: str) -> Iterator[None]:
+    with (root / _FILE).open("a") as lock:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConcurrentWrite(
+                f"{otherwise} in {root}. Next: wait for its end, then run the same command again."
+            ) from error
+        yield
