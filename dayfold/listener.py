@@ -52,9 +52,12 @@ class TaskLines:
 
     def _stop(self, number: int, _: object) -> None:
         """Whoever ends this command means all of it; what a killed step leaves is made good."""
-        end_running_step()
-        self._progress.note("Stopped. The same command goes on with the day that was stopped.")
-        os._exit(128 + number)
+        try:
+            end_running_step()
+            said = "Stopped. The same command goes on with the day that was stopped."
+            self._progress.last_word(said)
+        finally:
+            os._exit(128 + number)
 
     def _name(self, task_instance: Any) -> str:
         step = str(task_instance.task_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +33,16 @@ class Progress:
         """A line that belongs to no task."""
         self._clear()
         self.console.print(escape(complete(text)), highlight=False, soft_wrap=True)
+
+    def last_word(self, text: str) -> None:
+        """A line written by a signal's handler.
+
+        The handler may have interrupted a print of this very console, which cannot be entered
+        twice: so past it, to the terminal itself.
+        """
+        with suppress(RuntimeError):
+            self._clear()
+        os.write(self.console.file.fileno(), f"{complete(text)}\n".encode())
 
     def started(self, task: str) -> None:
         """`task` runs now."""
