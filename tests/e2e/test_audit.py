@@ -205,6 +205,7 @@ def test_a_training_that_reads_the_next_day_is_found(
     }
 
 
+@pytest.mark.slow
 def test_a_leak_is_shown_and_the_command_fails(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_day_run_again_gives_the_same_rows_whatever_lies_after_it(daily: Workb
         assert_same_rows(rows, before[table])
 
 
+@pytest.mark.slow
 def test_history_may_be_built_in_pieces_and_over_what_is_there(
     daily: Workbench, bulk: Workbench
 ) -> None:

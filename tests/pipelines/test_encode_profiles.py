@@ -150,6 +150,7 @@ def test_a_value_below_min_count_waits_and_reads_as_unknown(bench: Bench) -> Non
     assert [round(r["impression_h30"], 1) for r in shop.rows(USER_STATS)] == [3.0]
 
 
+@pytest.mark.slow
 def test_who_is_born_later_brings_the_profile_of_before(bench: Bench) -> None:
     shop = bench(vocabulary={"user_id": VocabularyRule(min_count=3)})
     shop.write(MONDAY, profiles=[_profile("u", MONDAY, gender="f", interests=["b", "a"], age=20)])

@@ -25,7 +25,7 @@ from tests.pipelines.clean_log import write_clean_events
 from tests.pipelines.vocabulary_oracle import Key, Told, rows_of, told
 from tests.pipelines.workbench import Workbench, assert_same_rows, dataset
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 TABLES = (VOCABULARIES, PENDING_VALUES, LAST_SEEN, EXPIRIES)
 # The third day begins a new block of base days.
