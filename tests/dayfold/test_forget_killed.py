@@ -75,6 +75,7 @@ forget(at(Path(sys.argv[1])), ANNA, "why", lambda line: print(line, flush=True))
 """
 
 
+@pytest.mark.slow
 def test_killed_by_the_system_at_any_instant_nothing_is_left_half(
     prepared: Path, tmp_path: Path
 ) -> None:
