@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Literal, Self
@@ -63,6 +64,7 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
 }
 """The fields that the rows of every dataset have, by stream of the raw zone."""
 
+MINUTES_PER_DAY = 1440
 _LONGEST_SHOWN = 60
 _OF_A_RAW_ROW = frozenset({"ds", "file", "line", "fault", "masked_fault", "masked_line", "reason"})
 """What cleaning notes beside a row's own fields."""
@@ -116,6 +118,11 @@ class Labels(_Frozen):
     the items known at that moment."""
     attribution_window_minutes: PositiveInt = 60
     threshold: float | None = None
+
+    @property
+    def attribution_days(self) -> int:
+        """The attribution window in whole days: as many days before may hold its impression."""
+        return math.ceil(self.attribution_window_minutes / MINUTES_PER_DAY)
 
     @model_validator(mode="after")
     def _threshold_is_given_where_needed(self) -> Self:

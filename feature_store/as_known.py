@@ -13,12 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.cleaning import MAX_LATENESS_DAYS
-from conf.dataset import DatasetConfig
+from conf.dataset import MINUTES_PER_DAY, DatasetConfig
 from feature_store.days import days_between, shift
 from feature_store.lake import Lake
 from feature_store.tables import EVENTS
-
-_MINUTES_PER_DAY = 1440
 
 
 def as_known_on(
@@ -48,6 +46,6 @@ def arrival_days(dataset: DatasetConfig, first: str, last: str, known_on: str) -
     `cleaning.lateness_days` was then, no event is later than MAX_LATENESS_DAYS.
     """
     # Clocks that are ahead: an event of the first minutes of a day may arrive the day before.
-    early = math.ceil(dataset.cleaning.future_tolerance_minutes / _MINUTES_PER_DAY)
+    early = math.ceil(dataset.cleaning.future_tolerance_minutes / MINUTES_PER_DAY)
     until = min(known_on, shift(last, MAX_LATENESS_DAYS))
     return list(days_between(shift(first, -early), until))

@@ -7,7 +7,6 @@ impression whose window closes on a day that was waived enters none, for nobody 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -21,8 +20,6 @@ from feature_store.tables import EVENTS, EXAMPLES, MISSING
 from pipelines.build_features import positive_weight
 from pipelines.spark import commit, day_of, read_days, session, stage_all
 from pipelines.vocabulary import ITEM_ID, USER_ID, with_ids, words_known
-
-_MINUTES_PER_DAY = 1440
 
 
 def run(context: StepContext) -> StepResult:
@@ -47,8 +44,8 @@ def labelled_impressions(
     An impression matures on the first day that ends at or after its window's end, but not before
     the day on which it arrived.
     """
-    window_days = math.ceil(dataset.labels.attribution_window_minutes / _MINUTES_PER_DAY)
-    since = shift(days[0], -(dataset.cleaning.lateness_days + window_days + 2))
+    reach = dataset.cleaning.lateness_days + dataset.labels.attribution_days + 2
+    since = shift(days[0], -reach)
     events = read_days(spark, lake, EVENTS, days_between(since, days[-1]))
     closes = F.col("event_timestamp") + _minutes(dataset.labels.attribution_window_minutes)
     just_before = closes - F.expr("interval 1 microsecond")

@@ -6,7 +6,6 @@ That is verified on the files that were written, before they are committed.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -55,7 +54,6 @@ _QUARANTINED = pa.schema(
     [(name, pa.string()) for name in ("stream", "file", "masked_line", "reason")]
     + [("line", pa.int64())]
 )
-_MINUTES_PER_DAY = 1440
 _RAW_FILE_IN_AN_ERROR = re.compile(
     r"FAILED_READ_FILE.* reading file (?:file://)?(/\S+/(?:events|profiles|items)/ds=\S+?)\.?\s"
 )
@@ -124,7 +122,7 @@ def _classified_streams(
     forgotten = forgotten_frame(spark, forgotten_users(context.lake))
     reach = dataset.cleaning.lateness_days + 1
     if dataset.cleaning.rejects(ORPHAN_CLICK):
-        reach += math.ceil(dataset.labels.attribution_window_minutes / _MINUTES_PER_DAY)
+        reach += dataset.labels.attribution_days
     before = [shift(days[0], -n) for n in range(1, reach + 1)]
 
     def records(stream: Stream) -> DataFrame:

@@ -12,6 +12,8 @@ from feature_store.tables.declare import (
     unique,
 )
 
+_FIELD = Column("field", "string", "as in vocabularies")
+
 VOCABULARIES = Table(
     layer="encoded",
     name="vocabularies",
@@ -34,7 +36,7 @@ PENDING_VALUES = Table(
     grain="one value below min_count that was seen that day (all that wait, on a base day)",
     columns=(
         DS,
-        Column("field", "string", "as in vocabularies"),
+        _FIELD,
         Column("value", "string", "the raw value"),
         Column("count", "int64", "occurrences in clean rows so far"),
         Column("last_seen", "string", "latest day on which it occurred"),
@@ -49,7 +51,7 @@ LAST_SEEN = Table(
     grain="one id of a field with expire_days seen that day (all that can expire, on a base day)",
     columns=(
         DS,
-        Column("field", "string", "as in vocabularies"),
+        _FIELD,
         Column("id", "int32", "its id there"),
         Column("last_seen", "string", "latest day on which its value occurred"),
     ),
@@ -62,7 +64,7 @@ EXPIRIES = Table(
     grain="one id that expired, or came back, that day",
     columns=(
         DS,
-        Column("field", "string", "as in vocabularies"),
+        _FIELD,
         Column("id", "int32", "its id there; it stays the value's own"),
         Column("state", "string", "expired: reads as unknown from ds on; returned: as itself"),
     ),

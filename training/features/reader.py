@@ -91,8 +91,9 @@ class FeatureReader:
     def __init__(self, lake: Lake, first_day: str, last_day: str) -> None:
         self._lake = lake
         dataset = lake.dataset
-        window = math.ceil(dataset.labels.attribution_window_minutes / (24 * 60))
-        self._first = shift(first_day, -dataset.cleaning.lateness_days - window)
+        self._first = shift(
+            first_day, -dataset.cleaning.lateness_days - dataset.labels.attribution_days
+        )
         span = (shift(self._first, -1 - _LAG_DAYS), last_day)
         self._users = Entities(lake, (USER_STATS, USERS), dataset.user_attributes, span)
         self._items = Entities(lake, (ITEM_STATS, ENCODED_ITEMS), dataset.item_attributes, span)
