@@ -38,7 +38,9 @@ def rejected_rows(
         raise ConfigError(f"--reason {reason!r} is not known: expected one of {REASONS}.")
     lake = workplace.lake()
     if not lake.read(INTAKE, [ds]).num_rows:
-        raise MissingPartition(f"{ds} was not cleaned. Next: dayfold status, or dayfold run.")
+        raise MissingPartition(
+            f"{ds} was not cleaned. Next: dayfold status, or `dayfold run --from {ds} --to {ds}`."
+        )
     rows = lake.read(QUARANTINE, [ds]).sort_by(
         [("stream", "ascending"), ("file", "ascending"), ("line", "ascending")]
     )
