@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Each of the two has a Spark session of its own: tests of one file stay together.
+TWO_AT_ONCE := -n 2 --dist loadfile
 # Offline and quiet, for everything that the targets start.
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
@@ -26,10 +28,11 @@ check: setup  ## format, lint, types, import contracts
 	@$(BIN)/lint-imports
 
 test: setup java  ## everything that fits into 15 minutes on 2 cores
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" $(TWO_AT_ONCE)
 
 test-all: setup java  ## the slow ones as well (75 minutes)
-	@$(BIN)/pytest
+	@$(BIN)/pytest -m "not slow" $(TWO_AT_ONCE)
+	@$(BIN)/pytest -m slow
 
 format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format .

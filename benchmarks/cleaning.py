@@ -23,13 +23,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from benchmarks.cleaning_peers import clean_with_duckdb, clean_with_polars
 from benchmarks.result import write_result
 from conf.dataset import load_dataset
 from conf.pseudonym import load_key, make_key
 from conf.settings import Settings, SparkSettings
+from dayfold.process_cost import cpu_seconds
 from feature_store.lake import Lake
 from feature_store.step import StepContext
 from feature_store.tables import INTAKE
@@ -78,13 +77,6 @@ def clean_with_dayfold(raw: Path, folder: Path) -> Counter[str]:
     clean_events.run(StepContext((DAY,), lake, dataset, settings))
     rows = [row for row in lake.read(INTAKE, [DAY]).to_pylist() if row["stream"] == "events"]
     return Counter({r["outcome"]: r["rows"] for r in rows if r["outcome"] != "read"})
-
-
-def cpu_seconds() -> float:
-    """Of this process and its living children."""
-    me = psutil.Process()
-    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
-    return sum(t.user + t.system for t in times)
 
 
 def measured(

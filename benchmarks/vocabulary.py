@@ -17,7 +17,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import psutil
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -25,6 +24,7 @@ from benchmarks.result import write_result
 from conf.dataset import DatasetConfig, Labels
 from conf.settings import Settings
 from conf.vocabulary import VocabularyRule
+from dayfold.process_cost import cpu_seconds
 from feature_store.lake import Lake
 from feature_store.tables import FIRST_VALUE_ID, VOCABULARIES
 from pipelines.births import numbered
@@ -82,19 +82,13 @@ def again_on_day(spark: SparkSession, old: Lake, again: Lake, seen: DataFrame) -
 
 def measured(work: Callable[[], int]) -> dict[str, float]:
     """Seconds and CPU-seconds of `work`, and what it gives as `rows`."""
-    cpu, started = _cpu_seconds(), time.perf_counter()
+    cpu, started = cpu_seconds(), time.perf_counter()
     rows = work()
     return {
         "seconds": round(time.perf_counter() - started, 3),
-        "cpu_seconds": round(_cpu_seconds() - cpu, 3),
+        "cpu_seconds": round(cpu_seconds() - cpu, 3),
         "rows": rows,
     }
-
-
-def _cpu_seconds() -> float:
-    own = psutil.Process()
-    used = [process.cpu_times() for process in (own, *own.children(recursive=True))]
-    return sum(times.user + times.system for times in used)
 
 
 def benchmark(known: int, new: int, repeat: int, root: Path) -> Path:

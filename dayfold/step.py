@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from conf.errors import ConfigError, MissingPartition
 from conf.settings import SCORER_NAMES
 from dayfold.day import step_named, upstream_of
+from dayfold.process_cost import cpu_seconds, peak_memory_mb
 from dayfold.step_checks import recorded_checks, warnings_said
 from dayfold.workplace import Workplace
 from feature_store.locks import stepping
@@ -62,7 +62,7 @@ def _run(step: Step, context: StepContext) -> StepResult:
     _begin(lake, step, days, scorer)
     before = {table.key: lake.version(table) for table in step.writes}
     started = time.perf_counter()
-    cpu_started = _cpu_seconds()
+    cpu_started = cpu_seconds()
     with recorded_checks(lake, step, task_name(step, scorer), days):
         result = resolve(step.entry)(context)
     result = replace(result, summary=result.summary + warnings_said(lake.check_results))
@@ -70,8 +70,8 @@ def _run(step: Step, context: StepContext) -> StepResult:
     written = {key: version for key, version in versions.items() if version != before[key]}
     cost = {
         "seconds": (time.perf_counter() - started) / len(days),
-        "cpu_seconds": (_cpu_seconds() - cpu_started) / len(days),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "cpu_seconds": (cpu_seconds() - cpu_started) / len(days),
+        "peak_memory_mb": peak_memory_mb(),
     }
     _record(lake, task_name(step, scorer), days, result, written, cost)
     return result
@@ -96,12 +96,6 @@ def finished_steps(lake: Lake, ds: str) -> dict[str, dict[str, Any]]:
     from feature_store.tables import STEP_RUNS
 
     return {row["step"]: row for row in lake.read(STEP_RUNS, [ds]).to_pylist()}
-
-
-def _cpu_seconds() -> float:
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 def _require_upstream(lake: Lake, step: Step, ds: str, scorer: str | None) -> None:

@@ -3,12 +3,14 @@
 One CSV a day: InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID,
 Country; times are London's, and so are the days. The dirt of the source stays visible: rows
 without customer, exact duplicates, negative quantities and codes of fees pass as they are, for
-`clean_events` to judge.
+`clean_events` to judge. A row's event_id is a hash of it: rows that are equal in every column are
+one event, rows that differ in price or description are not.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -43,6 +45,9 @@ _COLUMNS = (
     "Country",
 )
 _CANCELLED = "C"
+# Not the customer's: a hash without a key could be searched for it. An invoice has one customer.
+_IDENTIFYING = tuple(name for name in _COLUMNS if name != "CustomerID")
+_EVENT_ID_BYTES = 12
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,9 @@ def _moment(invoice_date: str) -> datetime:
 def _sale(row: dict[str, str], moment: datetime) -> _Sale:
     invoice, price = row["InvoiceNo"].strip(), _number(row["UnitPrice"])
     item_id = row["StockCode"].strip()
+    identity = "\x1f".join(row[name] for name in _IDENTIFYING).encode()
     event: dict[str, object] = {
+        "event_id": hashlib.blake2b(identity, digest_size=_EVENT_ID_BYTES).hexdigest(),
         "event_timestamp": moment.isoformat(),
         "event_type": "return" if invoice.startswith(_CANCELLED) else "purchase",
         "user_id": row["CustomerID"].strip().removesuffix(".0") or None,

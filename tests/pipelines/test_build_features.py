@@ -81,7 +81,7 @@ def _write_random_days(shop: Workbench, days: list[str]) -> None:
         shop.write(ds, rows)
 
 
-@pytest.mark.parametrize("bulk", [False, True])
+@pytest.mark.parametrize("bulk", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_decayed_sums_are_those_of_numpy(bench: Bench, bulk: bool) -> None:
     shop = bench(time_zone="Europe/Berlin", cleaning={"bot_events_per_day": 99})
     # The clocks in Berlin go forward on 29 March 2026: one of these days has 23 hours.
