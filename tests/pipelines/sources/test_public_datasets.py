@@ -196,7 +196,11 @@ def test_online_retail_keeps_its_dirt_and_says_what_it_means(
     summary = import_online_retail(online_retail, raw, None, None)
     assert (summary.days, summary.events, summary.profiles) == (3, 6, 0)
     assert summary.skipped == {"invoice_date_not_a_time": 1, "wrong_number_of_fields": 1}
-    sale, again, lost, returned = rows_of(raw, "events", "2011-07-01")
+    rows = rows_of(raw, "events", "2011-07-01")
+    ids = [row.pop("event_id") for row in rows]
+    assert ids[0] == ids[1]
+    assert len({*ids}) == len(ids) - 1
+    sale, again, lost, returned = rows
     assert (
         sale
         == again
