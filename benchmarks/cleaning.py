@@ -69,7 +69,7 @@ def clean_with_dayfold(raw: Path, folder: Path) -> Counter[str]:
     """Rows by outcome of step clean_events on a fresh lake."""
     from pipelines import clean_events
 
-    spark = SparkSettings(large_days=True)
+    spark = SparkSettings(large_days=True, driver_memory="8g")
     settings = Settings(home=str(folder), raw=str(raw), lake=str(folder / "lake"), spark=spark)
     shutil.rmtree(folder / "lake", ignore_errors=True)
     dataset = load_dataset("simulated")

@@ -83,7 +83,9 @@ def read_records(
     ]
     if not frames:
         return empty_frame(spark, _record_schema(fields))
-    return reduce(DataFrame.unionByName, frames)
+    records = reduce(DataFrame.unionByName, frames)
+    # What follows from the day alone is then computed once, not for each row.
+    return records.withColumn("ds", F.lit(days[0])) if len(days) == 1 else records
 
 
 def count_rows(

@@ -167,22 +167,23 @@ def stage(frame: DataFrame, lake: Lake, table: Table, days: Sequence[str], stagi
     keys = [name for check in table.checks[:1] for name in check.columns]
     rows = frame.select(*names)
     if len(days) == 1:
-        ordered = _few_files(rows.drop("ds")).sortWithinPartitions(*keys)
+        ordered = _few_files(rows.drop("ds"), keys).sortWithinPartitions(*keys)
         ordered.write.parquet(str(staging / f"ds={days[0]}"))
     else:
-        ordered = _few_files(rows, "ds").sortWithinPartitions("ds", *keys)
+        ordered = _few_files(rows, ["ds"]).sortWithinPartitions("ds", *keys)
         ordered.write.partitionBy("ds").parquet(str(staging))
     return staging
 
 
-def _few_files(rows: DataFrame, *by: str) -> DataFrame:
-    """`rows` so that each value of `by` (all of them without `by`) is written as few files.
+def _few_files(rows: DataFrame, by: Sequence[str]) -> DataFrame:
+    """`rows` so that they are written as few files, or few for each day where `by` is the day.
 
-    Where Spark plans adaptively (a cluster), as many as the amount of data asks for; else one.
+    Where Spark plans adaptively (a cluster, large days), as many as the amount of data asks for;
+    else one. Rows go where the hash of `by` says: to deal them out, Spark would sort them first.
     """
     if rows.sparkSession.conf.get("spark.sql.adaptive.enabled") == "true":
         return rows.hint("rebalance", *by)
-    return rows.repartition(*by) if by else rows.coalesce(1)
+    return rows.repartition("ds") if "ds" in by else rows.coalesce(1)
 
 
 def at_once(makers: Mapping[_Key, Callable[[], _Made]]) -> dict[_Key, _Made]:
