@@ -31,6 +31,7 @@ from dayfold.step import run_step
 from dayfold.workplace import Workplace
 from feature_store.days import days_between, shift
 from feature_store.lake import Lake
+from feature_store.ledger import close_day
 from feature_store.tables import EVENTS, STEP_RUNS
 
 FIRST = "2025-12-29"
@@ -53,6 +54,8 @@ def build_in_bulk(home: Path, horizon: int) -> None:
     days = list(days_between(FIRST, day_number(horizon - MEASURED_DAYS - WARM_UP_DAYS)))
     for name in STEPS:
         print(horizon, name, run_step(place, name, days).summary, flush=True)
+    for ds in days:
+        close_day(place.lake(), ds, "history", "built in bulk", {"step": "benchmark"})
 
 
 def run_week(home: Path, horizon: int) -> None:
@@ -60,8 +63,9 @@ def run_week(home: Path, horizon: int) -> None:
     place = _workplace(home, horizon, large_days=False)
     last = day_number(horizon)
     for ds in days_between(shift(last, 1 - MEASURED_DAYS - WARM_UP_DAYS), last):
-        for name in STEPS:
+        for name in ("open_day", *STEPS):
             run_step(place, name, [ds])
+        close_day(place.lake(), ds, "published", "no model", {"step": "benchmark"})
         print(horizon, ds, flush=True)
 
 
