@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
@@ -76,10 +77,10 @@ def run(context: StepContext) -> StepResult:
     # Before they are read: what changes meanwhile is noticed later.
     files = {ds: fingerprints(zone, ds) for ds in days}
     drifted = schema_warnings(context, files)
-    streams = _classified_streams(spark, zone, context)
     staged: dict[Table, Path] = {}
     try:
-        with one_task_per_file(spark), kept(*streams.values()):
+        with one_task_per_file(spark), ExitStack() as stack:
+            streams = _classified_streams(spark, zone, context, stack)
             valid = F.col("reason").isNull()
             frames = {_TABLES[s]: partial(rows.where, valid) for s, rows in streams.items()}
             frames[QUARANTINE] = partial(_rejected, streams)
@@ -112,9 +113,12 @@ def run(context: StepContext) -> StepResult:
 
 
 def _classified_streams(
-    spark: SparkSession, zone: RawZone, context: StepContext
+    spark: SparkSession, zone: RawZone, context: StepContext, stack: ExitStack
 ) -> dict[str, DataFrame]:
-    """Each stream's rows in the columns of its clean table, with reason and masked line."""
+    """Each stream's rows in the columns of its clean table, with reason and masked line.
+
+    What they are made from is kept as long as `stack`.
+    """
     settings, dataset, days = context.settings, context.dataset, context.days
     key = load_key(settings.path(settings.key_file))
     require_key(context.lake.root, dataset.name, fingerprint(key), bind=True)
@@ -131,7 +135,9 @@ def _classified_streams(
 
     def events() -> DataFrame:
         earlier = read_days(spark, context.lake, EVENTS, before, EARLIER)
-        return classified_events(records("events"), earlier, catalogue(), dataset, keys, forgotten)
+        return classified_events(
+            records("events"), earlier, catalogue(), dataset, keys, forgotten, stack
+        )
 
     def catalogue() -> DataFrame | None:
         if not dataset.cleaning.rejects(UNKNOWN_ITEM):
@@ -141,7 +147,9 @@ def _classified_streams(
         return read_days(spark, context.lake, ITEMS, known, ["ds", "item_id"]).unionByName(today)
 
     def entities(stream: EntityStream) -> DataFrame:
-        return classified_entities(records(stream), stream, dataset, keys, forgotten)
+        rows = classified_entities(records(stream), stream, dataset, keys, forgotten)
+        stack.enter_context(kept(rows))
+        return rows
 
     return at_once(
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from functools import partial
 
 from pyspark.sql import Column, DataFrame
@@ -17,12 +18,12 @@ from pipelines.cleaning_lookups import (
 )
 from pipelines.cleaning_rules import fields_of, first_broken, rules_of
 from pipelines.cleaning_tombstones import FORGOTTEN, with_forgotten
-from pipelines.cleaning_windows import BOT, without_repeats_and_bots
+from pipelines.cleaning_windows import BOT, repeated_ids, without_repeats_and_bots
 from pipelines.field_columns import RAW, typed
 from pipelines.masking import MASK, SHORTEST_ID_LOOKED_FOR, masked_row
 from pipelines.personal_fields import shown_fields, starred_cells, without_personal
 from pipelines.pseudonym_column import with_pseudonym
-from pipelines.spark import day_of
+from pipelines.spark import day_of, kept
 
 EARLIER = ("event_id", "event_type", *SHOWN)
 """What cleaning reads of the events that it accepted before."""
@@ -36,7 +37,8 @@ def classified_events(
     catalogue: DataFrame | None,
     dataset: DatasetConfig,
     keys: DataFrame,
-    forgotten: DataFrame | None = None,
+    forgotten: DataFrame | None,
+    stack: ExitStack,
 ) -> DataFrame:
     """Rows in the columns of clean.events, with `reason` and `masked_line`.
 
@@ -47,21 +49,24 @@ def classified_events(
         dataset: declares event types, context, rules and limits.
         keys: of `key_frame`.
         forgotten: of `forgotten_frame`; None = nobody is.
+        stack: holds what is kept, which is computed here.
     """
     cleaning = dataset.cleaning
     fields = fields_of(dataset, "events")
     protected = without_personal(records, list(fields), dataset.personal)
     rows = with_forgotten(with_pseudonym(typed(protected, fields), keys, "user_id"), forgotten)
     judged = rows.withColumn("reason", first_broken(rules_of(dataset, "events"), F.col("fault")))
-    settled = partial(
-        without_repeats_and_bots,
-        earlier=earlier,
-        repeat_days=cleaning.lateness_days + 1,
-        bot_events_per_day=cleaning.bot_events_per_day if cleaning.rejects(BOT) else _NO_LIMIT,
-    )
     rows = _clean_columns(judged, dataset).withColumn("refused", F.lit(None).cast("string"))
     if catalogue is not None:
         rows = with_unknown_items(rows, catalogue)
+    stack.enter_context(kept(rows))
+    settled = partial(
+        without_repeats_and_bots,
+        earlier=earlier,
+        repeated=repeated_ids(rows, earlier),
+        repeat_days=cleaning.lateness_days + 1,
+        bot_events_per_day=cleaning.bot_events_per_day if cleaning.rejects(BOT) else _NO_LIMIT,
+    )
     if cleaning.rejects(ORPHAN_CLICK):
         # No click decides about an impression: these are settled first.
         accepted = settled(rows).where(F.col("reason").isNull())
@@ -70,6 +75,7 @@ def classified_events(
         )
         shown = shown.where(F.col("event_type") == "impression").select(*SHOWN)
         rows = with_orphan_clicks(rows, shown, dataset.labels.attribution_window_minutes)
+        stack.enter_context(kept(rows))
     return _with_masked_line(settled(rows), dataset.personal.truncate_ip)
 
 

@@ -1,7 +1,7 @@
 """The cleaning rules that look at other rows: duplicates, bots, superseded entities.
 
-All three are windows, so a set of days is cleaned in one pass and gives what the days would have
-given one by one.
+All three see each day by itself, so a set of days is cleaned in one pass and gives what the days
+would have given one by one.
 """
 
 from __future__ import annotations
@@ -9,16 +9,34 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipelines.spark import computed
+
 DUPLICATE = "duplicate"
 BOT = "bot"
 SUPERSEDED = "superseded"
 
-_WHOLE = (Window.unboundedPreceding, Window.unboundedFollowing)
+_ROW = ("ds", "file", "line")
 _LONG_AGO = -(2**31)
 
 
+def repeated_ids(rows: DataFrame, earlier: DataFrame) -> DataFrame | None:
+    """The ids of the events that arrived more than once: column event_id; None if none did.
+
+    Args:
+        rows: reason and event_id, ...; kept by the caller, and computed here.
+        earlier: event_id of events accepted before the first day of `rows`, ...
+    """
+    ids = rows.where(F.col("reason").isNull()).select("event_id")
+    counted = ids.unionByName(earlier.select("event_id")).groupBy("event_id").count()
+    return computed(counted.where(F.col("count") > 1).select("event_id"))
+
+
 def without_repeats_and_bots(
-    rows: DataFrame, earlier: DataFrame, repeat_days: int, bot_events_per_day: int
+    rows: DataFrame,
+    earlier: DataFrame,
+    repeated: DataFrame | None,
+    repeat_days: int,
+    bot_events_per_day: int,
 ) -> DataFrame:
     """`rows` with the reasons `duplicate`, `bot` and `refused` where no other was given.
 
@@ -28,36 +46,71 @@ def without_repeats_and_bots(
     the reason in `refused`, if there is one; then it was not accepted, and a second arrival is
     judged anew.
 
+    Only what repeats is sorted, and what is found is joined to the rows: they are neither sorted
+    nor shuffled.
+
     Args:
         rows: ds, file, line, reason, refused, event_id and user_id (null where there is a reason),
-            ...
+            ...; kept by the caller.
         earlier: ds and event_id of events accepted before the first day of `rows`.
+        repeated: of `repeated_ids`.
         repeat_days: days during which a second arrival is recognised.
         bot_events_per_day: most events of a user on one arrival day.
     """
-    open_rows = F.col("reason").isNull() & F.col("accepted").isNull()
-    row_key = F.concat_ws("#", "ds", "file", "line")
-    marked = rows.withColumn("accepted", F.lit(None).cast("boolean")).unionByName(
-        earlier.select("ds", "event_id", F.lit(True).alias("accepted")), allowMissingColumns=True
+    arrived = rows.where(F.col("reason").isNull()).select(*_ROW, "event_id", "user_id", "refused")
+    suspects = None if repeated is None else _with_first(_having(repeated, arrived))
+    bots = computed(_bots(arrived, suspects, bot_events_per_day))
+    found = F.lit(None).cast("string")
+    judged = rows
+    if bots is not None:
+        judged = judged.join(bots, on=["ds", "user_id"], how="left")
+        found = F.when(F.col("_bot"), BOT)
+    if repeated is not None and suspects is not None:
+        accepted = _having(repeated, earlier.select("ds", "event_id"))
+        duplicates = computed(_duplicates(suspects, accepted, bots, repeat_days))
+        if duplicates is not None:
+            judged = judged.join(duplicates, on=list(_ROW), how="left")
+            found = F.when(F.col("_duplicate"), DUPLICATE).otherwise(found)
+    open_reason = F.when(F.col("reason").isNull(), F.coalesce(found, "refused"))
+    others = [name for name in rows.columns if name not in ("reason", "refused")]
+    return judged.select(*others, F.coalesce("reason", open_reason).alias("reason"))
+
+
+def _having(repeated: DataFrame, arrivals: DataFrame) -> DataFrame:
+    return arrivals.join(repeated, on="event_id", how="left_semi")
+
+
+def _with_first(suspects: DataFrame) -> DataFrame:
+    """`suspects` with `_first`: whether it is the day's first arrival of its event."""
+    arrivals = Window.partitionBy("event_id", "ds").orderBy("file", "line")
+    return suspects.withColumn("_first", F.row_number().over(arrivals) == 1)
+
+
+def _bots(arrived: DataFrame, suspects: DataFrame | None, limit: int) -> DataFrame:
+    """The ds and user_id of those with more than `limit` first arrivals on that day, and `_bot`."""
+    events = arrived.select("ds", "user_id", F.lit(1).alias("n"))
+    if suspects is not None:
+        copies = suspects.where(~F.col("_first"))
+        events = events.unionByName(copies.select("ds", "user_id", F.lit(-1).alias("n")))
+    busy = events.groupBy("ds", "user_id").agg(F.sum("n").alias("n")).where(F.col("n") > limit)
+    return busy.select("ds", "user_id", F.lit(True).alias("_bot"))
+
+
+def _duplicates(
+    suspects: DataFrame, accepted: DataFrame, bots: DataFrame | None, repeat_days: int
+) -> DataFrame:
+    """The ds, file and line of the duplicates among `suspects`, and `_duplicate`."""
+    judged = (
+        suspects.withColumn("_bot", F.lit(None).cast("boolean"))
+        if bots is None
+        else suspects.join(bots, on=["ds", "user_id"], how="left")
     )
-    arrivals = Window.partitionBy("_key", "ds").orderBy("file", "line")
-    first = marked.withColumn("_key", F.coalesce("event_id", row_key)).withColumn(
-        "_first", open_rows & (F.row_number().over(arrivals) == 1)
+    marked = judged.unionByName(
+        accepted.withColumn("_accepted", F.lit(True)), allowMissingColumns=True
     )
-    whole_day = Window.partitionBy("ds", F.coalesce("user_id", "_key")).rowsBetween(*_WHOLE)
-    counted = first.withColumn(
-        "_bot", F.count_if("_first").over(whole_day) > bot_events_per_day
-    ).withColumn("_repeated", _accepted_lately(repeat_days))
-    reason = F.when(~open_rows, F.col("reason")).otherwise(
-        F.when(~F.col("_first") | F.col("_repeated"), DUPLICATE)
-        .when(F.col("_bot"), BOT)
-        .otherwise(F.col("refused"))
-    )
-    return (
-        counted.where(F.col("accepted").isNull())
-        .withColumn("reason", reason)
-        .drop("_key", "_first", "_bot", "_repeated", "accepted", "refused")
-    )
+    repeated = marked.withColumn("_repeated", _accepted_lately(repeat_days))
+    again = F.col("_accepted").isNull() & (~F.col("_first") | F.col("_repeated"))
+    return repeated.where(again).select(*_ROW, F.lit(True).alias("_duplicate"))
 
 
 def _accepted_lately(repeat_days: int) -> Column:
@@ -68,14 +121,14 @@ def _accepted_lately(repeat_days: int) -> Column:
     """
     day = F.unix_date(F.to_date("ds"))
     earlier = (
-        Window.partitionBy("_key")
+        Window.partitionBy("event_id")
         .orderBy("ds", "file", "line")
         .rowsBetween(Window.unboundedPreceding, -1)
     )
-    rejected = F.col("_bot") | F.col("refused").isNotNull()
+    rejected = F.col("_bot").isNotNull() | F.col("refused").isNotNull()
     arrival = F.struct(day.alias("day"), rejected.alias("rejected"))
     arrivals = F.collect_list(
-        F.when(F.coalesce("accepted", F.lit(False)) | F.col("_first"), arrival)
+        F.when(F.coalesce("_accepted", F.lit(False)) | F.col("_first"), arrival)
     ).over(earlier)
     last_accepted = F.aggregate(
         arrivals,

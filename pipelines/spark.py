@@ -43,6 +43,8 @@ SPARK_TYPES: dict[Type, T.DataType] = {
 
 SECONDS_PER_DAY = 86_400.0
 _MICROS_PER_DAY = SECONDS_PER_DAY * 1e6
+_FEW_ROWS = 200_000
+"""What the driver holds and sends to every task: some 20 MB of ids."""
 
 
 def session(settings: Settings) -> SparkSession:
@@ -258,6 +260,19 @@ def kept(*frames: DataFrame) -> Iterator[None]:
     finally:
         for frame in frames:
             frame.unpersist()
+
+
+def computed(frame: DataFrame) -> DataFrame | None:
+    """`frame` with its rows at hand, to be joined to a large one: None if it has none.
+
+    Few rows become a table that is sent to every task, whose plan is short; many stay as they are.
+    """
+    rows = frame.limit(_FEW_ROWS + 1).toArrow()
+    if not rows.num_rows:
+        return None
+    if rows.num_rows > _FEW_ROWS:
+        return frame
+    return F.broadcast(frame.sparkSession.createDataFrame(rows))
 
 
 # ---- days and instants -------------------------------------------------------------------------

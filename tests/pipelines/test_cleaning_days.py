@@ -66,7 +66,9 @@ def test_without_an_id_equal_events_are_one(bench: Bench) -> None:
     assert _reasons(shop, MONDAY) == {"duplicate": 1}
 
 
-def test_an_event_that_comes_again_within_the_window_is_a_duplicate(bench: Bench) -> None:
+def test_an_event_that_comes_again_within_the_window_is_a_duplicate(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop = bench()
     # Lateness is two days, so an arrival is remembered for three.
     days = [shift(MONDAY, n) for n in range(7)]
@@ -81,6 +83,8 @@ def test_an_event_that_comes_again_within_the_window_is_a_duplicate(bench: Bench
     together = bench("together")
     (together.root / "raw").parent.mkdir(parents=True)
     (together.root / "raw").symlink_to(shop.root / "raw")
+    # Neither does it depend on how many there are.
+    monkeypatch.setattr("pipelines.spark._FEW_ROWS", 0)
     together.run("clean_events", *days)
     assert_same_rows(together.rows(EVENTS), shop.rows(EVENTS))
     assert_same_rows(together.rows(QUARANTINE), shop.rows(QUARANTINE))
@@ -202,7 +206,11 @@ def _dirty_line(number: int, dice: random.Random) -> bytes:
     return {8: line[:-7], 9: line + b" x", 10: line + line}.get(kind, line)
 
 
-def test_counts_agree_with_duckdb(bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("few_rows", [0, 200_000])
+def test_counts_agree_with_duckdb(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_rows: int
+) -> None:
+    monkeypatch.setattr("pipelines.spark._FEW_ROWS", few_rows)
     dice = random.Random(20260105)
     lines = [_dirty_line(n, dice) for n in range(1_500)]
     limits = Cleaning(lateness_days=2, future_tolerance_minutes=10, bot_events_per_day=12)
