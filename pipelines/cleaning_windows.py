@@ -46,8 +46,8 @@ def without_repeats_and_bots(
     the reason in `refused`, if there is one; then it was not accepted, and a second arrival is
     judged anew.
 
-    Only what repeats is sorted, and what is found is joined to the rows: they are neither sorted
-    nor shuffled.
+    Only what repeats is sorted. What is found is joined to the rows, which need no shuffle for that
+    as long as it is not much (`pipelines.spark.computed`).
 
     Args:
         rows: ds, file, line, reason, refused, event_id and user_id (null where there is a reason),
