@@ -15,7 +15,7 @@ from dayfold.options import Dataset, LakeRoot, Raw
 quarantine = typer.Typer(help="Look at rejected rows; take repaired ones in again.")
 
 
-_console = Console(highlight=False)
+_console = Console(emoji=False, highlight=False)
 
 
 @quarantine.callback(invoke_without_command=True)
@@ -60,7 +60,7 @@ def replay(
     lake: LakeRoot = None,
 ) -> None:
     """Deliver rejected events again, as late arrivals of a day that has not run."""
-    from dayfold.quarantine import replay_rows
+    from dayfold.quarantine_replay import replay_rows
     from dayfold.workplace import open_workplace
     from feature_store.days import parse_day
 
