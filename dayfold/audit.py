@@ -19,7 +19,7 @@ from pathlib import Path
 
 from conf.cleaning import Response, RuleSettings, SchemaDrift
 from conf.dataset import DatasetConfig
-from conf.errors import ConfigError, OrderError, TrainingError
+from conf.errors import ConfigError, OrderError, SourceError, TrainingError
 from dayfold.poison import material_of, write_poisoned_day
 from dayfold.workplace import Workplace
 from feature_store.days import days_between, shift
@@ -270,6 +270,11 @@ def _poison(workplace: Workplace, poisoned: Workplace, span: Span) -> None:
     zone = workplace.raw_zone()
     _link_days(zone, poisoned, span.known)
     material = material_of(zone, workplace.dataset, span.first, span.ds, span.last)
+    if not material.events:
+        raise SourceError(
+            f"No event of {span.first} to {span.last} in {zone.root} can be read: there is nothing "
+            "to poison the later days with. Next: the same command with a --day that has events."
+        )
     for ds in days_between(shift(span.ds, 1), shift(span.last, 1)):
         write_poisoned_day(poisoned.raw_root, ds, material, workplace.dataset, SEED)
 

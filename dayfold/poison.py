@@ -7,7 +7,6 @@ impressions that are already labelled. Whatever reads them before their day come
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from conf.dataset import DatasetConfig
 from feature_store.days import days_between, shift
+from feature_store.raw_fields import open_text
 
 if TYPE_CHECKING:
     from feature_store.raw_zone import RawZone, Stream
@@ -145,8 +145,7 @@ def _parsed(path: Path) -> Iterator[Row]:
         for batch in pq.ParquetFile(path).iter_batches():
             yield from batch.to_pylist()
         return
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+    with open_text(path) as file:
         if ".csv" in path.suffixes:
             # What a row has beyond the header stands under no name.
             yield from ({n: v for n, v in row.items() if n} for row in csv.DictReader(file))

@@ -19,7 +19,7 @@ DAY, NEXT = "2026-01-31", "2026-02-01"
 
 
 def _zone(root: Path) -> RawZone:
-    """A day whose events are Parquet, whose profiles are packed CSV, and whose items are JSON."""
+    """A day whose events are Parquet, profiles packed CSV, items packed JSON."""
     for stream in STREAMS:
         (root / stream / f"ds={DAY}").mkdir(parents=True)
     at = datetime(2026, 1, 31, 9, 30)
@@ -32,7 +32,8 @@ def _zone(root: Path) -> RawZone:
         file.write("user_id,updated_at,interests\nu1,2026-01-30T00:00:00Z,a|b\nu2,,c,too many\n")
     item = {"item_id": "i1", "updated_at": "2026-01-30T00:00:00Z", "tags": ["x", "y"]}
     lines = [json.dumps(item), "{broken", "[1]"]
-    (root / f"items/ds={DAY}/part-0.jsonl").write_text("\n".join(lines))
+    with pa.output_stream(str(root / f"items/ds={DAY}/part-0.jsonl.zst")) as packed:
+        packed.write("\n".join(lines).encode())
     return RawZone(root)
 
 
