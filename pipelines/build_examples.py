@@ -65,22 +65,23 @@ def labelled_impressions(
         F.col("request_id").alias("wanted_request_id"),
         "wanted_weight",
     )
+    arrival = ("ds", "event_id")  # an id may come again on a later day and is another event then
     in_window = F.col("wanted_at").between(F.col("event_timestamp"), F.col("closes"))
     same_slate = F.coalesce(F.col("request_id") == F.col("wanted_request_id"), F.lit(True))
     arrived = F.col("wanted_ds") <= F.col("matures")
     answers = (
         shown.select(
-            "event_id", USER_ID, ITEM_ID, "event_timestamp", "closes", "request_id", "matures"
+            *arrival, USER_ID, ITEM_ID, "event_timestamp", "closes", "request_id", "matures"
         )
         .join(wanted, on=[USER_ID, ITEM_ID], how="inner")
         .where(in_window & same_slate & arrived)
-        .groupBy("event_id")
+        .groupBy(*arrival)
         .agg(F.max("wanted_weight").alias("wanted_weight"))
     )
     return (
-        shown.drop("ds")
+        shown.join(answers, on=list(arrival), how="left")
+        .drop("ds")
         .withColumnRenamed("matures", "ds")
-        .join(answers, on="event_id", how="left")
         .withColumn("label", F.col("wanted_weight").isNotNull().cast("double"))
         .withColumn("weight", F.coalesce("wanted_weight", F.lit(1.0)))
     )

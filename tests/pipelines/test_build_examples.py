@@ -125,6 +125,22 @@ def test_a_click_that_arrives_after_the_label_was_final_changes_nothing(bench: B
     assert by(shop.rows(EXAMPLES), "example_id") == before
 
 
+def test_an_id_that_comes_again_on_a_later_day_is_another_event(bench: Bench) -> None:
+    shop = bench()
+    later = shift(MONDAY, 4)  # from then on the id is accepted again
+    first, second = (
+        event(f"{ds} 10:00", "a", "x", "impression", event_id="e1") for ds in (MONDAY, later)
+    )
+    days = [shift(MONDAY, n) for n in range(5)]
+    arrivals = {MONDAY: [first], later: [second, event(f"{later} 10:30", "a", "x")]}
+    for ds in days:
+        shop.write(ds, arrivals.get(ds, []))
+    for step in STEPS:
+        shop.run(step, *days)
+    labels = {row["ds"]: row["label"] for row in shop.rows(EXAMPLES)}
+    assert labels == {MONDAY: 0.0, later: 1.0}
+
+
 def test_a_window_longer_than_a_day_is_looked_through(bench: Bench) -> None:
     labels = Labels(kind="impressions", attribution_window_minutes=3 * 1440)
     shop = bench(labels=labels)
