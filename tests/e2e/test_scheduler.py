@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from feature_store.ledger import closed_days
@@ -84,10 +85,24 @@ def _served(shop: Shop) -> Iterator[None]:
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(1)
+        _assert_on_loopback(server.pid)
         yield
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)
+
+
+def _assert_on_loopback(pid: int) -> None:
+    """Nothing that a process and its children listen on can be reached from outside."""
+    parent = psutil.Process(pid)
+    listening = [
+        connection.laddr.ip
+        for process in (parent, *parent.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 2
+    assert set(listening) <= {"127.0.0.1", "::1"}
 
 
 def _port() -> int:
