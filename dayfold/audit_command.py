@@ -53,7 +53,7 @@ def leaks(
     span = span_of(workplace.raw_zone(), day, first, later)
     require_java()
     # In a pipe nobody sees the edge of the screen.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console = Console(emoji=False, highlight=False, width=None if sys.stdout.isatty() else 200)
     found = audit_leaks(
         workplace, span, lambda text: console.print(text, markup=False, soft_wrap=True), keep=keep
     )

@@ -52,7 +52,7 @@ First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]
 Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")]
 
 # In a pipe nobody sees the edge of the screen.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+console = Console(emoji=False, highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 _WRONG_PATH = (
@@ -70,7 +70,7 @@ def main() -> None:
     try:
         app()
     except (DayfoldError, *_WRONG_PATH) as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
+        Console(emoji=False, stderr=True, highlight=False, soft_wrap=True).print(
             complete(str(error)), style="red", markup=False
         )
         if "--json" in sys.argv:

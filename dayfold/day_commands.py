@@ -30,11 +30,14 @@ def waive(
     from dayfold.workplace import open_workplace
     from feature_store.days import parse_day
     from feature_store.ledger import waive_day
+    from feature_store.locks import erasing
 
     if not reason.strip():
         raise ConfigError("--reason is empty: say why the day is passed over, it is kept.")
     overrides_to_environment(dataset=dataset, lake=lake)
     workplace = open_workplace()
     parse_day(ds)
-    waive_day(workplace.lake(), ds, reason, {"step": "day waive", "ds": ds})
-    Console(highlight=False).print(f"{ds} is waived: {reason}", markup=False)
+    lake_of_day = workplace.lake()
+    with erasing(lake_of_day.root):
+        waive_day(lake_of_day, ds, reason, {"step": "day waive", "ds": ds})
+    Console(emoji=False, highlight=False).print(f"{ds} is waived: {reason}", markup=False)

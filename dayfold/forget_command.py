@@ -45,7 +45,7 @@ def forget(
     overrides_to_environment(dataset=dataset, lake=lake)
     workplace = open_workplace()
     user_id = _pseudonym_of(workplace, user, pseudonym, reason)
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     found = look(workplace, user_id)
     console.print(_plan_table(user_id, found))
     for line in _beside_the_tables(found):

@@ -17,7 +17,7 @@ Raw = Annotated[Path, typer.Option(help="Raw zone to write.")]
 First = Annotated[str | None, typer.Option("--from", help="First day [the first there is].")]
 Last = Annotated[str | None, typer.Option("--to", help="Last day [the last there is].")]
 
-_console = Console(highlight=False)
+_console = Console(emoji=False, highlight=False)
 
 
 def _say(summary: object) -> None:

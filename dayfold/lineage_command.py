@@ -40,4 +40,4 @@ def lineage(
         )
     # In a pipe nobody sees the edge of the screen.
     width = None if sys.stdout.isatty() else 300
-    Console(highlight=False, width=width).print(tree)
+    Console(emoji=False, highlight=False, width=width).print(tree)

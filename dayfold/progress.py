@@ -93,7 +93,7 @@ def progress_to_terminal(logs: Path, name: str) -> Iterator[Progress]:
     with log_file.open("ab", buffering=0) as log, os.fdopen(terminal, "w", closefd=False) as kept:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        progress = Progress(Console(file=kept), log_file)
+        progress = Progress(Console(emoji=False, file=kept), log_file)
         try:
             yield progress
         finally:

@@ -33,4 +33,4 @@ def upkeep(
         table.add_column(heading, justify="right")
     for row in swept:
         table.add_row(row.table, f"{row.files}", f"{row.megabytes:.1f}", f"{row.kept_versions}")
-    Console(highlight=False).print(table)
+    Console(emoji=False, highlight=False).print(table)

@@ -22,6 +22,7 @@ from dayfold.lists import PublishedList, list_table
 from feature_store.days import days_between
 from feature_store.lake import Lake
 from feature_store.ledger import close_day, closed_days
+from feature_store.locks import stepping
 
 JANUARY = ("--from", "2026-01-01", "--to", "2026-01-02")
 DAYFOLD = str(Path(sys.executable).parent / "dayfold")
@@ -128,6 +129,21 @@ def test_a_day_can_be_waived_once_open(tmp_path: Path) -> None:
     assert done.returncode == 0
     days = json.loads(dayfold(tmp_path, "status", "--json").stdout)["days"]
     assert [(day["ds"], day["state"]) for day in days] == [("2026-01-01", "waived")]
+
+
+def test_a_day_is_not_waived_under_a_running_step(tmp_path: Path) -> None:
+    root = Lake(tmp_path / "lake" / "simulated", load_dataset("simulated")).root
+    with stepping(root):
+        done = dayfold(tmp_path, "day", "waive", "2026-01-01", "--reason", "the log was lost")
+    assert done.returncode == 1
+    assert "A step, or" in done.stderr
+    assert json.loads(dayfold(tmp_path, "status", "--json").stdout) == {"days": []}
+
+
+def test_what_looks_like_an_emoji_is_printed_as_it_is(tmp_path: Path) -> None:
+    reason = "lost :x: of :100:"
+    said = dayfold(tmp_path, "day", "waive", "2026-01-01", "--reason", reason).stdout
+    assert said == f"2026-01-01 is waived: {reason}\n"
 
 
 def test_a_port_in_use_is_named_with_the_flag_for_another(tmp_path: Path) -> None:
