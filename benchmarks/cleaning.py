@@ -2,13 +2,15 @@
 
     python -m benchmarks.cleaning --events 1000000
     python -m benchmarks.cleaning --events 10000000
+    python -m benchmarks.cleaning --events 1000000 --workers 2
 
 All three read the same packed JSON lines, apply the same rules, replace user ids by a keyed HMAC,
 drop repeats and bots, and write clean events and quarantine as Parquet. Each reason's count must be
 the one that the simulator planted. Dayfold also compares what it wrote with what it read, checks
-the tables' rules and commits. Sessions are warm: a small day runs first. CPU seconds are those of
-this process and of its children (the JVM); decompression is in all of them. Polars comes with
-`pip install -e ".[bench]" -c constraints.txt`.
+the tables' rules and commits. Sessions are warm: another day runs first. CPU seconds are those of
+this process and of its children (the JVM); decompression is in all of them. With `--workers`
+Dayfold runs on a standalone Spark cluster of so many workers of one core on this machine. Polars
+comes with `pip install -e ".[bench]" -c constraints.txt`.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from benchmarks.cleaning_peers import clean_with_duckdb, clean_with_polars
 from benchmarks.result import write_result
+from benchmarks.standalone_cluster import standalone_cluster
 from conf.dataset import load_dataset
 from conf.pseudonym import load_key, make_key
 from conf.settings import Settings, SparkSettings
@@ -34,9 +39,10 @@ from feature_store.step import StepContext
 from feature_store.tables import INTAKE
 
 DAY = "2026-01-05"
-WARM_UP_EVENTS = 50_000
+WARM_UP_EVENTS = 1_000_000
 EVENTS_PER_USER = 8.2
 """Of a simulated Monday, on average."""
+EXECUTOR_MEMORY = "5g"
 MALFORMED = "malformed_"
 _OWN_REASONS = {"malformed_blank": "blank_line", "malformed_bad_utf8": "invalid_utf8"}
 
@@ -65,11 +71,13 @@ def planted(raw: Path) -> Counter[str]:
     return counts
 
 
-def clean_with_dayfold(raw: Path, folder: Path) -> Counter[str]:
+def clean_with_dayfold(raw: Path, folder: Path, master: str) -> Counter[str]:
     """Rows by outcome of step clean_events on a fresh lake."""
     from pipelines import clean_events
 
-    spark = SparkSettings(large_days=True, driver_memory="8g")
+    spark = SparkSettings(
+        master=master, large_days=True, driver_memory="8g", executor_memory=EXECUTOR_MEMORY
+    )
     settings = Settings(home=str(folder), raw=str(raw), lake=str(folder / "lake"), spark=spark)
     shutil.rmtree(folder / "lake", ignore_errors=True)
     dataset = load_dataset("simulated")
@@ -99,44 +107,71 @@ def measured(
     return row
 
 
+def compared(
+    engines: dict[str, Callable[[Path], Counter[str]]], home: Path, events: int, runs: int
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Each engine on the day of `events`, `runs` times in turn: summary and raw rows.
+
+    Raises:
+        SystemExit: an engine's counts are not those that the simulator planted.
+    """
+    warm_up, raw = (simulated_day(home, n) for n in (min(WARM_UP_EVENTS, events), events))
+    for job in engines.values():
+        job(warm_up)
+    rows = [
+        measured(name, lambda job=job: job(raw), planted(raw))  # type: ignore[misc]
+        for _ in range(runs)
+        for name, job in engines.items()
+    ]
+    if any("wrong_counts" in row for row in rows):
+        sys.exit("Counts differ from what the simulator planted: see wrong_counts above.")
+    cpu = {n: min(float(r["cpu_seconds"]) for r in rows if r["engine"] == n) for n in engines}
+    seconds = {n: min(float(r["seconds"]) for r in rows if r["engine"] == n) for n in engines}
+    size = _size(events)
+    summary: dict[str, float] = {"events": sum(planted(raw).values())}
+    summary |= {f"cpu_seconds_{name}": value for name, value in cpu.items()}
+    summary |= {f"seconds_{name}": value for name, value in seconds.items()}
+    summary |= {
+        f"ratio_cpu_to_{name}_{size}": cpu["dayfold"] / cpu[name]
+        for name in engines
+        if name != "dayfold" and "dayfold" in engines
+    }
+    return summary, rows
+
+
+def _size(events: int) -> str:
+    return f"{round(events / 1e6)}m"
+
+
 def main() -> None:
-    """Run the three one after the other, `--runs` times."""
+    """Run the engines one after the other, `--runs` times."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--home", type=Path, default=Path(".dayfold/bench"))
     parser.add_argument("--engines", default="dayfold,duckdb,polars")
+    parser.add_argument("--workers", type=int, default=0, help="0 = one process, local[2]")
     arguments = parser.parse_args()
     home = arguments.home.absolute() / "cleaning"
     home.mkdir(parents=True, exist_ok=True)
     make_key(home / "pseudonym.key")
     os.environ["DAYFOLD__HOME"] = str(home)
     key = load_key(home / "pseudonym.key")
-    small, raw = (simulated_day(home, n) for n in (WARM_UP_EVENTS, arguments.events))
-    engines: dict[str, Callable[[Path], Counter[str]]] = {
-        "dayfold": lambda day: clean_with_dayfold(day, home),
-        "duckdb": lambda day: clean_with_duckdb(day, DAY, home / "duckdb", key),
-        "polars": lambda day: clean_with_polars(day, DAY, home / "polars", key),
-    }
-    rows = []
-    chosen = arguments.engines.split(",")
-    for name in chosen:
-        engines[name](small)
-    for _ in range(arguments.runs):
-        for name in chosen:
-            rows.append(measured(name, lambda n=name: engines[n](raw), planted(raw)))  # type: ignore[misc]
-    if any("wrong_counts" in row for row in rows):
-        sys.exit("Counts differ from what the simulator planted: see wrong_counts above.")
-    events = sum(planted(raw).values())
-    cpu = {n: min(float(r["cpu_seconds"]) for r in rows if r["engine"] == n) for n in chosen}
-    size = f"{round(events / 1e6)}m"
-    summary = {f"cpu_seconds_{name}": seconds for name, seconds in cpu.items()}
-    summary |= {
-        f"ratio_cpu_to_{name}_{size}": cpu["dayfold"] / cpu[name]
-        for name in chosen
-        if name != "dayfold" and "dayfold" in chosen
-    }
-    print(write_result(f"cleaning-{size}", {"events": events, **summary}, rows))
+    workers = arguments.workers
+    with ExitStack() as stack:
+        master = "local[2]"
+        if workers:
+            folder = home / "cluster"
+            master = stack.enter_context(standalone_cluster(folder, workers, EXECUTOR_MEMORY))
+        engines: dict[str, Callable[[Path], Counter[str]]] = {
+            "dayfold": lambda day: clean_with_dayfold(day, home, master),
+            "duckdb": lambda day: clean_with_duckdb(day, DAY, home / "duckdb", key),
+            "polars": lambda day: clean_with_polars(day, DAY, home / "polars", key),
+        }
+        chosen = {name: engines[name] for name in arguments.engines.split(",")}
+        summary, rows = compared(chosen, home, arguments.events, arguments.runs)
+    name = f"cleaning-{_size(arguments.events)}" + (f"-{workers}-workers" if workers else "")
+    print(write_result(name, summary, rows))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,11 @@ def _process(arguments: list[str], log: Path) -> Iterator[Path]:
             yield log
         finally:
             process.terminate()
-            process.wait(timeout=_PATIENCE_SECONDS)
+            try:
+                process.wait(timeout=_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _awaited(log: Path, line: re.Pattern[str]) -> re.Match[str]:

@@ -46,6 +46,8 @@ class SparkSettings(_Frozen):
 
     master: str = "local[2]"
     driver_memory: str = "2g"
+    executor_memory: str = "2g"
+    """Of each executor of a cluster; `local[N]` has none."""
     shuffle_partitions: PositiveInt = 2
     large_days: bool = False
     """Days of a million events and more on this machine: the JVM optimises what it runs and Spark
@@ -118,12 +120,13 @@ class GateSettings(_Frozen):
     """What a candidate must show to become champion."""
 
     margin: PositiveFloat = 0.01
-    """Non-inferiority margin, as a share of the champion's loss."""
+    """Non-inferiority margin, as a share of the loss of what a candidate is compared with."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     resamples: PositiveInt = 1000
     """Bootstrap resamples, clustered by user."""
     max_calibration_error: PositiveFloat = 0.15
-    """Guardrail: |log(observed/expected)| of the candidate may be at most this."""
+    """Guardrail: |log(observed/expected)| of the candidate may be at most this plus two standard
+    errors, or as large as that of what it is compared with."""
 
 
 class RecommendSettings(_Frozen):
@@ -197,7 +200,8 @@ class Settings(_Frozen):
 
 def without_password(uri: str) -> str:
     """`uri` with `***` in the place of user and password, and of a password among its options."""
-    masked = re.sub(r"//[^/]*@", "//***@", uri)
+    # Up to the last @: a password may hold a slash.
+    masked = re.sub(r"://(?!/).*@", "://***@", uri)
     return re.sub(r"([?&](?:password|username)=)[^&]*", r"\1***", masked)
 
 

@@ -22,7 +22,6 @@ from conf.settings import Settings, without_password
 from feature_store.online_vectors import OnlineVector, Vectors, no_vectors
 
 Kind = Literal["users", "items"]
-KINDS: tuple[Kind, ...] = ("users", "items")
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 

@@ -63,7 +63,8 @@ def classified_events(
     settled = partial(
         without_repeats_and_bots,
         earlier=earlier,
-        repeated=repeated_ids(rows, earlier),
+        repeated=repeated_ids(rows, earlier, stack),
+        stack=stack,
         repeat_days=cleaning.lateness_days + 1,
         bot_events_per_day=cleaning.bot_events_per_day if cleaning.rejects(BOT) else _NO_LIMIT,
     )

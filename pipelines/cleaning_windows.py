@@ -1,10 +1,12 @@
 """The cleaning rules that look at other rows: duplicates, bots, superseded entities.
 
-All three see each day by itself, so a set of days is cleaned in one pass and gives what the days
-would have given one by one.
+A set of days is cleaned in one pass and gives what the days would have given one by one: bots and
+superseded entities are judged by their own day, duplicates by it and a fixed number of days before.
 """
 
 from __future__ import annotations
+
+from contextlib import ExitStack
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -19,22 +21,24 @@ _ROW = ("ds", "file", "line")
 _LONG_AGO = -(2**31)
 
 
-def repeated_ids(rows: DataFrame, earlier: DataFrame) -> DataFrame | None:
+def repeated_ids(rows: DataFrame, earlier: DataFrame, stack: ExitStack) -> DataFrame | None:
     """The ids of the events that arrived more than once: column event_id; None if none did.
 
     Args:
         rows: reason and event_id, ...; kept by the caller, and computed here.
         earlier: event_id of events accepted before the first day of `rows`, ...
+        stack: holds what is kept.
     """
     ids = rows.where(F.col("reason").isNull()).select("event_id")
     counted = ids.unionByName(earlier.select("event_id")).groupBy("event_id").count()
-    return computed(counted.where(F.col("count") > 1).select("event_id"))
+    return computed(counted.where(F.col("count") > 1).select("event_id"), stack)
 
 
 def without_repeats_and_bots(
     rows: DataFrame,
     earlier: DataFrame,
     repeated: DataFrame | None,
+    stack: ExitStack,
     repeat_days: int,
     bot_events_per_day: int,
 ) -> DataFrame:
@@ -54,12 +58,13 @@ def without_repeats_and_bots(
             ...; kept by the caller.
         earlier: ds and event_id of events accepted before the first day of `rows`.
         repeated: of `repeated_ids`.
+        stack: holds what is kept.
         repeat_days: days during which a second arrival is recognised.
         bot_events_per_day: most events of a user on one arrival day.
     """
     arrived = rows.where(F.col("reason").isNull()).select(*_ROW, "event_id", "user_id", "refused")
     suspects = None if repeated is None else _with_first(_having(repeated, arrived))
-    bots = computed(_bots(arrived, suspects, bot_events_per_day))
+    bots = computed(_bots(arrived, suspects, bot_events_per_day), stack)
     found = F.lit(None).cast("string")
     judged = rows
     if bots is not None:
@@ -67,7 +72,7 @@ def without_repeats_and_bots(
         found = F.when(F.col("_bot"), BOT)
     if repeated is not None and suspects is not None:
         accepted = _having(repeated, earlier.select("ds", "event_id"))
-        duplicates = computed(_duplicates(suspects, accepted, bots, repeat_days))
+        duplicates = computed(_duplicates(suspects, accepted, bots, repeat_days), stack)
         if duplicates is not None:
             judged = judged.join(duplicates, on=list(_ROW), how="left")
             found = F.when(F.col("_duplicate"), DUPLICATE).otherwise(found)

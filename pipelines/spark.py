@@ -10,7 +10,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -54,10 +54,8 @@ def session(settings: Settings) -> SparkSession:
         return running
     # It reports every thread's connection that ends.
     logging.getLogger("py4j.clientserver").setLevel(logging.WARNING)
-    builder = SparkSession.builder.appName(f"dayfold-{settings.dataset}")
-    for name, value in _configuration(settings).items():
-        builder = builder.config(name, value)
-    spark = builder.getOrCreate()
+    named = SparkSession.builder.appName(f"dayfold-{settings.dataset}")
+    spark = named.config(map=dict(_configuration(settings))).getOrCreate()
     _remember_classes(spark)
     return spark
 
@@ -77,6 +75,7 @@ def _configuration(settings: Settings) -> dict[str, str]:
     configuration = {
         "spark.master": spark.master,
         "spark.driver.memory": spark.driver_memory,
+        "spark.executor.memory": spark.executor_memory,
         "spark.log.level": "ERROR",
         # A process runs the same queries day after day: all their compiled code stays.
         "spark.sql.codegen.cache.maxEntries": "2000",
@@ -262,15 +261,17 @@ def kept(*frames: DataFrame) -> Iterator[None]:
             frame.unpersist()
 
 
-def computed(frame: DataFrame) -> DataFrame | None:
+def computed(frame: DataFrame, stack: ExitStack) -> DataFrame | None:
     """`frame` with its rows at hand, to be joined to a large one: None if it has none.
 
-    Few rows become a table that is sent to every task, whose plan is short; many stay as they are.
+    Few rows become a table that is sent to every task, whose plan is short; many are kept as long
+    as `stack`.
     """
     rows = frame.limit(_FEW_ROWS + 1).toArrow()
     if not rows.num_rows:
         return None
     if rows.num_rows > _FEW_ROWS:
+        stack.enter_context(kept(frame))
         return frame
     return F.broadcast(frame.sparkSession.createDataFrame(rows))
 

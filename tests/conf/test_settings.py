@@ -53,6 +53,7 @@ def test_the_password_of_a_uri_is_not_written_down() -> None:
     assert settings.mlflow.tracking_uri == uri
     assert "hunter2" not in json.dumps(settings.shown())
     assert without_password(uri) == "postgresql+psycopg2://***@db.example/mlflow"
+    assert without_password("redis://:pa/s@s@host:6379/0") == "redis://***@host:6379/0"
     assert without_password("sqlite:////a/b@c.db") == "sqlite:////a/b@c.db"
     other = load_settings({"DAYFOLD__MLFLOW__TRACKING_URI": uri.replace("hunter2", "swordfish")})
     dataset = load_dataset("simulated")

@@ -21,18 +21,13 @@ def assert_same_rows(
 ) -> None:
     assert len(before) == len(after), table.key
     floats = [c.name for c in table.columns if c.type == "double"]
-    exact = [{k: v for k, v in row.items() if k not in floats} for row in before]
-    keyed = {
-        json.dumps(e, default=str, sort_keys=True): row
-        for e, row in zip(exact, before, strict=True)
-    }
-    for row in after:
-        key = json.dumps(
-            {k: v for k, v in row.items() if k not in floats}, default=str, sort_keys=True
-        )
-        assert key in keyed, (table.key, row)
-        old = [keyed[key][name] for name in floats]
-        new = [row[name] for name in floats]
-        np.testing.assert_allclose(
-            np.array(new, float), np.array(old, float), rtol=1e-9, atol=1e-9, err_msg=table.key
-        )
+
+    def in_order(rows: list[dict[str, Any]]) -> list[tuple[str, list[float]]]:
+        exact = [{k: v for k, v in row.items() if k not in floats} for row in rows]
+        keys = [json.dumps(row, default=str, sort_keys=True) for row in exact]
+        numbers = [[np.nan if row[n] is None else row[n] for n in floats] for row in rows]
+        return sorted(zip(keys, numbers, strict=True))
+
+    for (old_key, old), (new_key, new) in zip(in_order(before), in_order(after), strict=True):
+        assert old_key == new_key, table.key
+        np.testing.assert_allclose(new, old, rtol=1e-9, atol=1e-9, err_msg=table.key)

@@ -1,6 +1,6 @@
 """A stream of ready batches whose order is a pure function of (seed, days, step).
 
-A killed run resumes by asking for the step it was at. Nothing is kept between batches.
+Nothing is kept between batches: whoever asks for a step gets the batches from there on.
 """
 
 from __future__ import annotations
