@@ -1,4 +1,4 @@
-"""build_features: the day's events are folded into decayed sums and last-item sequences.
+"""build_features: the day's events are folded into decayed sums, sequences and taken items.
 
 A sum decays exponentially: an event counts 2^(-age / half-life), its age in days of 86,400
 seconds. So the state at the end of a day is the state at the end of an earlier day, decayed, plus
@@ -27,11 +27,13 @@ from feature_store.tables import (
     STATISTICS,
     USER_SEQUENCES,
     USER_STATS,
+    USER_TAKEN,
     Table,
     decayed,
 )
 from pipelines.sequences import folded_sequences
 from pipelines.spark import commit, ends_at, in_days, kept, read_days, session, stage_all
+from pipelines.taken_items import taken_items
 from pipelines.vocabulary import ITEM_ID, USER_ID, with_ids, words_known
 
 _COUNTED = ("impression", "click", "favourite", "purchase")
@@ -71,6 +73,7 @@ def _fold(context: StepContext, days: Sequence[str]) -> dict[str, int]:
         USER_STATS: partial(stats, USER_STATS),
         ITEM_STATS: partial(stats, ITEM_STATS),
         USER_SEQUENCES: sequences,
+        USER_TAKEN: partial(taken_items, spark, lake, days, base_days(lake, USER_TAKEN, days)),
     }
     with kept(events):
         staged = stage_all(frames, lake, days)

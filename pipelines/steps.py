@@ -19,6 +19,7 @@ from feature_store.tables import (
     RAW_FILES,
     USER_SEQUENCES,
     USER_STATS,
+    USER_TAKEN,
     USERS,
     VOCABULARIES,
 )
@@ -55,11 +56,11 @@ ENCODE_PROFILES = Step(
 BUILD_FEATURES = Step(
     name="build_features",
     reads=(EVENTS, VOCABULARIES, EXPIRIES),
-    before=(USER_STATS, ITEM_STATS, USER_SEQUENCES, VOCABULARIES, EXPIRIES),
-    writes=(USER_STATS, ITEM_STATS, USER_SEQUENCES),
+    before=(USER_STATS, ITEM_STATS, USER_SEQUENCES, USER_TAKEN, VOCABULARIES, EXPIRIES),
+    writes=(USER_STATS, ITEM_STATS, USER_SEQUENCES, USER_TAKEN),
     engine="spark",
     entry="pipelines.build_features:run",
-    doc="folds the day into decayed counts and last-item sequences",
+    doc="folds the day into decayed counts, last-item sequences and taken items",
 )
 BUILD_EXAMPLES = Step(
     name="build_examples",

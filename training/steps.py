@@ -25,6 +25,7 @@ from feature_store.tables import (
     SKETCHES,
     USER_SEQUENCES,
     USER_STATS,
+    USER_TAKEN,
     USERS,
     VOCABULARIES,
 )
@@ -34,7 +35,7 @@ _STATE = (USER_STATS, ITEM_STATS, USER_SEQUENCES)
 SCORE_DAY = Step(
     name="score_day",
     reads=(EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS, EVENTS),
-    before=(EVENTS, USERS, ENCODED_ITEMS, *_STATE, PROMOTIONS, RECOMMENDATIONS),
+    before=(EVENTS, USERS, ENCODED_ITEMS, *_STATE, USER_TAKEN, PROMOTIONS, RECOMMENDATIONS),
     writes=(SCORES, SKETCHES, DAILY_METRICS),
     engine="torch",
     entry="training.score_day:run",
@@ -90,8 +91,18 @@ PROMOTE = Step(
 )
 RECOMMEND = Step(
     name="recommend",
-    reads=(EVENTS, EXAMPLES, PROMOTIONS, VOCABULARIES, USERS, ENCODED_ITEMS, ITEMS, *_STATE),
-    before=(EVENTS, EXAMPLES, ITEMS, VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE),
+    reads=(
+        EVENTS,
+        EXAMPLES,
+        PROMOTIONS,
+        VOCABULARIES,
+        USERS,
+        ENCODED_ITEMS,
+        ITEMS,
+        USER_TAKEN,
+        *_STATE,
+    ),
+    before=(EVENTS, EXAMPLES, ITEMS, VOCABULARIES, USERS, ENCODED_ITEMS, USER_TAKEN, *_STATE),
     writes=(RECOMMENDATIONS,),
     engine="torch",
     entry="training.recommend:run",

@@ -50,6 +50,7 @@ from feature_store.tables.features import (
     ITEM_STATS,
     USER_SEQUENCES,
     USER_STATS,
+    USER_TAKEN,
 )
 from feature_store.tables.personal import FORGOTTEN
 from feature_store.tables.predictions import (
@@ -86,6 +87,7 @@ TABLES: tuple[Table, ...] = (
     USER_STATS,
     ITEM_STATS,
     USER_SEQUENCES,
+    USER_TAKEN,
     EXAMPLES,
     SCORES,
     SKETCHES,
@@ -142,6 +144,7 @@ __all__ = [
     "USERS",
     "USER_SEQUENCES",
     "USER_STATS",
+    "USER_TAKEN",
     "VOCABULARIES",
     "Check",
     "Column",

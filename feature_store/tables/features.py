@@ -1,4 +1,4 @@
-"""State folded forward: decayed sums and last items."""
+"""State folded forward: decayed sums, last items, items taken."""
 
 from __future__ import annotations
 
@@ -66,4 +66,16 @@ USER_SEQUENCES = Table(
     entity="user_index",
     based=True,
     checks=(unique("user_index"), in_range("user_index", FIRST_VALUE_ID)),
+)
+USER_TAKEN = Table(
+    layer="features",
+    name="user_taken",
+    grain="one item that a user took that day (on a base day: every pair so far)",
+    columns=(
+        DS,
+        Column("user_id", "string", "pseudonym"),
+        Column("item_id", "string", "as logged"),
+    ),
+    based=True,
+    checks=(unique("user_id", "item_id"),),
 )

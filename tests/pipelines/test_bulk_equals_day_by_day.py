@@ -22,6 +22,7 @@ from feature_store.tables import (
     QUARANTINE,
     USER_SEQUENCES,
     USER_STATS,
+    USER_TAKEN,
     USERS,
     VOCABULARIES,
     Table,
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.spark
 WRITTEN: tuple[Table, ...] = (
     *(EVENTS, PROFILES, ITEMS, QUARANTINE, INTAKE),
     *(VOCABULARIES, USERS, ENCODED_ITEMS),
-    *(USER_STATS, ITEM_STATS, USER_SEQUENCES, EXAMPLES),
+    *(USER_STATS, ITEM_STATS, USER_SEQUENCES, USER_TAKEN, EXAMPLES),
 )
 # The third day begins a new block of base days.
 FIRST = shift("1970-01-01", (ordinal("2026-01-05") // BASE_EVERY_DAYS + 1) * BASE_EVERY_DAYS - 2)

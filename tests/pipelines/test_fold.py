@@ -25,6 +25,7 @@ from feature_store.tables import (
     STATISTICS,
     USER_SEQUENCES,
     USER_STATS,
+    USER_TAKEN,
     VOCABULARIES,
     Table,
     decayed,
@@ -134,6 +135,9 @@ _ADDED = {
 }
 
 
+_TEXT = ("ds", "event_id", "event_type", "user_id", "item_id")
+
+
 class Oracle:
     """All events that had arrived by a day's end, summed from the first one on."""
 
@@ -142,7 +146,7 @@ class Oracle:
         columns = {
             name: pa.array([row[name] for row in events], type_)
             for name, type_ in (
-                *((n, pa.string()) for n in ("ds", "event_id", "event_type")),
+                *((n, pa.string()) for n in _TEXT),
                 ("event_timestamp", pa.timestamp("us", tz="UTC")),
                 ("value", pa.float64()),
             )
@@ -185,6 +189,14 @@ class Oracle:
                 GROUP BY user_index ORDER BY user_index"""  # noqa: S608
         )
 
+    def taken(self, ds: str, *, everybody: bool) -> list[Row]:
+        """Rows of USER_TAKEN of `ds`."""
+        return self._rows(
+            f"""SELECT DISTINCT '{ds}' AS ds, user_id, item_id FROM log
+                WHERE ds <= '{ds}' AND {_WEIGHT} > 0 AND (ds = '{ds}' OR {everybody})
+                ORDER BY ALL"""  # noqa: S608
+        )
+
     def _rows(self, sql: str) -> list[dict[str, Any]]:
         return list(self._duckdb.sql(sql).to_arrow_table().to_pylist())
 
@@ -220,6 +232,9 @@ def test_the_fold_equals_a_full_recompute_row_for_row(
                 assert_same_rows(_rows(shop, table, ds), expected)
             expected = oracle.sequences(ds, everybody=everybody)
             assert_same_rows(_rows(shop, USER_SEQUENCES, ds), expected)
+            taken = shop.lake.read(USER_TAKEN, [ds])
+            ordered = taken.sort_by([(name, "ascending") for name in ("user_id", "item_id")])
+            assert_same_rows(ordered.to_pylist(), oracle.taken(ds, everybody=everybody))
 
 
 def _rows(shop: Workbench, table: Table, ds: str) -> list[Row]:

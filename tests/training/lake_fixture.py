@@ -27,11 +27,13 @@ from tests.training.log_fixture import (
     FIRST_DAY,
     GROUPS,
     Log,
+    day_name,
     put_day,
     simulated,
     utc,
 )
 from tests.training.state_fixture import write_states
+from tests.training.taken_fixture import put_taken
 
 
 def small_dataset(kind: str = "impressions") -> DatasetConfig:
@@ -181,6 +183,7 @@ def write_events(lake: Lake, log: Log) -> None:
             }
         )
         put_day(lake, EVENTS, number, table)
+        put_taken(lake, day_name(number))
 
 
 def write_examples(lake: Lake, log: Log, label: np.ndarray, generator: np.random.Generator) -> None:

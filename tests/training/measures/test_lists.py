@@ -13,6 +13,7 @@ from feature_store.lake import Lake
 from feature_store.tables import EVENTS, RECOMMENDATIONS
 from tests.training.lake_fixture import small_dataset
 from tests.training.log_fixture import FIRST_DAY, LINEAGE
+from tests.training.taken_fixture import put_taken
 from training.measures.lists import measure_lists
 
 DS = "2026-02-10"
@@ -46,6 +47,7 @@ def put_events(lake: Lake, ds: str, events: Sequence[Event], event_ds: str | Non
     table = pa.Table.from_pylist(rows, pa.schema([f for f in schema if f.name != "ds"]))
     old = lake.read(EVENTS, [ds], table.column_names)
     lake.replace(EVENTS, {"ds": ds}, pa.concat_tables([old, table]), LINEAGE)
+    put_taken(lake, ds)
 
 
 def put_lists(lake: Lake, ds: str, lists: dict[str, list[str]]) -> None:
