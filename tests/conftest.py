@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 
-os.environ["DAYFOLD__HOME"] = tempfile.mkdtemp(prefix="dayfold-tests-")
+_HOME = tempfile.mkdtemp(prefix="dayfold-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ["DAYFOLD__HOME"] = _HOME
 os.environ["DAYFOLD_KEY"] = "00112233445566778899aabbccddeeff" * 2
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from functools import cache
@@ -14,6 +15,7 @@ from training.registry.registry import Registry
 @cache
 def _template() -> Path:
     home = Path(tempfile.mkdtemp(prefix="dayfold-home-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     registry = Registry(settings_at(home), "template")
     registry.day_run("2026-01-01")
     registry.delete_dataset()
