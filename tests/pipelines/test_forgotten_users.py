@@ -14,7 +14,7 @@ import pytest
 from conf.errors import ConfigError
 from conf.pseudonym import pseudonym
 from dayfold.forget import forget
-from dayfold.quarantine import replay_rows
+from dayfold.quarantine_replay import replay_rows
 from dayfold.workplace import Workplace
 from feature_store.days import shift
 from feature_store.ledger import close_day
