@@ -8,6 +8,10 @@ Runs `dayfold import` and `dayfold run` as a user would, then averages `reports.
 micro = all hits over all pairs of the window, days = the mean of the days' values. A home in which
 days were run is refused, because what is closed is not run again: its figures would be those of
 the code that ran it. `--fresh` deletes such a home first, if a replay made it.
+
+The logs are public, so their users' pseudonyms are made with a key that is the same in every replay
+(unless DAYFOLD_KEY is set): pseudonyms decide the order of the vocabulary, that the weights that a
+training begins with, and these some of the promotions.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from benchmarks.result import write_result
 from conf.dataset import load_dataset
 from conf.errors import ConfigError
 from conf.lineage import code_version
-from conf.pseudonym import make_key
+from conf.pseudonym import KEY_BYTES, KEY_VARIABLE
 from dayfold.status import collect_status
 from feature_store.days import days_between
 from feature_store.lake import Lake
@@ -51,6 +55,8 @@ WINDOWS = {
 }
 
 
+KEY = "5e" * KEY_BYTES
+"""Of the pseudonyms of public users."""
 MARK = "replay.txt"
 """The file that tells a home that a replay made, and may delete, from other homes."""
 
@@ -85,8 +91,7 @@ def replay(name: str, source: Path, home: Path) -> Path:
     """Import and run the window of dataset `name`; write and give the result file."""
     window = WINDOWS[name]
     raw = home / "raw" / name
-    environment = {**os.environ, "DAYFOLD__HOME": str(home)}
-    make_key(home / "pseudonym.key")
+    environment = {KEY_VARIABLE: KEY, **os.environ, "DAYFOLD__HOME": str(home)}
     started = time.perf_counter()
     for command in (
         ["import", name, "--source", str(source), "--raw", str(raw),
