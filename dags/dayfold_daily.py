@@ -13,6 +13,7 @@ that fails does not stop the lists.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.python import BranchPythonOperator, PythonOperator
 from airflow.providers.standard.sensors.python import PythonSensor
@@ -26,7 +27,7 @@ from dayfold.launch import launch, launch_if_decided, may_begin
 SETTINGS = load_settings()
 DAY = "{{ params.day or ds }}"
 WHAT = {"launcher": SETTINGS.launcher, "ds": DAY}
-BRANCH, TRAIN, PROMOTE = "branch_on_drift", "train", "promote"
+BRANCH, TRAIN, EVALUATE, PROMOTE = "branch_on_drift", "train", "evaluate", "promote"
 
 
 def choose(facts: dict[str, object], when_training: str, otherwise: str) -> str:
@@ -39,11 +40,11 @@ def launching(name: str) -> PythonOperator:
     return PythonOperator(task_id=name, python_callable=launch, op_kwargs=WHAT | {"name": name})
 
 
-def launching_for_each_scorer(name: str) -> MappedOperator:
+def launching_for_each_scorer(name: str, **callable_and_arguments: Any) -> MappedOperator:
     """The mapped task that launches step `name` for each enabled scorer."""
     # A scorer that fails leaves the others their turn; a day that does not train skips all.
     mapped = PythonOperator.partial(
-        task_id=name, python_callable=launch, trigger_rule=TriggerRule.NONE_SKIPPED
+        task_id=name, trigger_rule=TriggerRule.NONE_SKIPPED, **callable_and_arguments
     )
     scorers = SETTINGS.training.scorers
     return mapped.expand(op_kwargs=[WHAT | {"name": name, "scorer": s} for s in scorers])
@@ -73,15 +74,17 @@ with DAG(
         poke_interval=timedelta(minutes=SETTINGS.schedule.poll_minutes),
         timeout=timedelta(hours=SETTINGS.schedule.wait_hours),
     )
-    tasks = {
-        s.name: launching_for_each_scorer(s.name) if s.mapped else launching(s.name)
-        for s in STEPS
-        if s.name != PROMOTE
-    }
+    tasks = {s.name: launching(s.name) for s in STEPS if s.name not in {TRAIN, EVALUATE, PROMOTE}}
+    decision = tasks[BRANCH_AFTER.name].output
+    tasks[TRAIN] = launching_for_each_scorer(
+        TRAIN, python_callable=launch_if_decided, op_args=[decision]
+    )
+    tasks[EVALUATE] = launching_for_each_scorer(EVALUATE, python_callable=launch)
     tasks[PROMOTE] = PythonOperator(
         task_id=PROMOTE,
         python_callable=launch_if_decided,
-        op_kwargs=WHAT | {"name": PROMOTE, "decision": tasks[BRANCH_AFTER.name].output},
+        op_args=[decision],
+        op_kwargs=WHAT | {"name": PROMOTE},
         # It has work when training was skipped, and when a scorer failed.
         trigger_rule=TriggerRule.ALL_DONE,
     )
@@ -89,7 +92,7 @@ with DAG(
         task_id=BRANCH,
         python_callable=choose,
         op_kwargs={
-            "facts": tasks[BRANCH_AFTER.name].output,
+            "facts": decision,
             "when_training": TRAIN,
             "otherwise": PROMOTE,
         },

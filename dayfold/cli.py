@@ -130,7 +130,11 @@ def run(
         str | None, typer.Option(help="Build the days from here to --from in bulk first.")
     ] = None,
     launcher: Annotated[
-        str, typer.Option(help="inline: steps in this process; subprocess: a command for each.")
+        str,
+        typer.Option(
+            envvar="DAYFOLD__LAUNCHER",
+            help="inline: steps in this process; subprocess: a command for each.",
+        ),
     ] = "inline",
     force: Annotated[bool, typer.Option("--force", help="Run closed days again.")] = False,
 ) -> None:

@@ -38,7 +38,7 @@ def may_begin(raw: str, ds: str) -> bool:
 
 
 def launch_if_decided(
-    launcher: str, name: str, ds: str, decision: dict[str, Any] | None
+    decision: dict[str, Any] | None, launcher: str, name: str, ds: str, scorer: str | None = None
 ) -> dict[str, Any]:
     """As `launch`, for a step that runs even when others before it failed.
 
@@ -50,7 +50,7 @@ def launch_if_decided(
 
     if decision is None:
         raise AirflowSkipException(f"{ds} did not get as far as its drift decision.")
-    return launch(launcher, name, ds)
+    return launch(launcher, name, ds, scorer)
 
 
 def launch(launcher: str, name: str, ds: str, scorer: str | None = None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import ConfigError, OrderError, SourceError
+from dayfold.hints import complete
 from dayfold.quarantine import rejected_rows
 from dayfold.workplace import Workplace
 
@@ -56,9 +57,10 @@ def replay_rows(
         rows = rejected_rows(workplace, ds, reason, STREAM)
         files = _as_they_stand(workplace, ds, str(reason), rows)
         what = f"{len(rows)} rows rejected as {reason} on {ds} arrive"
-    delivered = _deliver(workplace, into, files)
-    where = f" as {', '.join(delivered)}" if delivered else ""
-    return f"{what} on {into}{where}. Next: dayfold run --from {into} --to {into}"
+    if not files:
+        return f"No event of {ds} was rejected as {reason}: there is nothing to deliver."
+    delivered = ", ".join(_deliver(workplace, into, files))
+    return complete(f"{what} on {into} as {delivered}. Next: dayfold run --from {into} --to {into}")
 
 
 def copy_rows(source: Path, lines: list[int], target: Path) -> None:
@@ -92,8 +94,10 @@ def _require_open(workplace: Workplace, ds: str, into: str) -> None:
     if into <= ds:
         raise ConfigError(f"--into {into} must be a day after {ds}: what {ds} read stays.")
     lake = workplace.lake()
-    if into in closed_days(lake) or lake.read(STEP_RUNS, [into]).num_rows:
-        raise OrderError(f"{into} has been begun. Next: --into a day that has not run.")
+    closed = closed_days(lake).get(into)
+    if closed or lake.read(STEP_RUNS, [into]).num_rows:
+        state = f"is {closed.state}" if closed else "has been begun"
+        raise OrderError(f"--into {into} {state}. Next: a day that has not run.")
 
 
 def _require_in_time(workplace: Workplace, ds: str, into: str) -> None:
@@ -117,9 +121,11 @@ def _mended(ds: str, repaired: Path) -> dict[str, _Write]:
     from feature_store.raw_files import sha256_of
     from feature_store.raw_zone import SUFFIXES
 
+    if not repaired.is_file():
+        raise SourceError(f"--file {repaired}: there is no such file.")
     suffix = next((s for s in SUFFIXES if repaired.name.endswith(s)), None)
-    if suffix is None or not repaired.is_file():
-        raise SourceError(f"{repaired}: expected a file with one of {', '.join(SUFFIXES)}.")
+    if suffix is None:
+        raise SourceError(f"--file {repaired}: expected a name with one of {', '.join(SUFFIXES)}.")
     content = repaired.read_bytes()
     name = f"{ds}-repaired-{sha256_of(repaired)[:_HASH_DIGITS]}{suffix}"
     return {name: lambda target: target.write_bytes(content)}

@@ -289,4 +289,4 @@ def test_promote_does_not_run_where_its_day_was_refused() -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
     with pytest.raises(AirflowSkipException, match="drift decision"):
-        launch_if_decided("inline", "promote", "2026-02-03", None)
+        launch_if_decided(None, "inline", "promote", "2026-02-03")
