@@ -50,7 +50,8 @@ def rejected_table(ds: str, rows: list[dict[str, Any]], limit: int) -> RichTable
     title = ", ".join(f"{what} {n:,}" for what, n in sorted(counts.items())) or "nothing rejected"
     table = RichTable(title=f"{ds}: {title}", title_justify="left")
     for heading in ("stream", "file", "line", "reason", "row, masked"):
-        table.add_column(heading, justify="right" if heading == "line" else "left")
+        # Folded, not cut: on a narrow terminal the end of a row is what matters.
+        table.add_column(heading, justify="right" if heading == "line" else "left", overflow="fold")
     for row in rows[:limit]:
         cells = (row["stream"], row["file"], f"{row['line']}", row["reason"], row["masked_line"])
         table.add_row(*(escape(cell or "") for cell in cells))
