@@ -23,7 +23,7 @@ from tests.e2e.same_rows import assert_same_rows, rows_of
 
 pytestmark = [pytest.mark.spark, pytest.mark.airflow, pytest.mark.slow]
 
-FIRST, LAST = "2026-02-03", "2026-02-04"
+FIRST, SECOND, LAST = "2026-02-03", "2026-02-04", "2026-02-05"
 DAY_TIMEOUT_SECONDS = 900
 # Versions of the lake, times and costs differ between two runs of a day.
 COMPARED = [table for table in TABLES if table not in (STEP_RUNS, LEDGER)]
@@ -36,11 +36,14 @@ def test_the_schedulers_days_have_the_rows_and_versions_of_the_inline_ones(
     inline, scheduled = (_copy(shop, tmp_path / name) for name in ("inline", "scheduled"))
     inline.run("run", "--from", FIRST, "--to", LAST)
     with _served(scheduled):
+        day = f"{FIRST}T00:00:00+00:00"
+        scheduled.run("airflow", "dags", "trigger", "dayfold_daily", "--logical-date", day)
         scheduled.run("airflow", "dags", "unpause", "dayfold_daily", "--yes")
-        span = ("--from-date", FIRST, "--to-date", LAST, "--max-active-runs", "1")
+        _wait_for(scheduled, FIRST)
+        span = ("--from-date", SECOND, "--to-date", LAST, "--max-active-runs", "1")
         scheduled.run("airflow", "backfill", "create", "--dag-id", "dayfold_daily", *span)
         _wait_for(scheduled, LAST)
-    for ds in (FIRST, LAST):
+    for ds in (FIRST, SECOND, LAST):
         for table in COMPARED:
             rows = [rows_of(shop, table, ds) for shop in (inline, scheduled)]
             for row in (*rows[0], *rows[1]):
@@ -51,7 +54,7 @@ def test_the_schedulers_days_have_the_rows_and_versions_of_the_inline_ones(
 
 
 def _next_days(shop: Shop, raw: Path) -> None:
-    """Two days more for the shop's raw zone."""
+    """Three days more for the shop's raw zone."""
     span = ("--from", HISTORY_FROM, "--to", LAST)
     shop.run("simulate", "--raw", str(raw), *span, *SIZE)
     for stream in STREAMS:
