@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -22,7 +21,9 @@ from pydantic import (
 from conf.cleaning import Cleaning
 from conf.errors import ConfigError
 from conf.personal import Personal, conflicts
+from conf.problems import validation_message as validation_message  # noqa: PLC0414
 from conf.vocabulary import VocabularyRule
+from conf.yaml_files import read_yaml
 
 DATASETS_DIR = Path(__file__).parent / "datasets"
 
@@ -65,7 +66,6 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
 """The fields that the rows of every dataset have, by stream of the raw zone."""
 
 MINUTES_PER_DAY = 1440
-_LONGEST_SHOWN = 60
 _OF_A_RAW_ROW = frozenset({"ds", "file", "line", "fault", "masked_fault", "masked_line", "reason"})
 """What cleaning notes beside a row's own fields."""
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
@@ -218,10 +218,16 @@ class DatasetConfig(_Frozen):
                 )
         unknown = set(self.positive) - self.event_types
         if unknown:
-            raise ValueError(f"positive: {sorted(unknown)} are not declared event types")
+            raise ValueError(
+                f"positive: {sorted(unknown)} are not declared event types, expected some of "
+                f"{sorted(self.event_types)}; declare others in further_event_types"
+            )
         category = self.recommend.category_attribute
-        if category and category not in {a.name for a in self.item_attributes}:
-            raise ValueError(f"recommend.category_attribute: {category!r} is not an item attribute")
+        if category and category not in (names := [a.name for a in self.item_attributes]):
+            raise ValueError(
+                f"recommend.category_attribute: {category!r} is not an item attribute, expected "
+                f"one of {names}"
+            )
         if without := sorted(set(self.vocabulary) - set(self.vocabulary_fields)):
             raise ValueError(
                 f"vocabulary: {without} have no vocabulary in this dataset, expected names among "
@@ -245,37 +251,6 @@ class DatasetConfig(_Frozen):
         return self
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} ..."
-
-
-def validation_message(source: str, error: ValidationError) -> str:
-    """One line per wrong key of a YAML file, each with its dotted key."""
-    lines = [f"{source}: not valid"]
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-        lines.append(f"  {key}: {problem['msg']} (found {_short(problem.get('input'))})")
-    return "\n".join(lines)
-
-
-def read_yaml(path: Path) -> dict[str, object]:
-    """The mapping in a YAML file.
-
-    Raises:
-        ConfigError: the file is missing, not YAML, or not a mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold a mapping, found {type(content).__name__}.")
-    return content
-
-
 def load_dataset(name: str, directory: Path = DATASETS_DIR) -> DatasetConfig:
     """The dataset declared in `<directory>/<name>.yaml`.
 
@@ -292,7 +267,11 @@ def load_dataset(name: str, directory: Path = DATASETS_DIR) -> DatasetConfig:
     try:
         dataset = DatasetConfig.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise ConfigError(validation_message(str(path), error)) from error
+        raise ConfigError(
+            f"{validation_message(str(path), error, DatasetConfig)}\n"
+            "Next: correct these keys (conf/dataset.py explains them), then run the same command "
+            "again."
+        ) from error
     if dataset.name != name:
         raise ConfigError(f"{path}: key `name` is {dataset.name!r}, expected {name!r}.")
     return dataset

@@ -24,11 +24,11 @@ from pydantic import (
     model_validator,
 )
 
-from conf.dataset import read_yaml, validation_message
 from conf.errors import ConfigError
+from conf.origins import FLAGS, PREFIX, refusal
+from conf.yaml_files import read_yaml
 
 CONF_DIR = Path(__file__).parent
-_PREFIX = "DAYFOLD__"
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 ScorerName = Literal["two_tower", "mlp"]
@@ -228,9 +228,9 @@ def _merge(base: dict[str, object], over: Mapping[str, object]) -> dict[str, obj
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     nested: dict[str, object] = {}
     for variable, value in environment.items():
-        if not variable.startswith(_PREFIX):
+        if not variable.startswith(PREFIX):
             continue
-        *parents, leaf = variable[len(_PREFIX) :].lower().split("__")
+        *parents, leaf = variable[len(PREFIX) :].lower().split("__")
         level = nested
         for parent in parents:
             level = level.setdefault(parent, {})  # type: ignore[assignment]
@@ -245,7 +245,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
 
 def named_dataset() -> str | None:
     """The dataset that a flag or the environment has named; None = the one of the YAML files."""
-    return os.environ.get(f"{_PREFIX}DATASET")
+    return os.environ.get(f"{PREFIX}DATASET")
 
 
 def overrides_to_environment(**flags: object) -> None:
@@ -256,7 +256,9 @@ def overrides_to_environment(**flags: object) -> None:
     """
     for name, value in flags.items():
         if value is not None:
-            os.environ[_PREFIX + name.upper()] = str(value)
+            variable = PREFIX + name.upper()
+            os.environ[variable] = str(value)
+            FLAGS[variable] = f"--{name.replace('_', '-')}"
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -270,10 +272,12 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     values = read_yaml(CONF_DIR / "base.yaml")
     profile = str(overrides.get("profile", values.get("profile", "local")))
     if profile not in {"local", "cluster"}:
-        raise ConfigError(f"DAYFOLD__PROFILE is {profile!r}, expected local or cluster.")
-    values = _merge(_merge(values, read_yaml(CONF_DIR / f"{profile}.yaml")), overrides)
+        raise ConfigError(
+            f"DAYFOLD__PROFILE is {profile!r}, expected local or cluster. Next: set one of them."
+        )
+    over = read_yaml(CONF_DIR / f"{profile}.yaml")
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate(_merge(_merge(values, over), overrides))
     except ValidationError as error:
-        source = f"The settings (conf/base.yaml, conf/{profile}.yaml, {_PREFIX}* variables)"
-        raise ConfigError(validation_message(source, error)) from error
+        files = {f"conf/{profile}.yaml": over, "conf/base.yaml": values}
+        raise ConfigError(refusal(error, Settings, environment, files, without_password)) from error

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from conf.errors import ConcurrentWrite, DayfoldError, OnlineStoreError
+from conf.errors import DayfoldError
 from conf.settings import overrides_to_environment
 from dayfold.audit_command import audit
 from dayfold.bench_command import bench
@@ -20,8 +20,10 @@ from dayfold.hints import complete
 from dayfold.import_commands import importing
 from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
 from dayfold.lineage_command import lineage
+from dayfold.mistakes import is_bug, may_pass, message
 from dayfold.options import Dataset, LakeRoot, Raw
 from dayfold.quarantine_commands import quarantine
+from dayfold.ui_ports import AIRFLOW_PORT, MLFLOW_PORT
 from dayfold.upkeep_command import upkeep
 
 app = typer.Typer(
@@ -55,29 +57,20 @@ Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")]
 console = Console(emoji=False, highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
-_WRONG_PATH = (
-    FileExistsError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-    UnicodeError,
-)
-"""What a wrong path given by the user ends in; any other OSError may pass when tried again."""
-
-
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and exit code 2."""
     try:
         app()
-    except (DayfoldError, *_WRONG_PATH) as error:
+    except (DayfoldError, UnicodeError, OSError) as error:
+        if is_bug(error):
+            raise
+        said = complete(message(error, sys.argv[1:]))
         Console(emoji=False, stderr=True, highlight=False, soft_wrap=True).print(
-            complete(str(error)), style="red", markup=False
+            said, style="red", markup=False
         )
         if "--json" in sys.argv:
-            print(json.dumps({"error": complete(str(error))}), flush=True)  # noqa: T201
-        # Whoever lost a race or a connection may try again; whoever was refused need not.
-        again = isinstance(error, ConcurrentWrite | OnlineStoreError)
-        sys.exit(EXIT_FAILED if again else EXIT_REFUSED)
+            print(json.dumps({"error": said}), flush=True)  # noqa: T201
+        sys.exit(EXIT_FAILED if may_pass(error, sys.argv[1:]) else EXIT_REFUSED)
 
 
 @app.command()
@@ -196,15 +189,16 @@ def status(
     last: Annotated[int, typer.Option(min=1, help="Show this many last days.")] = 14,
 ) -> None:
     """Show what each day read, decided, trained, promoted and cost."""
-    from dayfold.status import check_lines, collect_status, status_table
+    from dayfold.status import check_lines, collect_status, nothing_yet, status_table
     from dayfold.workplace import open_workplace
 
     overrides_to_environment(dataset=dataset, lake=lake)
-    days = collect_status(open_workplace().lake(), last)
+    opened = open_workplace().lake()
+    days = collect_status(opened, last)
     if as_json:
         console.print(json.dumps({"days": days}), markup=False, soft_wrap=True)
     elif not days:
-        console.print("No day is closed or begun yet. Next: make demo, or dayfold run --help")
+        console.print(nothing_yet(opened), markup=False, soft_wrap=True)
     else:
         console.print(status_table(days, console.width))
         for line in check_lines(days):
@@ -249,8 +243,12 @@ def report(
 
 @app.command()
 def ui(
-    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of MLflow.")] = 5000,
-    airflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Airflow.")] = 8080,
+    mlflow_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of MLflow.")
+    ] = MLFLOW_PORT,
+    airflow_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of Airflow.")
+    ] = AIRFLOW_PORT,
     dataset: Dataset = None,
     raw: Raw = None,
     lake: LakeRoot = None,

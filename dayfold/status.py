@@ -116,6 +116,16 @@ def _checks(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def nothing_yet(lake: Lake) -> str:
+    """What is said, with the next command, where there are no days to show."""
+    missing = not lake.root.exists()
+    what = f"There is no lake at {lake.root}" if missing else f"{lake.root} has no day"
+    return (
+        f"{what}: no day is closed or begun yet. Next: make demo, or dayfold run --help; a lake "
+        "elsewhere is named by --lake or DAYFOLD__HOME."
+    )
+
+
 def check_lines(days: list[dict[str, Any]]) -> list[str]:
     """One line for each check that warned or failed on one of `days`, for people."""
     return [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,27 +16,10 @@ from rich.console import Console
 
 from conf.errors import DayfoldError
 from dayfold import airflow_home
+from dayfold.ui_ports import HOST, require_free_ports
 from dayfold.workplace import Workplace
 
-HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 180
-
-
-def require_free_port(port: int, flag: str) -> None:
-    """Pass if `port` can be bound on loopback.
-
-    Raises:
-        DayfoldError: something listens there; the message names the flag for another port.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise DayfoldError(
-                f"Port {port} on {HOST} is in use. Next: `dayfold ui {flag} {port + 1}`, or stop "
-                f"what listens there."
-            ) from error
 
 
 def mlflow_command(workplace: Workplace, port: int) -> list[str]:
@@ -56,8 +38,7 @@ def serve(workplace: Workplace, mlflow_port: int, airflow_port: int) -> None:
     Raises:
         DayfoldError: a port is in use, or a server does not come up.
     """
-    require_free_port(mlflow_port, "--mlflow-port")
-    require_free_port(airflow_port, "--airflow-port")
+    require_free_ports(mlflow_port, airflow_port)
     airflow_home.prepare(workplace.home)
     logs = workplace.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from conf.errors import ConfigError
+
+_WRITTEN = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_MONTHS = 12
 
 
 def parse_day(text: str, what: str = "day") -> str:
@@ -18,10 +23,22 @@ def parse_day(text: str, what: str = "day") -> str:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError(f"{what} is {text!r}, expected a day written YYYY-MM-DD.") from error
+        raise ConfigError(f"{what} is {text!r}{_why_no_day(text)}") from error
     if day.isoformat() != text:
         raise ConfigError(f"{what} is {text!r}, expected {day.isoformat()}.")
     return text
+
+
+def _why_no_day(text: str) -> str:
+    """What follows a `text` that is no day."""
+    written = _WRITTEN.fullmatch(text)
+    if not written:
+        return ", expected a day written YYYY-MM-DD, such as 2026-02-28."
+    year, month, _ = (int(part) for part in written.groups())
+    if not (year and 1 <= month <= _MONTHS):
+        return ": no such date. Next: pass one with a month from 01 to 12."
+    last = monthrange(year, month)[1]
+    return f": no such date. Next: pass a day from {text[:8]}01 to {text[:8]}{last}."
 
 
 def check_range(first: str, last: str) -> None:

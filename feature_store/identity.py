@@ -29,9 +29,28 @@ def identity_of(root: Path, dataset: str) -> Identity:
     Raises:
         ConfigError: the folder holds the lake of another dataset, or its file is damaged.
     """
+    if known := known_identity(root, dataset):
+        return known
+    _write(root / _FILE, Identity(dataset, uuid.uuid4().hex))
+    return _read(root, dataset)
+
+
+def known_identity(root: Path, dataset: str) -> Identity | None:
+    """The identity of the lake of `dataset` at `root`; None where none was begun. Only reads.
+
+    Raises:
+        ConfigError: as `identity_of`, or `root` is no folder.
+    """
+    if root.exists() and not root.is_dir():
+        raise ConfigError(
+            f"{root} is a file, expected the folder of a lake. Next: pass another --lake (or "
+            "DAYFOLD__LAKE), or none for the lake under DAYFOLD__HOME."
+        )
+    return _read(root, dataset) if (root / _FILE).exists() else None
+
+
+def _read(root: Path, dataset: str) -> Identity:
     path = root / _FILE
-    if not path.exists():
-        _write(path, Identity(dataset, uuid.uuid4().hex))
     try:
         identity = Identity(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:

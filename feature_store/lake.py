@@ -22,7 +22,7 @@ from conf.dataset import DatasetConfig
 from conf.errors import ConcurrentWrite
 from feature_store.checks import CheckResult, check_staged, run_checks
 from feature_store.days import ordinal
-from feature_store.identity import identity_of
+from feature_store.identity import identity_of, known_identity
 from feature_store.schema import arrow_schema, conform, with_values
 from feature_store.swap import PartitionFilters, added_files, described, swap
 from feature_store.tables import BASE_EVERY_DAYS, Table
@@ -44,19 +44,24 @@ class Lake:
     """The tables of one dataset under `root`."""
 
     def __init__(self, root: Path, dataset: DatasetConfig, lineage: Lineage | None = None) -> None:
-        """Open, or begin, the lake of `dataset` at `root`.
+        """Open the lake of `dataset` at `root`; the first write begins it, reading makes nothing.
 
         `lineage` is added to the metadata of every commit made through this object.
 
         Raises:
-            ConfigError: the folder holds the lake of another dataset.
+            ConfigError: `root` holds the lake of another dataset, or is no folder.
         """
         self.root = root
         self.dataset = dataset
         self._lineage = dict(lineage or {})
         self.check_results: list[CheckResult] = []
         """What the checks said of all that was written through this object."""
-        self.id = identity_of(root, dataset.name).id
+        known_identity(root, dataset.name)
+
+    @property
+    def id(self) -> str:
+        """What tells this lake from one begun anew at the same place; asking begins it."""
+        return identity_of(self.root, self.dataset.name).id
 
     # ---- where --------------------------------------------------------------------------------
 
@@ -254,6 +259,7 @@ class Lake:
         read_version: int | None = None,
     ) -> int:
         """Put `files` (path -> its partition) in the place of the partitions `replaced`."""
+        identity_of(self.root, self.dataset.name)
         try:
             swap(
                 # A transaction removes what its handle knows: the handle must be up to date.

@@ -41,6 +41,7 @@ def erasing(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(root: Path, kind: int, otherwise: str) -> Iterator[None]:
+    root.mkdir(parents=True, exist_ok=True)
     with (root / _FILE).open("a") as lock:
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)

@@ -8,12 +8,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from conf import origins
 from conf.cleaning import REASONS, Cleaning, RuleSettings
 from conf.dataset import DATASETS_DIR, load_dataset
 from conf.errors import ConfigError
 from conf.lineage import config_hash
 from conf.pseudonym import load_key, make_key, pseudonym
-from conf.settings import CONF_DIR, load_settings, without_password
+from conf.settings import (
+    CONF_DIR,
+    load_settings,
+    overrides_to_environment,
+    without_password,
+)
 
 
 @pytest.mark.parametrize("path", sorted(CONF_DIR.rglob("*.yaml")), ids=lambda path: path.name)
@@ -61,6 +67,57 @@ def test_the_password_of_a_uri_is_not_written_down() -> None:
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("DAYFOLD__LAUNCHER", "banana", "'inline' or 'subprocess' (found 'banana', from "),
+        ("DAYFOLD__RECOMMEND__TOPN", "5", "did you mean top_n?"),
+        ("DAYFOLD__TRAINING__SCORERS", "mlp", "(from "),
+        ("DAYFOLD__TRAINING", "5", "expected a mapping"),
+        ("DAYFOLD__COLOUR", "red", "expected one of profile, home, dataset"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_its_variable_and_what_to_do(
+    variable: str, value: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_settings({variable: value, "DAYFOLD__DRIFT__ALPHA": "0.01"})
+    _, line, following = str(raised.value).split("\n")
+    assert said in line
+    assert f"from {variable}" in line
+    assert following.startswith(f"Next: correct or unset {variable}")
+
+
+def test_a_wrong_setting_of_a_file_is_told_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conf.settings.CONF_DIR", tmp_path)
+    (tmp_path / "base.yaml").write_text("profile: local\nlauncher: banana\ntraining: {seed: x}")
+    (tmp_path / "local.yaml").write_text("training: {seed: y}")
+    with pytest.raises(ConfigError) as raised:
+        load_settings({})
+    assert "(found 'banana', from conf/base.yaml)" in str(raised.value)
+    assert "(found 'y', from conf/local.yaml)" in str(raised.value)
+    assert "Next: correct conf/base.yaml, conf/local.yaml, then" in str(raised.value)
+
+
+def test_a_wrong_setting_of_the_command_line_is_told_with_its_flag(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DAYFOLD__LAUNCHER", "subprocess")
+    monkeypatch.setattr("conf.origins.FLAGS", {})
+    monkeypatch.setattr("conf.settings.FLAGS", origins.FLAGS)
+    overrides_to_environment(launcher="banana")
+    with pytest.raises(ConfigError, match=r"found 'banana', from --launcher"):
+        load_settings()
+
+
+def test_the_password_of_a_misspelt_setting_is_not_shown() -> None:
+    with pytest.raises(ConfigError, match="did you mean online_store") as raised:
+        load_settings({"DAYFOLD__ONLINE_STOR": "redis://:hunter2@cache:6379/0"})
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
     "uri",
     [
         "rediss://dayfold:hunter2@cache:6379/0",
@@ -96,6 +153,12 @@ def test_an_undeclared_dataset_is_answered_with_those_that_are_declared() -> Non
         ({"item_attributes": [{"name": "title", "kind": "categorical"}]}, r"items.*others"),
         ({"user_attributes": [{"name": "user_id", "kind": "categorical"}]}, r"profiles.*others"),
         ({"user_attributes": [{"name": "age", "kind": "numeric"}]}, "bins"),
+        ({"contxt": ["device"]}, r"contxt: no such key, did you mean context\?"),
+        ({"labels": {"kynd": "sampled"}}, r"labels\.kynd: no such key, did you mean kind\?"),
+        ({"item_attributes": [{"nam": "x"}]}, r"item_attributes\.0\.nam: .*did you mean name\?"),
+        ({"vocabulary": {"user_id": {"minimum": 2}}}, r"minimum: .*min_count, expire_days"),
+        ({"positive": {"buy": 1.0}}, r"(?m)^  positive: \['buy'\] are.*'purchase'.*further_event"),
+        ({"labels": {}}, r"(?m)^  labels\.kind: required, but not there$"),
     ],
 )
 def test_a_wrong_declaration_is_refused_by_its_key(
@@ -105,6 +168,19 @@ def test_a_wrong_declaration_is_refused_by_its_key(
     (tmp_path / "simulated.yaml").write_text(yaml.safe_dump({**declared, **change}))
     with pytest.raises(ConfigError, match=named):
         load_dataset("simulated", tmp_path)
+
+
+def test_a_wrong_declaration_ends_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("name: x\nlabels: {kind: sampled}\npositiv: {click: 1}\n")
+    with pytest.raises(ConfigError) as raised:
+        load_dataset("x", tmp_path)
+    first, *lines, last = str(raised.value).split("\n")
+    assert first == f"{tmp_path / 'x.yaml'}: not valid"
+    assert lines == [
+        "  positive: required, but not there",
+        "  positiv: no such key, did you mean positive? (found {'click': 1})",
+    ]
+    assert last.startswith("Next: correct these keys")
 
 
 def test_a_pseudonym_is_the_hmac_of_rfc_4231(

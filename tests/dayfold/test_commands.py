@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -144,16 +143,6 @@ def test_what_looks_like_an_emoji_is_printed_as_it_is(tmp_path: Path) -> None:
     reason = "lost :x: of :100:"
     said = dayfold(tmp_path, "day", "waive", "2026-01-01", "--reason", reason).stdout
     assert said == f"2026-01-01 is waived: {reason}\n"
-
-
-def test_a_port_in_use_is_named_with_the_flag_for_another(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        done = dayfold(tmp_path, "ui", "--mlflow-port", str(port))
-    assert done.returncode == 2
-    assert f"--mlflow-port {port + 1}" in done.stderr
 
 
 def test_missing_java_is_one_clear_line(tmp_path: Path) -> None:

@@ -118,6 +118,10 @@ def test_undeclared_and_missing_columns_are_named(lake: Lake) -> None:
 
 
 def test_a_lake_belongs_to_one_dataset(lake: Lake) -> None:
+    other = Lake(lake.root, load_dataset("movietweetings"))
+    lake.replace(INTAKE, {"ds": "2026-01-01"}, intake(("read", 1)), LINEAGE)
+    with pytest.raises(ConfigError, match="--dataset simulated"):
+        other.replace(INTAKE, {"ds": "2026-01-01"}, intake(("read", 1)), LINEAGE)
     with pytest.raises(ConfigError, match="--dataset simulated"):
         Lake(lake.root, load_dataset("movietweetings"))
 
@@ -217,6 +221,17 @@ def test_a_killed_writer_leaves_the_old_partition_and_may_run_again(lake: Lake, 
     assert lake.read(INTAKE, ["2026-01-01"], ["rows"]).to_pydict() == {"rows": [1]}
     assert subprocess.run([*command, "nowhere"], env=environment, check=False).returncode == 0
     assert lake.read(INTAKE, ["2026-01-01"], ["rows"]).to_pydict() == {"rows": [2]}
+
+
+def test_reading_makes_nothing_and_the_first_write_begins_the_lake(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "not" / "there", load_dataset("simulated"))
+    assert lake.days(INTAKE) == []
+    assert lake.version(INTAKE) == -1
+    assert lake.read(INTAKE, ["2026-01-01"]).num_rows == 0
+    lake.clear(INTAKE, ["2026-01-01"], LINEAGE)
+    assert list(tmp_path.iterdir()) == []
+    lake.replace(INTAKE, {"ds": "2026-01-01"}, intake(("read", 1)), LINEAGE)
+    assert (lake.root / "lake.json").exists()
 
 
 def test_the_lakes_marker_is_written_once(lake: Lake) -> None:

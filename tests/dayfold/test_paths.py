@@ -1,0 +1,107 @@
+"""Wrong paths: one line with what is wrong and who named it; reading makes nothing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dayfold.mistakes import is_bug, may_pass, message
+
+DAYS = ("--from", "2026-01-01", "--to", "2026-01-01")
+
+
+def dayfold(folder: Path, home: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DAYFOLD__HOME": home}
+    return subprocess.run(
+        [sys.executable, "-m", "dayfold", *arguments],
+        env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("home", "arguments", "said"),
+    [
+        (".", ("simulate", "--raw", "/proc/nope", *DAYS), "none can be made there (from --raw /pr"),
+        (".", ("simulate", "--raw=/proc/nope/deep", *DAYS), "(from --raw /proc/nope/deep). Next: "),
+        ("/proc/nope", ("key",), "(from DAYFOLD__HOME /proc/nope). Next: give DAYFOLD__HOME"),
+        ("/proc/nope", ("day", "waive", "2026-01-01", "--reason", "x"), "(from DAYFOLD__HOME"),
+        (".", ("import", "table", "--mapping", "/proc", "--raw", "x"), "/proc: it is a folder"),
+        (".", ("report", "--lake", "file"), "file is a file, expected the folder of a lake"),
+        ("file", ("key",), "expected a folder (from DAYFOLD__HOME file)"),
+    ],
+)
+def test_a_wrong_path_is_one_line_that_says_who_named_it(
+    tmp_path: Path, home: str, arguments: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = dayfold(tmp_path, home, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr
+    assert "Next: " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("status", "--json"),
+        ("recommend", "--user", "u1"),
+        ("report",),
+        ("lineage", "examples.examples", "--ds", "2026-01-01"),
+        ("lineage", "--model", "1"),
+        ("quarantine", "--ds", "2026-01-01"),
+    ],
+)
+def test_what_only_reads_makes_nothing(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = dayfold(tmp_path, "home", *arguments)
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_status_of_a_lake_that_is_not_there_says_so(tmp_path: Path) -> None:
+    said = dayfold(tmp_path, "home", "status", "--lake", "/proc/nope").stdout
+    assert "There is no lake at /proc/nope" in said
+    assert "make demo" in said
+    nothing = dayfold(tmp_path, "/proc/nope", "status", "--json").stdout
+    assert json.loads(nothing) == {"days": []}
+
+
+def test_the_flag_is_named_before_the_variable_that_it_sets() -> None:
+    error = FileNotFoundError(errno.ENOENT, "No such file", "/a/b")
+    environment = {"DAYFOLD__LAKE": "/a/b/c", "DAYFOLD__HOME": "/a"}
+    assert "(from --lake /a/b/c)" in message(error, ["run", "--lake", "/a/b/c"], environment)
+    assert "(from DAYFOLD__LAKE /a/b/c)" in message(error, ["run"], environment)
+    assert "(from DAYFOLD__HOME /a)" in message(error, [], {"DAYFOLD__HOME": "/a"})
+    folder = IsADirectoryError(errno.EISDIR, "Is a directory", "/a")
+    given = ["import", "table", "--raw", "/a/raw", "--mapping", "/a"]
+    assert "(from --mapping /a)" in message(folder, given, environment)
+    assert "name another place (--lake, --raw," in message(error, [], {})
+
+
+def test_a_full_disk_may_pass_and_a_wrong_path_does_not() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/a/b")
+    assert may_pass(full, ["run"])
+    assert "/a/b: the disk is full. Next: make room" in message(full, ["--lake", "/a"], {})
+    assert not may_pass(NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a"), ["step"])
+
+
+def test_what_a_step_does_not_find_may_be_there_on_the_next_try() -> None:
+    vanished = FileNotFoundError(errno.ENOENT, "No such file", "/a/part-0.parquet")
+    assert may_pass(vanished, ["step", "train"])
+    assert not may_pass(vanished, ["run"])
+
+
+def test_an_error_of_no_path_is_not_explained_away() -> None:
+    assert is_bug(ConnectionResetError(errno.ECONNRESET, "reset"))
+    assert not is_bug(PermissionError(errno.EACCES, "denied", "/a"))
