@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -20,6 +21,7 @@ from feature_store.tables import (
     CANDIDATES,
     GATES,
     RAW_FILES,
+    STEP_RUNS,
     TABLES,
     Table,
 )
@@ -51,19 +53,64 @@ def model_lineage(workplace: Workplace, version: int) -> Tree:
 
     Raises:
         MissingPartition: no day registered it.
+        RegistryError: the registered model belongs to another lake.
     """
     lake = workplace.lake()
     rows = lake.read(GATES, lake.days(GATES), ["ds", "scorer", "version"]).to_pylist()
-    found = [row for row in rows if row["version"] == version]
-    if not found:
-        known = sorted({row["version"] for row in rows if row["version"]})
-        raise MissingPartition(f"No day registered version {version}: registered are {known}.")
-    row = found[0]
+    row = next((row for row in rows if row["version"] == version), None)
+    if row is None:
+        return _unnamed_lineage(workplace, lake, version, rows)
     tree = Tree(f"version {version}: {row['scorer']}, registered on {row['ds']}")
     walk = _Walk(workplace, row["ds"])
     for table in (CANDIDATES, CANDIDATE_SCORES):
         walk.table(tree, table)
     return tree
+
+
+def _unnamed_lineage(
+    workplace: Workplace, lake: Lake, version: int, gates: Sequence[Mapping[str, Any]]
+) -> Tree:
+    """What the registry says of a version that no day's gates name (any more).
+
+    The day's tables are not walked: they are those of another run.
+    """
+    registered = _registered(workplace, lake)
+    tags = registered.get(version, {})
+    if "ds" not in tags:
+        known = sorted(registered)
+        raise MissingPartition(f"No day registered version {version}: registered are {known}.")
+    ds = tags["ds"]
+    tree = Tree(
+        f"version {version}: {tags.get('scorer', '?')}, registered on {ds}; {_why_gone(lake, ds)}"
+    )
+    parent = tags.get("parent", "0")
+    start = f"from version {parent}" if parent != "0" else "without parent"
+    tree.add(f"trained on {tags.get('training_days', 'days unknown')}, {start}")
+    now = sorted(row["version"] for row in gates if row["ds"] == ds and row["version"])
+    for other in now:
+        tree.add(f"{ds} names version {other} now. Next: dayfold lineage --model {other}")
+    return tree
+
+
+def _registered(workplace: Workplace, lake: Lake) -> dict[int, Mapping[str, str]]:
+    """The tags of every version of the registry."""
+    if lake.version(CANDIDATES) < 0:
+        return {}  # No model was ever trained: MLflow is not asked.
+    from training.registry.registry import Registry
+    from training.registry.versions import registered_versions
+
+    registry = Registry(workplace.settings, lake.id)
+    return {found.version: found.tags for found in registered_versions(registry, lake.id)}
+
+
+def _why_gone(lake: Lake, ds: str) -> str:
+    """Why no gate of `ds` names a version that the day registered."""
+    if "promote" in lake.read(STEP_RUNS, [ds], ["step"]).column("step").to_pylist():
+        return "a later run of the day replaced it"
+    closed = closed_days(lake).get(ds)
+    if closed is not None and closed.state == "waived":
+        return "the day was waived since"
+    return "the promotion of the day was begun again, or never finished"
 
 
 class _Walk:

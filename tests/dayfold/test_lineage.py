@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
-import pyarrow as pa
 import pytest
-from rich.console import Console
-from rich.tree import Tree
 
 from dayfold.lineage import table_lineage
 from dayfold.workplace import Workplace
 from feature_store.erasure import repoint_ledger
 from feature_store.lake import Lake
-from feature_store.ledger import close_day
-from feature_store.tables import EVENTS, STEP_RUNS
+from feature_store.tables import EVENTS
 from feature_store.tombstones import LINEAGE as BY_FORGET
 from tests.dayfold.forget_fixture import DAYS
+from tests.dayfold.lineage_fixture import ran, text_of
 
 EARLY, LATE = DAYS[:2]
 
@@ -35,7 +30,7 @@ def cleaned(place: Workplace) -> Workplace:
     """EARLY was cleaned and closed with configuration `early`, then LATE with `late`."""
     for ds, configuration in ((EARLY, "early"), (LATE, "late")):
         lake = lake_of(place, configuration)
-        ran(lake, ds, written(lake, ds, {"step": "clean_events", "ds": ds}))
+        recorded(lake, ds, written(lake, ds, {"step": "clean_events", "ds": ds}))
     return place
 
 
@@ -50,28 +45,9 @@ def written(lake: Lake, ds: str, lineage: Mapping[str, str]) -> int:
     return lake.replace(EVENTS, {"ds": ds}, rows, lineage)
 
 
-def ran(lake: Lake, ds: str, version: int) -> None:
-    """Record that the cleaning of `ds` left the events at `version`, and close the day."""
-    row = {
-        "ds": ds,
-        "step": "clean_events",
-        "finished_at": datetime.now(UTC),
-        "summary": "",
-        "table_versions": json.dumps({EVENTS.key: version}),
-        "seconds": 0.0,
-        "cpu_seconds": 0.0,
-        "peak_memory_mb": 0.0,
-    }
-    rows = pa.Table.from_pylist([row], lake.schema(STEP_RUNS))
-    lake.replace(STEP_RUNS, {"ds": ds, "step": "clean_events"}, rows, {})
-    close_day(lake, ds, "published", "published", {})
-
-
-def text_of(tree: Tree) -> str:
-    console = Console(width=300, color_system=None)
-    with console.capture() as capture:
-        console.print(tree)
-    return capture.get()
+def recorded(lake: Lake, ds: str, version: int) -> None:
+    """The cleaning of `ds` left the events at `version`."""
+    ran(lake, ds, "clean_events", {EVENTS.key: version})
 
 
 def events_of(place: Workplace, ds: str) -> str:
@@ -89,13 +65,15 @@ def test_a_day_names_its_own_commit_and_not_the_last_of_the_table(cleaned: Workp
 
 def test_a_version_that_another_day_made_does_not_stand_for_the_day(cleaned: Workplace) -> None:
     lake = cleaned.lake()
-    ran(lake, EARLY, lake.version(EVENTS))  # two days were cleaned at once: the later commit counts
+    recorded(
+        lake, EARLY, lake.version(EVENTS)
+    )  # two days were cleaned at once: the later commit counts
     assert "configuration early" in events_of(cleaned, EARLY)
 
 
 def test_a_day_without_rows_names_its_commit_too(cleaned: Workplace) -> None:
     lake, ds = lake_of(cleaned, "empty"), "2026-03-01"
-    ran(lake, ds, written(lake, ds, {"step": "clean_events", "ds": ds}))
+    recorded(lake, ds, written(lake, ds, {"step": "clean_events", "ds": ds}))
     assert "configuration empty" in events_of(cleaned, ds)
 
 
@@ -104,7 +82,7 @@ def test_a_day_without_rows_of_a_bulk_build_names_the_builds_commit(place: Workp
     rows = lake.read(EVENTS, [EARLY]).drop_columns(["ds"])
     by_day = {days[0]: rows.slice(0, 0), days[1]: rows}
     made = lake.replace_days(EVENTS, by_day, {"step": "clean_events", "ds": days[1]})
-    ran(lake, days[0], made)
+    recorded(lake, days[0], made)
     written(lake_of(place, "late"), LATE, {"step": "clean_events", "ds": LATE})
     assert "configuration bulk" in events_of(place, days[0])
 
@@ -117,14 +95,14 @@ def test_what_rewrote_a_day_is_said_and_its_step_still_named(cleaned: Workplace)
     assert "configuration early" in shown
     assert f"rewritten by forget (version {rewritten})" in shown
     assert "rewritten" not in events_of(cleaned, LATE)
-    ran(lake, EARLY, rewritten)
+    recorded(lake, EARLY, rewritten)
     assert "configuration early" in events_of(cleaned, EARLY)
 
 
 def test_without_a_commit_of_its_step_a_day_says_what_rewrote_it(place: Workplace) -> None:
     lake = lake_of(place, "of-forget")
     rewritten = written(lake, EARLY, BY_FORGET)  # before it, the fixture's, which is no step
-    ran(lake, EARLY, rewritten)
+    recorded(lake, EARLY, rewritten)
     shown = events_of(place, EARLY)
     assert "of-forget" not in shown
     assert f"rewritten by forget (version {rewritten})" in shown
