@@ -30,7 +30,6 @@ from feature_store.tables import (
     CANDIDATES,
     EVENTS,
     EXAMPLES,
-    GATES,
     INTAKE,
     PROFILES,
     STEP_RUNS,
@@ -60,7 +59,7 @@ class Findings:
     online: int
     """Entries in the online store."""
     model_versions: list[int]
-    """Registered versions that trained on the user's examples."""
+    """Registered versions that trained on the user's examples, whether a day names them or not."""
     raw_days: list[str]
     """Days whose raw files hold rows of the user that were clean."""
 
@@ -71,7 +70,11 @@ class Findings:
 
 
 def look(workplace: Workplace, user_id: str) -> Findings:
-    """The traces of the user with this pseudonym; reads every file of the lake."""
+    """The traces of the user with this pseudonym; reads every file of the lake, asks the registry.
+
+    Raises:
+        RegistryError: the registered model belongs to another lake.
+    """
     lake = workplace.lake()
     person = person_of(lake, user_id)
     tables = [found for found in persons_traces(lake, person) if found]
@@ -79,7 +82,7 @@ def look(workplace: Workplace, user_id: str) -> Findings:
         person,
         tables,
         open_online_store(workplace.settings).entries_of(user_id),
-        _versions_since(lake, min(_days_of(tables, EXAMPLES.key), default=None)),
+        _versions_since(workplace, lake, min(_days_of(tables, EXAMPLES.key), default=None)),
         sorted(_days_of(tables, EVENTS.key) | _days_of(tables, PROFILES.key)),
     )
 
@@ -95,6 +98,7 @@ def forget(workplace: Workplace, user_id: str, reason: str, say: Say) -> Tombsto
 
     Raises:
         OrderError: a day is being run; the tombstone stands, nothing is erased yet.
+        RegistryError: the registered model belongs to another lake; the same.
         ConcurrentWrite: another process wrote meanwhile; the same command goes on.
     """
     lake = workplace.lake()
@@ -203,8 +207,8 @@ def _erase_elsewhere(workplace: Workplace, lake: Lake, user_id: str, say: Say) -
     if audits.exists():
         shutil.rmtree(audits)
         say(f"{audits}: copies that `dayfold audit leaks` kept are deleted")
-    if lake.version(GATES) < 0:
-        return  # No model was ever registered: MLflow is not asked.
+    if not _has_trained(lake):
+        return
     from training.registry.erasure import blank_snapshots, mark_versions
     from training.registry.registry import Registry
 
@@ -229,24 +233,19 @@ def _days_of(tables: list[Traces], key: str) -> set[str]:
     return days
 
 
-def _versions_since(lake: Lake, first_day: str | None) -> list[int]:
-    """Registered versions that were trained, themselves or their parents, on `first_day` or later.
+def _versions_since(workplace: Workplace, lake: Lake, first_day: str | None) -> list[int]:
+    """Registered versions whose training reached `first_day`, found before its rows are erased.
 
-    A version knows all days up to its last one: it starts from a parent that knew those before.
+    The registry is asked: a day that was run again names the versions of its last run only.
     """
-    if first_day is None:
+    if first_day is None or not _has_trained(lake):
         return []
-    last_day = {
-        (row["ds"], row["scorer"]): row["last_day"]
-        for row in lake.read(
-            CANDIDATES, lake.days(CANDIDATES), ["ds", "scorer", "last_day"]
-        ).to_pylist()
-    }
-    gates = lake.read(GATES, lake.days(GATES), ["ds", "scorer", "version"]).to_pylist()
-    return sorted(
-        {
-            row["version"]
-            for row in gates
-            if row["version"] and last_day.get((row["ds"], row["scorer"]), "") >= first_day
-        }
-    )
+    from training.registry.registry import Registry
+    from training.registry.versions import versions_trained_since
+
+    return versions_trained_since(Registry(workplace.settings, lake.id), lake.id, first_day)
+
+
+def _has_trained(lake: Lake) -> bool:
+    """Whether there can be a model; else MLflow is not asked."""
+    return lake.version(CANDIDATES) >= 0

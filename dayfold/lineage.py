@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.tree import Tree
 
 from conf.errors import ConfigError, MissingPartition
-from dayfold.day import writer_of
+from dayfold.day import STEPS, writer_of
 from dayfold.workplace import Workplace
+from feature_store.commits import Commit, commit_of, commits_of_day
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.ledger import table_versions
+from feature_store.ledger import closed_days, table_versions
 from feature_store.raw_files import fingerprints
 from feature_store.tables import (
     CANDIDATE_SCORES,
     CANDIDATES,
     GATES,
     RAW_FILES,
+    STEP_RUNS,
     TABLES,
     Table,
 )
@@ -50,19 +53,64 @@ def model_lineage(workplace: Workplace, version: int) -> Tree:
 
     Raises:
         MissingPartition: no day registered it.
+        RegistryError: the registered model belongs to another lake.
     """
     lake = workplace.lake()
     rows = lake.read(GATES, lake.days(GATES), ["ds", "scorer", "version"]).to_pylist()
-    found = [row for row in rows if row["version"] == version]
-    if not found:
-        known = sorted({row["version"] for row in rows if row["version"]})
-        raise MissingPartition(f"No day registered version {version}: registered are {known}.")
-    row = found[0]
+    row = next((row for row in rows if row["version"] == version), None)
+    if row is None:
+        return _unnamed_lineage(workplace, lake, version, rows)
     tree = Tree(f"version {version}: {row['scorer']}, registered on {row['ds']}")
     walk = _Walk(workplace, row["ds"])
     for table in (CANDIDATES, CANDIDATE_SCORES):
         walk.table(tree, table)
     return tree
+
+
+def _unnamed_lineage(
+    workplace: Workplace, lake: Lake, version: int, gates: Sequence[Mapping[str, Any]]
+) -> Tree:
+    """What the registry says of a version that no day's gates name (any more).
+
+    The day's tables are not walked: they are those of another run.
+    """
+    registered = _registered(workplace, lake)
+    tags = registered.get(version, {})
+    if "ds" not in tags:
+        known = sorted(registered)
+        raise MissingPartition(f"No day registered version {version}: registered are {known}.")
+    ds = tags["ds"]
+    tree = Tree(
+        f"version {version}: {tags.get('scorer', '?')}, registered on {ds}; {_why_gone(lake, ds)}"
+    )
+    parent = tags.get("parent", "0")
+    start = f"from version {parent}" if parent != "0" else "without parent"
+    tree.add(f"trained on {tags.get('training_days', 'days unknown')}, {start}")
+    now = sorted(row["version"] for row in gates if row["ds"] == ds and row["version"])
+    for other in now:
+        tree.add(f"{ds} names version {other} now. Next: dayfold lineage --model {other}")
+    return tree
+
+
+def _registered(workplace: Workplace, lake: Lake) -> dict[int, Mapping[str, str]]:
+    """The tags of every version of the registry."""
+    if lake.version(CANDIDATES) < 0:
+        return {}  # No model was ever trained: MLflow is not asked.
+    from training.registry.registry import Registry
+    from training.registry.versions import registered_versions
+
+    registry = Registry(workplace.settings, lake.id)
+    return {found.version: found.tags for found in registered_versions(registry, lake.id)}
+
+
+def _why_gone(lake: Lake, ds: str) -> str:
+    """Why no gate of `ds` names a version that the day registered."""
+    if "promote" in lake.read(STEP_RUNS, [ds], ["step"]).column("step").to_pylist():
+        return "a later run of the day replaced it"
+    closed = closed_days(lake).get(ds)
+    if closed is not None and closed.state == "waived":
+        return "the day was waived since"
+    return "the promotion of the day was begun again, or never finished"
 
 
 class _Walk:
@@ -76,6 +124,8 @@ class _Walk:
         self._lake: Lake = workplace.lake()
         self._ds = ds
         self._versions = table_versions(self._lake, ds)
+        closed = closed_days(self._lake).get(ds)
+        self._named = closed.table_versions if closed else {}
         self._seen: set[str] = set()
 
     def table(self, parent: Tree, table: Table) -> None:
@@ -95,12 +145,8 @@ class _Walk:
                 f"{name}: step {step.name} did not run for that day. Next: dayfold status"
             )
         version = self._versions[table.key]
-        about = self._commit(table, version)
-        node = parent.add(
-            f"[bold]{name}[/bold] version {version}, by {step.name} "
-            f"(code {about.get('code_version', '?')}, configuration "
-            f"{about.get('config_hash', '?')})"
-        )
+        origin = self._origin(table, version)
+        node = parent.add(f"[bold]{name}[/bold] version {version}, by {step.name} {origin}")
         if step.name in self._seen:
             return
         self._seen.add(step.name)
@@ -112,10 +158,27 @@ class _Walk:
         if step.reads_raw:
             self._raw(node)
 
-    def _commit(self, table: Table, version: int) -> dict[str, Any]:
-        """What the commit that made this version says of itself."""
-        delta = self._lake.delta(table, version)
-        return {} if delta is None else dict(delta.history(1)[0])
+    def _origin(self, table: Table, version: int) -> str:
+        """Code and configuration of the step that wrote the day, and what rewrote it since.
+
+        The day's own commit need not be the one of `version`: other days are written meanwhile.
+        """
+        writers = {step.name for step in STEPS if table in step.writes}
+        rewrites: list[str] = []
+        for commit in commits_of_day(self._lake, table, self._ds, self._readers_version(table)):
+            if commit.by not in writers:
+                rewrites.append(f"; rewritten by {commit.by} (version {commit.version})")
+            elif commit.version <= version:
+                return _code_of(commit) + "".join(rewrites)
+        # A day without rows in the midst of a bulk build: its commit names the last day only.
+        made = commit_of(self._lake, table, version)
+        if made is not None and made.by in writers:
+            return _code_of(made) + "".join(rewrites)
+        return f"(code and configuration: its commit is not in the log){''.join(rewrites)}"
+
+    def _readers_version(self, table: Table) -> int:
+        """What the ledger names: later than what the step wrote if a user was forgotten since."""
+        return max(self._named.get(table.key, 0), self._versions[table.key])
 
     def _raw(self, parent: Tree) -> None:
         """The files that were read, and whether they are still what they were."""
@@ -137,6 +200,11 @@ class _Walk:
             path = f"{stream}/ds={self._ds}/{file}"
             about = f"{row['bytes']:,} bytes, sha256 {row['sha256'][:_SHOWN_HASH]}"
             parent.add(escape(f"{path} {about}{state}"))
+
+
+def _code_of(commit: Commit) -> str:
+    code, configuration = (commit.about.get(name, "?") for name in ("code_version", "config_hash"))
+    return f"(code {code}, configuration {configuration})"
 
 
 def _by_file(rows: pa.Table) -> dict[tuple[str, str], dict[str, Any]]:

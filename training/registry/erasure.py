@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import load_file, save_file
 
 from conf.settings import Settings
-from training.registry.files import as_uri, check_lake, local_path, quietly
+from training.registry.files import as_uri, local_path
 from training.registry.registry import Registry
+from training.registry.versions import client_of, registered_versions
 
 FORGOTTEN_TAG = "forgotten_users"
 """Tag of a version: how many of the users that it was trained on are forgotten now."""
@@ -32,8 +33,8 @@ def mark_versions(registry: Registry, lake_id: str, forgotten: Mapping[int, int]
     Raises:
         RegistryError: the registered model belongs to another lake.
     """
-    client = _client(registry)
-    there = {int(version.version) for version in _versions(client, registry, lake_id)}
+    client = client_of(registry)
+    there = {version.version for version in registered_versions(registry, lake_id)}
     marked = sorted(there & forgotten.keys())
     for version in marked:
         client.set_model_version_tag(
@@ -50,17 +51,16 @@ def blank_snapshots(registry: Registry, settings: Settings, lake_id: str, user_i
     Raises:
         RegistryError: the registered model belongs to another lake.
     """
-    client, changed = _client(registry), 0
+    client, changed = client_of(registry), 0
     # A copy that was changed before a kill would hide that the original was not.
     registry.drop_downloads()
-    for version in _versions(client, registry, lake_id):
-        source = str(version.source)
-        if local_path(source) is None:
-            model = registry.version_directory(int(version.version))
+    for version in registered_versions(registry, lake_id):
+        if local_path(version.source) is None:
+            model = registry.version_directory(version.version)
             if blank_user(model, user_id):
                 changed += 1
                 # The files came from elsewhere: what was changed here goes back there.
-                folder = f"{source.rsplit('/', 1)[-1]}/data/{model.name}"
+                folder = f"{version.source.rsplit('/', 1)[-1]}/data/{model.name}"
                 # The names last: as long as they are there, the next try changes both again.
                 for file in (_ARRAYS, _SNAPSHOT):
                     client.log_artifact(version.run_id, str(model / file), folder)
@@ -96,20 +96,3 @@ def blank_user(directory: Path, user_id: str) -> bool:
     fresh.write_text(json.dumps(about))
     fresh.replace(directory / _SNAPSHOT)
     return True
-
-
-def _versions(client: Any, registry: Registry, lake_id: str) -> Iterator[Any]:
-    """All versions of the registered model; none where there is no model yet."""
-    models = client.search_registered_models(f"name = '{registry.name}'")
-    if models:
-        check_lake(
-            f"registered model {registry.name!r}", models[0].tags.get("dayfold.lake_id"), lake_id
-        )
-        yield from client.search_model_versions(f"name = '{registry.name}'")
-
-
-def _client(registry: Registry) -> Any:
-    with quietly():
-        from mlflow import MlflowClient
-
-        return MlflowClient(registry.tracking_uri, registry.tracking_uri)

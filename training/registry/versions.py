@@ -1,0 +1,83 @@
+"""What the registry says of its versions: all that were ever registered, whatever the lake names.
+
+A day that is run again names its new versions only; those of the run before stay registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from training.registry.files import check_lake, quietly
+from training.registry.registry import Registry
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a dataset's registered model."""
+
+    version: int
+    source: str
+    """URI of its files."""
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def last_day(self) -> str | None:
+        """The last day that it, or a parent, can have been trained on; None if it does not say.
+
+        A version without training days was trained before the day it was tested on, at the latest.
+        """
+        training_days = self.tags.get("training_days", "")
+        return training_days.rsplit(" ", 1)[-1] or self.tags.get("ds") or None
+
+
+def registered_versions(registry: Registry, lake_id: str) -> list[RegisteredVersion]:
+    """All versions of the registered model, ascending; none where there is no model yet.
+
+    Raises:
+        RegistryError: the registered model belongs to another lake than `lake_id`.
+    """
+    client, wanted = client_of(registry), f"name = '{registry.name}'"
+    models = client.search_registered_models(wanted)
+    if not models:
+        return []
+    check_lake(
+        f"registered model {registry.name!r}", models[0].tags.get("dayfold.lake_id"), lake_id
+    )
+    found: list[RegisteredVersion] = []
+    token: str | None = None
+    while True:
+        page = client.search_model_versions(wanted, page_token=token)
+        found += [
+            RegisteredVersion(int(v.version), str(v.source), str(v.run_id), dict(v.tags))
+            for v in page
+        ]
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda version: version.version)
+
+
+def versions_trained_since(registry: Registry, lake_id: str, first_day: str) -> list[int]:
+    """Versions that were trained, themselves or their parents, on `first_day` or later.
+
+    A version knows all days up to its last one: it starts from a parent that knew those before.
+    One that does not say its days may know them all.
+
+    Raises:
+        RegistryError: the registered model belongs to another lake.
+    """
+    return [
+        version.version
+        for version in registered_versions(registry, lake_id)
+        if version.last_day is None or version.last_day >= first_day
+    ]
+
+
+def client_of(registry: Registry) -> Any:
+    """A client of the registry's MLflow."""
+    with quietly():
+        from mlflow import MlflowClient
+
+        return MlflowClient(registry.tracking_uri, registry.tracking_uri)
