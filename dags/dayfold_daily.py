@@ -74,7 +74,9 @@ with DAG(
         poke_interval=timedelta(minutes=SETTINGS.schedule.poll_minutes),
         timeout=timedelta(hours=SETTINGS.schedule.wait_hours),
     )
-    tasks = {s.name: launching(s.name) for s in STEPS if s.name not in {TRAIN, EVALUATE, PROMOTE}}
+    tasks: dict[str, PythonOperator | MappedOperator] = {
+        s.name: launching(s.name) for s in STEPS if s.name not in {TRAIN, EVALUATE, PROMOTE}
+    }
     decision = tasks[BRANCH_AFTER.name].output
     tasks[TRAIN] = launching_for_each_scorer(
         TRAIN, python_callable=launch_if_decided, op_args=[decision]
