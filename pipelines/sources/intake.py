@@ -23,6 +23,7 @@ from conf.errors import ConfigError, SourceError
 from feature_store.days import check_range, days_between, shift
 from feature_store.raw_zone import Stream
 from pipelines.sources.field_values import number
+from pipelines.sources.losses import Losses
 from pipelines.sources.raw_zone import (
     STREAMS,
     ImportSummary,
@@ -33,6 +34,7 @@ from pipelines.sources.raw_zone import (
 from pipelines.sources.timestamps import micros, parse_timestamp
 
 NEVER_IN_AN_EVENT = "never_in_an_event"
+BEFORE_THE_RANGE = "before_the_range"
 AFTER_THE_RANGE = "after_the_range"
 
 _BUFFERED_ROWS = 200_000
@@ -80,6 +82,12 @@ def check_open_range(first: str | None, last: str | None) -> None:
         check_range(first or str(last), last or str(first))
 
 
+def _widened(span: tuple[str, str] | None, ds: str) -> tuple[str, str]:
+    if span is None:
+        return ds, ds
+    return span if span[0] <= ds <= span[1] else (min(ds, span[0]), max(ds, span[1]))
+
+
 class Intake:
     """Collects one import and writes it day by day.
 
@@ -90,7 +98,7 @@ class Intake:
 
     def __init__(self, raw: Path, first: str | None, last: str | None) -> None:
         check_open_range(first, last)
-        self.skipped: Counter[str] = Counter()
+        self.losses = Losses()
         self._raw = raw
         self._first, self._last = first, last
         self._opening = first is None or not is_complete(raw, "items", shift(first, -1))
@@ -101,7 +109,8 @@ class Intake:
         self._spill = raw / _SPILL_FOLDER
         self._buffers: dict[tuple[Stream, str], list[bytes]] = defaultdict(list)
         self._buffered = 0
-        self._event_days: set[str] = set()
+        self._events: tuple[str, str] | None = None
+        self._log: tuple[str, str] | None = None
 
     def __enter__(self) -> Self:
         """Clears what a killed import left."""
@@ -120,20 +129,28 @@ class Intake:
     def event(self, moment: datetime, row: Mapping[str, object]) -> None:
         """Takes one event; `moment` is in the zone in which days begin."""
         ds, order = moment.date().isoformat(), micros(moment)
+        self._events = _widened(self._events, ds)
+        self.extend_log(ds)
         if self._last is not None and ds > self._last:
+            self.losses.drop(f"events_{AFTER_THE_RANGE}")
             return
         self._mention("items", row.get("item_id"), order, moment)
         self._mention("profiles", row.get("user_id"), order, moment)
         if self._first is None or ds >= self._first:
-            self._event_days.add(ds)
             self._add("events", ds, order, row)
+        else:
+            self.losses.drop(f"events_{BEFORE_THE_RANGE}")
+
+    def extend_log(self, ds: str) -> None:
+        """Notes that the log has a row of the day `ds`, be it an event or left out by its type."""
+        self._log = _widened(self._log, ds)
 
     def rating(self, user: str, item: str, value: str, seconds: str, unreadable: str) -> None:
         """Takes one rating as text, at epoch `seconds` in UTC; skipped as `unreadable` if it is."""
         try:
             moment, rated = parse_timestamp(seconds, "epoch_s", UTC), number(value)
         except ValueError:
-            self.skipped[unreadable] += 1
+            self.losses.drop(unreadable)
             return
         row = {
             "event_timestamp": moment.isoformat(),
@@ -148,7 +165,7 @@ class Intake:
         """Takes an item or a profile without a time: it lands where an event first mentions it."""
         mention = self._mentions[stream].get(key)
         if mention is None:
-            self.skipped[f"{stream}_{NEVER_IN_AN_EVENT}"] += 1
+            self.losses.drop(f"{stream}_{NEVER_IN_AN_EVENT}")
             return
         order, ds, updated_at = mention
         self._land(stream, ds, order, {**row, "updated_at": updated_at})
@@ -162,7 +179,8 @@ class Intake:
         """Writes every day of the range, empty ones included.
 
         Raises:
-            ConfigError: the source has no event in the range and an end of it was left open.
+            ConfigError: the range lies before or after the log; or the log has no event and an
+                end of the range was left open.
         """
         first, last = self._bounds()
         self._flush()
@@ -173,7 +191,13 @@ class Intake:
             for stream in STREAMS:
                 rows[stream] += write_day(self._raw, stream, ds, self._spilled(stream, ds))
         return ImportSummary(
-            len(days), rows["events"], rows["profiles"], rows["items"], dict(self.skipped)
+            len(days),
+            rows["events"],
+            rows["profiles"],
+            rows["items"],
+            dict(self.losses.dropped),
+            dict(self.losses.emptied),
+            self.losses.examples,
         )
 
     def _mention(self, stream: Stream, key: object, order: int, moment: datetime) -> None:
@@ -184,20 +208,29 @@ class Intake:
             self._mentions[stream][key] = (order, moment.date().isoformat(), moment.isoformat())
 
     def _land(self, stream: Stream, ds: str, order: int, row: Mapping[str, object]) -> None:
-        first = self._first or min(self._event_days, default=ds)
+        first = self._first or (self._events[0] if self._events else ds)
         if self._last is not None and ds > self._last:
-            self.skipped[f"{stream}_{AFTER_THE_RANGE}"] += 1
+            self.losses.drop(f"{stream}_{AFTER_THE_RANGE}")
         elif ds >= first or self._opening:
             self._add(stream, max(ds, first), order, row)
 
     def _bounds(self) -> tuple[str, str]:
-        if not self._event_days and (self._first is None or self._last is None):
+        first = self._first or (self._events[0] if self._events else None)
+        last = self._last or (self._events[1] if self._events else None)
+        if first is None or last is None:
             raise ConfigError(
-                f"Expected at least one event from {self._first or 'the beginning'} to "
-                f"{self._last or 'the end'}, found none to write to {self._raw} "
-                f"(skipped: {dict(self.skipped)}). Widen the range: --from DAY --to DAY"
+                f"Expected at least one event to write to {self._raw}, found none in the files "
+                f"(left out: {dict(self.losses.dropped) or 'nothing'}). Correct the files, or "
+                "write the empty days that are meant: --from DAY --to DAY"
             )
-        return (self._first or min(self._event_days)), (self._last or max(self._event_days))
+        begin, end = self._log or (first, last)
+        if first > end or last < begin or first > last:
+            raise ConfigError(
+                f"Expected a range that meets the log, which runs from {begin} to {end}, found "
+                f"--from {self._first or '(left out)'} --to {self._last or '(left out)'}; nothing "
+                f"was written to {self._raw}. Widen the range: --from {begin} --to {end}"
+            )
+        return first, last
 
     def _add(self, stream: Stream, ds: str, order: int, row: Mapping[str, object]) -> None:
         self._buffers[stream, ds].append(b"%d\t%b" % (order, json_line(row)))

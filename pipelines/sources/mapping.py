@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import codecs
-from pathlib import Path
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from conf.dataset import OWN_FIELDS, validation_message
-from conf.errors import ConfigError
+from conf.dataset import OWN_FIELDS
 
+_SAMPLE = datetime(2026, 11, 23, 14, 5, 6, tzinfo=UTC)
+"""Written and read back, it tells whether a pattern can be read at all."""
 _ITEM_COLUMNS = (*OWN_FIELDS["items"], "category", "tags")
 
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -104,6 +105,8 @@ class TableFile(_Frozen):
             raise ValueError(
                 f"{text!r} is none of iso, epoch_s, epoch_ms, nor a pattern such as %d.%m.%Y %H:%M"
             )
+        if "%" in text:
+            _refuse_bad_pattern(text)
         return text
 
 
@@ -164,25 +167,12 @@ def _refuse_clash(key: str, names: set[str], reserved: tuple[str, ...]) -> None:
         raise ValueError(f"{key}: {clash} are fields of their own; map them under `columns`")
 
 
-def load_mapping(path: Path) -> Mapping:
-    """The mapping in a YAML file.
-
-    Raises:
-        ConfigError: the file is missing or not YAML, or a key in it is wrong.
-    """
+def _refuse_bad_pattern(pattern: str) -> None:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"Expected a mapping file at {path}, found none. "
-            "docs/raw-zone.md has one to begin with; then: dayfold import table --mapping FILE.yaml"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML in UTF-8, found: {error}") from error
-    try:
-        return Mapping.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(
-            f"{validation_message(str(path), error)}\n"
-            "Correct these keys (docs/raw-zone.md explains them) and run the import again."
-        ) from error
+        read = datetime.strptime(_SAMPLE.strftime(pattern), pattern)
+    except (ValueError, re.error) as error:
+        raise ValueError(
+            f"{pattern!r} is not a pattern that strptime reads ({error}), such as %d.%m.%Y %H:%M"
+        ) from None
+    if read.year != _SAMPLE.year:
+        raise ValueError(f"{pattern!r} reads no year, which a day needs, as in %d.%m.%Y %H:%M")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipelines.sources.field_values import title_and_year
 from pipelines.sources.intake import Intake, open_text
+from pipelines.sources.losses import Losses
 from pipelines.sources.raw_zone import ImportSummary
 
 _COMMAND = "movielens-100k"
@@ -35,14 +36,14 @@ def import_movielens_100k(
         SourceError: a file is missing.
         ConfigError: the range is wrong or holds no rating.
     """
-    genres = [name for name, _ in _lines(source, "u.genre", "|", 2, None)]
+    genres = [name for name, _ in _lines(source, "u.genre", "|", 2, Losses())]
     with Intake(raw, first, last) as intake:
-        for user, item, rating, seconds in _lines(source, "u.data", "\t", 4, intake):
+        for user, item, rating, seconds in _lines(source, "u.data", "\t", 4, intake.losses):
             intake.rating(user, item, rating, seconds, "u.data_not_a_number")
         width = _ITEM_FIELDS_BEFORE_GENRES + len(genres)
-        for fields in _lines(source, "u.item", "|", width, intake):
+        for fields in _lines(source, "u.item", "|", width, intake.losses):
             intake.entity("items", fields[0], _movie(fields, genres))
-        for fields in _lines(source, "u.user", "|", 5, intake):
+        for fields in _lines(source, "u.user", "|", 5, intake.losses):
             intake.entity("profiles", fields[0], _profile(fields))
         return intake.finish()
 
@@ -83,12 +84,12 @@ def _profile(fields: list[str]) -> dict[str, object]:
 
 
 def _lines(
-    source: Path, name: str, separator: str, width: int, intake: Intake | None
+    source: Path, name: str, separator: str, width: int, losses: Losses
 ) -> Iterator[list[str]]:
     with open_text(source, name, "latin-1", _COMMAND) as lines:
-        for line in lines:
+        for line in losses.at_lines(Path(lines.name), lines):
             fields = line.rstrip("\n").split(separator)
             if len(fields) == width:
                 yield fields
-            elif intake is not None:
-                intake.skipped[f"{name}_wrong_number_of_fields"] += 1
+            else:
+                losses.drop(f"{name}_wrong_number_of_fields")

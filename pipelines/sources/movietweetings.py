@@ -52,9 +52,9 @@ def _movie(name: str, genres: str) -> dict[str, object]:
 
 def _fields(source: Path, name: str, width: int, intake: Intake) -> Iterator[list[str]]:
     with open_text(source, name, "utf-8", _COMMAND) as lines:
-        for line in lines:
+        for line in intake.losses.at_lines(Path(lines.name), lines):
             fields = line.rstrip("\n").split("::")
             if len(fields) == width:
                 yield fields
             else:
-                intake.skipped[f"{name.removesuffix('.dat')}_wrong_number_of_fields"] += 1
+                intake.losses.drop(f"{name.removesuffix('.dat')}_wrong_number_of_fields")

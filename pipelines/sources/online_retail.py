@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +22,7 @@ from conf.errors import ConfigError, SourceError
 from feature_store.days import days_between, shift
 from pipelines.sources.field_values import number
 from pipelines.sources.intake import check_open_range, json_line, open_text
+from pipelines.sources.losses import Losses, Place
 from pipelines.sources.raw_zone import (
     ImportSummary,
     begin_day,
@@ -95,29 +95,31 @@ def import_online_retail(
     check_open_range(first, last)
     folder, files = _day_files(source)
     first, last = first or min(files), last or max(files)
-    if first > last:
+    if first > max(files) or last < min(files):
         raise ConfigError(
             f"Expected a range that meets {min(files)} to {max(files)} (the files in {folder}), "
             f"found {first} to {last}. Choose: --from {min(files)} --to {max(files)}"
         )
-    skipped: Counter[str] = Counter()
+    losses = Losses()
     known: dict[str, _Known] = {}
     for ds in (ds for ds in files if ds < first):
-        _new_items(_read(folder, ds, Counter()), known)
+        _new_items(_read(folder, ds, Losses()), known)
     opening = [entry.row for entry in known.values()]
     if is_complete(raw, "items", shift(first, -1)):
         opening = []
     events = items = 0
     days = list(days_between(first, last))
     for ds in days:
-        sales = _read(folder, ds, skipped) if ds in files else []
+        sales = _read(folder, ds, losses) if ds in files else []
         rows = [*opening, *_new_items(sales, known)]
         opening = []
         begin_day(raw, ds)
         items += write_day(raw, "items", ds, map(json_line, rows))
         write_day(raw, "profiles", ds, ())
         events += write_day(raw, "events", ds, (json_line(sale.event) for sale in sales))
-    return ImportSummary(len(days), events, 0, items, dict(skipped))
+    return ImportSummary(
+        len(days), events, 0, items, dict(losses.dropped), dict(losses.emptied), losses.examples
+    )
 
 
 def _day_files(source: Path) -> tuple[Path, list[str]]:
@@ -132,7 +134,7 @@ def _day_files(source: Path) -> tuple[Path, list[str]]:
     return folder, sorted(days)
 
 
-def _read(folder: Path, ds: str, skipped: Counter[str]) -> list[_Sale]:
+def _read(folder: Path, ds: str, losses: Losses) -> list[_Sale]:
     """The day's rows in the order of their times."""
     sales: list[_Sale] = []
     with open_text(folder, f"{ds}.csv", "utf-8", _COMMAND) as lines:
@@ -144,16 +146,18 @@ def _read(folder: Path, ds: str, skipped: Counter[str]) -> list[_Sale]:
                 f"found {list(rows.fieldnames or ())}: {missing} missing. "
                 "Export the file again with all columns."
             )
+        losses.place = Place(Path(lines.name))
         for row in rows:
+            losses.place.move(rows.line_num)
             if None in row or None in row.values():
-                skipped["wrong_number_of_fields"] += 1
+                losses.drop("wrong_number_of_fields")
                 continue
             try:
                 moment = _moment(row["InvoiceDate"])
             except ValueError:
-                skipped["invoice_date_not_a_time"] += 1
+                losses.drop("invoice_date_not_a_time")
                 continue
-            sales.append(_sale(row, moment))
+            sales.append(_sale(row, moment, losses))
     return sorted(sales, key=lambda sale: sale.order)
 
 
@@ -163,8 +167,8 @@ def _moment(invoice_date: str) -> datetime:
     return parse_timestamp(invoice_date, "iso", _ZONE)
 
 
-def _sale(row: dict[str, str], moment: datetime) -> _Sale:
-    invoice, price = row["InvoiceNo"].strip(), _number(row["UnitPrice"])
+def _sale(row: dict[str, str], moment: datetime, losses: Losses) -> _Sale:
+    invoice, price = row["InvoiceNo"].strip(), _number(row["UnitPrice"], "unit_price", losses)
     item_id = row["StockCode"].strip()
     identity = "\x1f".join(row[name] for name in _IDENTIFYING).encode()
     event: dict[str, object] = {
@@ -173,7 +177,7 @@ def _sale(row: dict[str, str], moment: datetime) -> _Sale:
         "event_type": "return" if invoice.startswith(_CANCELLED) else "purchase",
         "user_id": row["CustomerID"].strip().removesuffix(".0") or None,
         "item_id": item_id or None,
-        "value": _number(row["Quantity"]),
+        "value": _number(row["Quantity"], "quantity", losses),
         "price": price,
         "request_id": invoice or None,
         "country": row["Country"].strip() or None,
@@ -181,10 +185,11 @@ def _sale(row: dict[str, str], moment: datetime) -> _Sale:
     return _Sale(micros(moment), item_id, row["Description"].strip(), price, event)
 
 
-def _number(text: str) -> float | None:
+def _number(text: str, what: str, losses: Losses) -> float | None:
     try:
         return number(text)
     except ValueError:
+        losses.empty(f"{what}_not_a_number")
         return None
 
 

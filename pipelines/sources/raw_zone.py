@@ -36,15 +36,29 @@ class ImportSummary:
     profiles: int
     items: int
     skipped: dict[str, int] = field(default_factory=dict)
-    """Rows of the source that have no place in the raw zone, and values lost, by reason."""
+    """Rows of the source that were left out, by reason."""
+    emptied: dict[str, int] = field(default_factory=dict)
+    """Values that could not be read, by reason: their rows were kept without them."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """Reason -> file and line of the first row that it befell."""
 
     def __str__(self) -> str:
-        """One line for the terminal."""
-        skipped = ", ".join(f"{reason} {n:,}" for reason, n in sorted(self.skipped.items()))
-        return (
+        """What was written and, a line for each reason, what was not."""
+        written = (
             f"{self.days} days: {self.events:,} events, {self.profiles:,} profiles, "
-            f"{self.items:,} items; skipped: {skipped or 'nothing'}"
+            f"{self.items:,} items"
         )
+        if not self.skipped and not self.emptied:
+            return f"{written}; left out: nothing"
+        left_out = self._reasons("left out, rows", self.skipped)
+        return "\n".join([written, *left_out, *self._reasons("kept without value", self.emptied)])
+
+    def _reasons(self, title: str, counts: dict[str, int]) -> list[str]:
+        lines = [f"{title}: {sum(counts.values()):,}"] if counts else []
+        for reason, number in sorted(counts.items()):
+            example = self.examples.get(reason)
+            lines.append(f"  {reason} {number:,}" + (f" (first: {example})" if example else ""))
+        return lines
 
 
 def day_folder(raw: Path, stream: Stream, ds: str) -> Path:

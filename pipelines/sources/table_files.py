@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import csv
 from collections.abc import Iterator, Mapping
+from io import TextIOWrapper
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 
 from conf.errors import ConfigError, SourceError
+from pipelines.sources.losses import Losses, Place
 from pipelines.sources.mapping import TableFile
 
 _ROWS_PER_BATCH = 20_000
-_BYTES_PER_BLOCK = 4 << 20
 _WILDCARDS = frozenset("*?[")
 
 Row = dict[str, object]
 
 
+class Reader(Protocol):
+    """What `csv.reader` gives."""
+
+    line_num: int
+    """Lines read so far."""
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """The rows; a blank line is an empty one."""
+
+
 class TableReader:
     """The rows of one section of a mapping file."""
 
-    def __init__(
-        self, table: TableFile, section: str, mapping_file: Path, skipped: Counter[str]
-    ) -> None:
+    def __init__(self, table: TableFile, section: str, mapping_file: Path, losses: Losses) -> None:
         self._table = table
         self._section = section
         self._mapping_file = mapping_file
-        self._skipped = skipped
+        self._losses = losses
 
     def rows(self, wanted: Mapping[str, str]) -> Iterator[Row]:
-        """Every row of every file, as a dict of the wanted columns.
+        """Every row of every file, as a dict of the wanted columns; "" is None.
+
+        Blank lines, and rows with more or fewer fields than the header, are left out and counted.
 
         Args:
             wanted: key in the mapping file -> name of the column there.
@@ -42,14 +53,13 @@ class TableReader:
             SourceError: a file is not of the declared format.
         """
         for path in self._files():
+            read = self._parquet_rows if self._table.format == "parquet" else self._csv_rows
             try:
-                self._require(path, self._columns(path), wanted)
-                for batch in self._batches(path, sorted(set(wanted.values()))):
-                    yield from batch.to_pylist()
-            except (pa.ArrowException, OSError, UnicodeError) as error:
+                yield from read(path, wanted)
+            except (pa.ArrowException, csv.Error, OSError, UnicodeError) as error:
                 raise SourceError(
                     f"{path}: expected {self._table.format} ({self._section}.format in "
-                    f"{self._mapping_file}), found: {error}. "
+                    f"{self._mapping_file}), found after {self._losses.place}: {error}. "
                     "Correct the file, or the keys format, delimiter and encoding."
                 ) from error
 
@@ -78,40 +88,55 @@ class TableReader:
                 "Correct the name (upper and lower case count) or the delimiter, or drop the key."
             )
 
-    def _columns(self, path: Path) -> list[str]:
-        if self._table.format == "parquet":
-            return list(pa.parquet.read_schema(path).names)
-        with pa.csv.open_csv(path, **self._csv_options([])) as reader:
-            return list(reader.schema.names)
+    def _parquet_rows(self, path: Path, wanted: Mapping[str, str]) -> Iterator[Row]:
+        self._losses.place = place = Place(path, "row")
+        self._require(path, list(pa.parquet.read_schema(path).names), wanted)
+        columns = sorted(set(wanted.values()))
+        with pa.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_ROWS_PER_BATCH, columns=columns):
+                for row in batch.to_pylist():
+                    place.move(place.first + 1)
+                    yield row
 
-    def _batches(self, path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        if self._table.format == "parquet":
-            with pa.parquet.ParquetFile(path) as file:
-                yield from file.iter_batches(batch_size=_ROWS_PER_BATCH, columns=columns)
-        else:
-            with pa.csv.open_csv(path, **self._csv_options(columns)) as reader:
-                yield from reader
+    def _csv_rows(self, path: Path, wanted: Mapping[str, str]) -> Iterator[Row]:
+        # By Python's reader, because Arrow's does not tell on which line a row begins. All values
+        # are text: guessed types would turn 007 into 7.
+        with self._open(path) as lines:
+            rows = self._full_rows(path, csv.reader(lines, delimiter=self._table.delimiter))
+            header = next(rows, [])
+            self._require(path, header, wanted)
+            fields = [(name, header.index(name)) for name in sorted(set(wanted.values()))]
+            for row in rows:
+                values = {name: row[index] or None for name, index in fields}
+                self._require_encoding(values)
+                yield dict(values)
 
-    def _csv_options(self, columns: list[str]) -> dict[str, object]:
-        def skip(_row: object) -> str:
-            # The header is read without columns: a row must not be counted there and here.
-            self._skipped[f"{self._section}_wrong_number_of_fields"] += bool(columns)
-            return "skip"
+    def _full_rows(self, path: Path, reader: Reader) -> Iterator[list[str]]:
+        """The header, then every row with as many fields; `losses.place` is the row's."""
+        self._losses.place = place = Place(path)
+        width = 0
+        begin = 1
+        for row in reader:
+            place.move(begin, reader.line_num)
+            begin = reader.line_num + 1
+            if not row:
+                self._losses.drop(f"{self._section}_blank_line")
+            elif width and len(row) != width:
+                self._losses.drop(f"{self._section}_wrong_number_of_fields")
+            else:
+                width = len(row)
+                yield row
 
-        return {
-            "read_options": pa.csv.ReadOptions(
-                use_threads=False, block_size=_BYTES_PER_BLOCK, encoding=self._table.encoding
-            ),
-            "parse_options": pa.csv.ParseOptions(
-                delimiter=self._table.delimiter,
-                newlines_in_values=True,
-                invalid_row_handler=skip,
-            ),
-            # As text, because guessed types would turn 007 into 7.
-            "convert_options": pa.csv.ConvertOptions(
-                column_types={name: pa.string() for name in columns},
-                include_columns=columns,
-                null_values=[""],
-                strings_can_be_null=True,
-            ),
-        }
+    def _open(self, path: Path) -> TextIOWrapper:
+        # A byte that is not of the encoding matters only in a column that is used.
+        encoding = "utf-8-sig" if self._table.encoding == "utf-8" else self._table.encoding
+        packed = pa.input_stream(path, compression="detect")
+        return TextIOWrapper(packed, encoding, errors="surrogateescape", newline="")
+
+    def _require_encoding(self, values: Mapping[str, str | None]) -> None:
+        try:
+            "".join(value for value in values.values() if value).encode()
+        except UnicodeEncodeError:
+            raise UnicodeError(
+                f"a byte at {self._losses.place} that is not {self._table.encoding}"
+            ) from None

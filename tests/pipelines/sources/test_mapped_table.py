@@ -123,15 +123,15 @@ def test_events_are_mapped_and_ordered_and_land_on_their_local_day(
 
 
 def test_what_cannot_be_mapped_is_counted_by_reason(shop: Path) -> None:
-    assert import_table(shop / "shop.yaml", shop / "raw", None, None).skipped == {
+    summary = import_table(shop / "shop.yaml", shop / "raw", None, None)
+    assert summary.skipped == {
         "events_of_type_gescrollt_left_out": 1,
-        "events_value_not_a_number": 1,
         "events_time_not_readable": 1,
         "events_wrong_number_of_fields": 1,
         "items_never_in_an_event": 1,
-        "profiles_age_not_a_number": 1,
         "profiles_without_id": 1,
     }
+    assert summary.emptied == {"events_value_not_a_number": 1, "profiles_age_not_a_number": 1}
 
 
 def test_items_come_from_parquet_with_lists_numbers_and_nothing_as_null(

@@ -87,6 +87,11 @@ def test_movietweetings_ratings_become_events_in_the_order_of_their_times(
         "ratings_wrong_number_of_fields": 1,
         "items_never_in_an_event": 1,
     }
+    assert summary.examples == {
+        "ratings_not_a_number": f"{movietweetings / 'ratings.dat.gz'}, line 4",
+        "ratings_wrong_number_of_fields": f"{movietweetings / 'ratings.dat.gz'}, line 5",
+        "items_never_in_an_event": f"{movietweetings / 'movies.dat'}, line 3",
+    }
     assert rows_of(raw, "events", "2013-03-01") == [
         {
             "event_timestamp": f"2013-03-01T00:0{minute}:00+00:00",
@@ -265,5 +270,8 @@ def test_a_range_beyond_the_data_is_refused_with_the_range_there_is(
 ) -> None:
     with pytest.raises(ConfigError, match="--from 2011-07-01 --to 2011-07-03"):
         import_online_retail(online_retail, tmp_path / "raw", "2012-01-01", None)
-    with pytest.raises(ConfigError, match="found none"):
+    with pytest.raises(ConfigError, match="--from 2011-07-01 --to 2011-07-03"):
+        import_online_retail(online_retail, tmp_path / "raw", "2012-01-01", "2012-01-02")
+    with pytest.raises(ConfigError, match="--from 2013-03-01 --to 2013-03-03"):
         import_movietweetings(movietweetings, tmp_path / "raw", "2014-01-01", None)
+    assert not list(tmp_path.glob("raw/*"))
