@@ -21,7 +21,7 @@ from pydantic import (
 from conf.cleaning import Cleaning
 from conf.errors import ConfigError
 from conf.personal import Personal, conflicts
-from conf.problems import validation_message as validation_message  # noqa: PLC0414
+from conf.problems import validation_message
 from conf.vocabulary import VocabularyRule
 from conf.yaml_files import read_yaml
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from conf.dataset import validation_message
 from conf.errors import ConfigError
+from conf.problems import validation_message
 
 
 def simulate_days(

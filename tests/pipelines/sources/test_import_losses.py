@@ -147,7 +147,7 @@ def test_a_pattern_that_cannot_be_read_is_refused_with_the_mapping(
 ) -> None:
     (shop / "log.csv").unlink()
     _map(shop, "%d/%b/%y %Hh%M:%S", pattern)
-    assert f"events.time_format: Value error, {pattern!r}" in _refused(shop)
+    assert f"events.time_format: {pattern!r}" in _refused(shop)
 
 
 @pytest.mark.parametrize("pattern", ["%Y-%m-%dT%H:%M:%S.%f%z", "%c", "%y%j %I %p %%", "%G-%V-%u"])
@@ -194,48 +194,33 @@ def test_days_of_rows_left_out_by_type_are_of_the_log_and_begin_no_range(shop: P
 
 
 @pytest.mark.parametrize(
-    ("mapping", "line", "expected"),
+    ("mapping", "place"),
     [
-        (MAPPING.replace("format: csv", "format:csv", 1), 3, "`format: csv`, found `format:csv`"),
-        ("events:\n  format:csv\n  path: a\n", 2, "`format: csv`, found `format:csv`"),
-        ("events:csv\n", 1, "`events: csv`, found `events:csv`"),
-        ("events:\n\tpath: a\n", 2, "found `path: a`"),
-        ('events:\n  path: "a\n', 2, "unexpected end of stream"),
-        ("events:\n  path: a\n   format: csv\n", 3, "found `format: csv`"),
+        (MAPPING.replace("format: csv", "format:csv", 1), ", line 3, column 3: expected `key: val"),
+        ("events:\n\tpath: a\n", ", line 2, column 1: a tab indents the line"),
+        ("", ": found nothing, expected a mapping"),
     ],
 )
-def test_what_is_not_yaml_is_one_clear_line(
-    shop: Path, mapping: str, line: int, expected: str
-) -> None:
+def test_what_is_not_yaml_is_one_clear_line(shop: Path, mapping: str, place: str) -> None:
     (shop / "shop.yaml").write_text(mapping)
     said = _refused(shop)
-    assert said.startswith(f"{shop}/shop.yaml, line {line}: expected ")
-    assert expected in said
+    assert said.startswith(f"{shop}/shop.yaml{place}")
     assert "\n" not in said
-    assert "dayfold import table --mapping" in said
-
-
-@pytest.mark.parametrize("mapping", ["", "- a\n"])
-def test_a_file_without_sections_says_what_they_are(shop: Path, mapping: str) -> None:
-    (shop / "shop.yaml").write_text(mapping)
-    assert "expected the keys events, items and profiles" in _refused(shop)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("  format: csv", "  format: csv\n  delimitr: x", "delimitr is no key: did you mean delim"),
-        (
-            "event_timestamp: at",
-            "event_timestamp: at, vlue: x",
-            "did you mean value? Allowed under",
-        ),
-        ("events:", "colour: red\nevents:", "Allowed at the top: events, profiles, items"),
+        ("  format: csv", "  format: csv\n  delimitr: x", "events.delimitr: no such key, did you"),
+        ("event_timestamp: at", "event_timestamp: at, vlue: x", "events.columns.vlue: no such key"),
+        ("events:", "colour: red\nevents:", "colour: no such key, expected one of events"),
     ],
 )
 def test_an_unknown_key_says_which_there_are(shop: Path, old: str, new: str, expected: str) -> None:
     _map(shop, old, new)
-    assert expected in _refused(shop)
+    said = _refused(shop)
+    assert expected in said
+    assert "dayfold import table --mapping" in said
 
 
 def test_what_an_entity_lost_is_placed_too(shop: Path) -> None:

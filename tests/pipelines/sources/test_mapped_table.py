@@ -195,7 +195,7 @@ def test_a_log_of_one_type_with_whole_float_ids_in_parquet(tmp_path: Path, rows_
         ("logs/shop-*", "log/shop-*", "key events.path: expected files at"),
         ("time_zone: Europe/Vienna", "time_zone: Vienna", "events.time_zone: "),
         ("%d.%m.%Y %H:%M:%S", "dd.mm.yyyy", "events.time_format: "),
-        ("  delimiter:", "  colour: red\n  delimiter:", "events.colour: Extra inputs"),
+        ("  delimiter:", "  colour: red\n  delimiter:", "events.colour: no such key"),
         ("kind: numeric", "kind: number", "items.attributes.price.kind: "),
         ("event_type: aktion", "event_id: aktion", "either columns.event_type or event_type_value"),
         ("{device: geraet}", "{value: geraet}", "context: ['value'] are fields of their own"),
