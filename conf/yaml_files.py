@@ -9,6 +9,7 @@ import yaml
 
 from conf.errors import ConfigError
 
+_NAME_IT = "Next: name the file, then run the same command again."
 _NEXT = "Next: correct the line, then run the same command again."
 _MERGE = "tag:yaml.org,2002:merge"
 _BEGINS_EARLIER = ("':'", "unexpected end of stream", "',' or ']'", "',' or '}'")
@@ -63,9 +64,9 @@ def read_yaml(path: Path) -> dict[str, object]:
     try:
         content = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist, expected a YAML file.") from error
+        raise ConfigError(f"{path} does not exist, expected a YAML file. {_NAME_IT}") from error
     except IsADirectoryError as error:
-        raise ConfigError(f"{path} is a folder, expected a YAML file.") from error
+        raise ConfigError(f"{path} is a folder, expected a YAML file. {_NAME_IT}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path}: byte {error.start + 1} is not UTF-8. Next: save the file as UTF-8, then run "

@@ -35,7 +35,11 @@ def dayfold(folder: Path, home: str, *arguments: str) -> subprocess.CompletedPro
         (".", ("simulate", "--raw=/proc/nope/deep", *DAYS), "(from --raw /proc/nope/deep). Next: "),
         ("/proc/nope", ("key",), "(from DAYFOLD__HOME /proc/nope). Next: give DAYFOLD__HOME"),
         ("/proc/nope", ("day", "waive", "2026-01-01", "--reason", "x"), "(from DAYFOLD__HOME"),
-        (".", ("import", "table", "--mapping", "/proc", "--raw", "x"), "/proc: it is a folder"),
+        (
+            ".",
+            ("import", "table", "--mapping", "/proc", "--raw", "x"),
+            "/proc is a folder, expected a Y",
+        ),
         (".", ("report", "--lake", "file"), "file is a file, expected the folder of a lake"),
         ("file", ("key",), "expected a folder (from DAYFOLD__HOME file)"),
     ],
