@@ -10,6 +10,7 @@ from rich.tree import Tree
 
 from conf.errors import ConfigError, MissingPartition
 from dayfold.day import STEPS, writer_of
+from dayfold.registered import registered
 from dayfold.workplace import Workplace
 from feature_store.commits import Commit, commit_of, commits_of_day
 from feature_store.days import shift
@@ -74,11 +75,12 @@ def _unnamed_lineage(
 
     The day's tables are not walked: they are those of another run.
     """
-    registered = _registered(workplace, lake)
-    tags = registered.get(version, {})
-    if "ds" not in tags:
-        known = sorted(registered)
+    versions = {found.version: found for found in registered(workplace)}
+    found = versions.get(version)
+    if found is None or "ds" not in found.tags:
+        known = sorted(versions)
         raise MissingPartition(f"No day registered version {version}: registered are {known}.")
+    tags = found.tags
     ds = tags["ds"]
     tree = Tree(
         f"version {version}: {tags.get('scorer', '?')}, registered on {ds}; {_why_gone(lake, ds)}"
@@ -86,21 +88,12 @@ def _unnamed_lineage(
     parent = tags.get("parent", "0")
     start = f"from version {parent}" if parent != "0" else "without parent"
     tree.add(f"trained on {tags.get('training_days', 'days unknown')}, {start}")
+    for key, number in sorted(found.table_versions.items()):
+        tree.add(f"{key} version {number}")
     now = sorted(row["version"] for row in gates if row["ds"] == ds and row["version"])
     for other in now:
         tree.add(f"{ds} names version {other} now. Next: dayfold lineage --model {other}")
     return tree
-
-
-def _registered(workplace: Workplace, lake: Lake) -> dict[int, Mapping[str, str]]:
-    """The tags of every version of the registry."""
-    if lake.version(CANDIDATES) < 0:
-        return {}  # No model was ever trained: MLflow is not asked.
-    from training.registry.registry import Registry
-    from training.registry.versions import registered_versions
-
-    registry = Registry(workplace.settings, lake.id)
-    return {found.version: found.tags for found in registered_versions(registry, lake.id)}
 
 
 def _why_gone(lake: Lake, ds: str) -> str:

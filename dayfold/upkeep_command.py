@@ -20,17 +20,25 @@ def upkeep(
     dataset: Dataset = None,
     lake: LakeRoot = None,
 ) -> None:
-    """Remove old files of the lake; the versions that registered models name stay readable."""
+    """Merge small files and remove old ones; what registered models name stays readable."""
+    from dayfold.registered import registered
     from dayfold.workplace import open_workplace
+    from feature_store.locks import stepping
     from feature_store.upkeep import sweep
 
     overrides_to_environment(dataset=dataset, lake=lake)
-    swept = sweep(open_workplace().lake(), keep_days, dry_run=dry_run)
-    title = f"{'Would be removed' if dry_run else 'Removed'}: older than {keep_days} days"
+    place = open_workplace()
+    named = [version.table_versions for version in registered(place)]
+    with stepping(place.lake().root):
+        swept = sweep(place.lake(), keep_days, named, dry_run=dry_run)
+    title = f"Small files to be merged, and files older than {keep_days} days to be removed"
+    if not dry_run:
+        title = f"Small files merged, and files older than {keep_days} days removed"
     table = RichTable(title=title, title_justify="left")
     table.add_column("table")
-    for heading in ("files", "MiB", "earlier versions kept"):
+    for heading in ("merged", "removed", "MiB", "earlier versions kept"):
         table.add_column(heading, justify="right")
     for row in swept:
-        table.add_row(row.table, f"{row.files}", f"{row.megabytes:.1f}", f"{row.kept_versions}")
+        counts = (f"{row.merged}", f"{row.files}", f"{row.megabytes:.1f}", f"{row.kept_versions}")
+        table.add_row(row.table, *counts)
     Console(emoji=False, highlight=False).print(table)

@@ -14,6 +14,8 @@ STREAMS: tuple[Stream, ...] = ("events", "profiles", "items")
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".csv", ".csv.gz", ".csv.zst", ".parquet")
 PACKED = (".gz", ".zst")
 """Suffixes of files that one task reads as a whole."""
+_DATA = "part-"
+"""How the names of data files begin."""
 
 REPLAYED = "part-replay-"
 """How the names of files begin in which rejected rows are delivered once more."""
@@ -79,8 +81,17 @@ class RawZone:
         Raises:
             SourceError: a `part-*` file has a suffix that is not read.
         """
-        files = sorted(self.folder(stream, ds).glob("part-*"))
+        files = sorted(self.folder(stream, ds).glob(f"{_DATA}*"))
         for file in files:
             if not file.name.endswith(SUFFIXES):
                 raise SourceError(f"{file}: expected one of the suffixes {', '.join(SUFFIXES)}.")
         return files
+
+    def unread(self, ds: str) -> list[str]:
+        """Files of a day that are left alone, as <stream>/<name>; dot-names and marks apart."""
+        return [
+            f"{stream}/{path.name}"
+            for stream in STREAMS
+            for path in sorted(self.folder(stream, ds).glob("[!._]*"))
+            if not path.name.startswith(_DATA)
+        ]

@@ -23,30 +23,29 @@ def words_on(lake: Lake, ds: str) -> pa.Table:
 
     Left out: values that wait for their id, and expired ones; both read as unknown.
     """
-    born = [day for day in lake.days(VOCABULARIES) if day <= ds]
-    words = lake.read(VOCABULARIES, born, [*_VALUE, "id"])
+    words = lake.read(VOCABULARIES, lake.state_days(VOCABULARIES, ds), [*_VALUE, "id"])
     expired = expired_on(lake, ds)
     return words.join(expired, _ID, join_type="left anti") if expired.num_rows else words
 
 
 def expired_on(lake: Lake, ds: str) -> pa.Table:
     """field, id of every id that is expired at the end of `ds`, in no order."""
-    days = [day for day in lake.days(EXPIRIES) if day <= ds]
-    turns = _latest(lake.read(EXPIRIES, days, ["ds", *_ID, "state"]), _ID, ["state"])
+    rows = lake.read(EXPIRIES, lake.state_days(EXPIRIES, ds), ["ds", *_ID, "state"])
+    turns = _latest(rows, _ID, ["state"])
     return turns.filter(pc.equal(turns.column("state"), "expired")).select(_ID)
 
 
 def expired_between(lake: Lake, after: str, until: str) -> pa.Table:
     """field, id of every id that expired on a day in (after, until], returned or not."""
     days = [day for day in lake.days(EXPIRIES) if after < day <= until]
-    turns = lake.read(EXPIRIES, days, [*_ID, "state"])
-    return turns.filter(pc.equal(turns.column("state"), "expired")).select(_ID)
+    turns = lake.read(EXPIRIES, days, ["ds", *_ID, "state", "turned_on"])
+    turned = pc.equal(turns.column("turned_on"), turns.column("ds"))
+    return turns.filter(pc.and_(turned, pc.equal(turns.column("state"), "expired"))).select(_ID)
 
 
 def forgotten_by(lake: Lake, ds: str) -> pa.Table:
     """field, id of the ids born by `ds` whose user asked to be forgotten, in no order."""
-    born = [day for day in lake.days(VOCABULARIES) if day <= ds]
-    words = lake.read(VOCABULARIES, born, [*_VALUE, "id"])
+    words = lake.read(VOCABULARIES, lake.state_days(VOCABULARIES, ds), [*_VALUE, "id"])
     return words.filter(pc.starts_with(words.column("value"), NEUTRAL)).select(_ID)
 
 
@@ -62,8 +61,7 @@ def waiting_on(lake: Lake, ds: str) -> pa.Table:
                 pc.less(latest.column("last_seen"), shift(ds, -rule.expire_days)),
             )
             latest = latest.filter(pc.invert(forgotten))
-    born = [day for day in lake.days(VOCABULARIES) if day <= ds]
-    words = lake.read(VOCABULARIES, born, _VALUE)
+    words = lake.read(VOCABULARIES, lake.state_days(VOCABULARIES, ds), _VALUE)
     return latest.join(words, _VALUE, join_type="left anti").select([*_VALUE, "count"])
 
 

@@ -15,11 +15,10 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from conf.dataset import DatasetConfig
-from feature_store.days import ordinal, shift
+from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
-    BASE_EVERY_DAYS,
     EVENTS,
     FIRST_VALUE_ID,
     HALF_LIVES_DAYS,
@@ -31,6 +30,7 @@ from feature_store.tables import (
     Table,
     decayed,
 )
+from pipelines.bases import base_days
 from pipelines.sequences import folded_sequences
 from pipelines.spark import commit, ends_at, in_days, kept, read_days, session, stage_all
 from pipelines.taken_items import taken_items
@@ -124,13 +124,6 @@ def previous_state(spark: SparkSession, lake: Lake, table: Table, days: Sequence
     rows = read_days(spark, lake, table, lake.state_days(table, shift(days[0], -1)))
     latest = Window.partitionBy(str(table.entity)).orderBy(F.desc("ds"))
     return rows.withColumn("_age", F.row_number().over(latest)).where("_age = 1").drop("_age")
-
-
-def base_days(lake: Lake, table: Table, days: Sequence[str]) -> list[str]:
-    """Those of `days` on which every entity's state is written (see `Lake.is_base_day`)."""
-    blocks = [ordinal(ds) // BASE_EVERY_DAYS for ds in days]
-    first_of_block = [ds for n, ds in enumerate(days) if n == 0 or blocks[n] != blocks[n - 1]]
-    return [ds for ds in first_of_block if lake.is_base_day(table, ds)]
 
 
 def folded_stats(

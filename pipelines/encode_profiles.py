@@ -7,11 +7,11 @@ change and are never given to another value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from conf.dataset import Attribute, DatasetConfig
@@ -33,10 +33,11 @@ from feature_store.tables import (
     VOCABULARIES,
     Table,
 )
+from pipelines.bases import base_days, carried_rows, entities_with_bases
 from pipelines.reserved_words import reserved_words
 from pipelines.spark import commit, read_days, session, stage_all, starts_at
 from pipelines.vocabulary import ITEM_ID, USER_ID, known_on
-from pipelines.vocabulary_days import VocabularyDays, known_before, vocabulary_days
+from pipelines.vocabulary_days import Frames, VocabularyDays, known_before, vocabulary_days
 
 _SIDES = {USERS: (PROFILES, USER_ID, "user_index"), ENCODED_ITEMS: (ITEMS, ITEM_ID, "item_index")}
 
@@ -62,18 +63,25 @@ def run(context: StepContext) -> StepResult:
         _refuse_taken_ids(spark, lake, vocabulary.born, days[-1])
         frames = vocabulary.frames(lake)
         for table, rows in ((USERS, profiles), (ENCODED_ITEMS, items)):
-            frames[table] = partial(_encoded_side, spark, lake, table, rows, vocabulary)
+            frames[table] = partial(_side, spark, lake, table, rows, vocabulary)
         staged = stage_all(frames, lake, days)
     lineage = {"step": "encode_profiles", "ds": context.ds}
     written = commit(lake, staged, days, lineage, {VOCABULARIES: read_version})
     for table in (PENDING_VALUES, LAST_SEEN, EXPIRIES):
         if table not in frames:
             lake.clear(table, days, lineage)
-    waiting = f", {written[PENDING_VALUES.key]:,} wait" if PENDING_VALUES in frames else ""
-    turned = f", {written[EXPIRIES.key]:,} expired or came back" if EXPIRIES in frames else ""
-    return StepResult(
-        f"{written[VOCABULARIES.key]:,} new values{waiting}{turned}; {written[USERS.key]:,} users "
-        f"and {written[ENCODED_ITEMS.key]:,} items encoded"
+    return StepResult(_summary(lake, days, frames, written))
+
+
+def _summary(lake: Lake, days: Sequence[str], frames: Frames, written: Mapping[str, int]) -> str:
+    def new(table: Table) -> str:
+        return f"{written[table.key] - carried_rows(lake, table, days):,}"
+
+    waiting = f", {new(PENDING_VALUES)} wait" if PENDING_VALUES in frames else ""
+    turned = f", {new(EXPIRIES)} expired or came back" if EXPIRIES in frames else ""
+    return (
+        f"{new(VOCABULARIES)} new values{waiting}{turned}; {new(USERS)} users and "
+        f"{new(ENCODED_ITEMS)} items encoded"
     )
 
 
@@ -104,29 +112,50 @@ def values_seen(
 
 
 def _refuse_taken_ids(spark: SparkSession, lake: Lake, born: DataFrame, last_day: str) -> None:
-    """Refuse births whose value, or id, a day after `last_day` has given already."""
+    """Refuse births whose value, or id, a day after `last_day` has given already.
+
+    Also those that a later base day does not have: the days after it would give their ids again.
+    """
     days = [day for day in lake.days(VOCABULARIES) if day > last_day]
     if not days:
         return
-    later = read_days(spark, lake, VOCABULARIES, days).select(
+    words = read_days(spark, lake, VOCABULARIES, days)
+    later = words.where(F.col("born_on") == F.col("ds")).select(
         "field", *(F.col(name).alias(f"later_{name}") for name in ("value", "id", "ds"))
     )
     taken = (F.col("value") == F.col("later_value")) | (F.col("id") == F.col("later_id"))
     found = born.join(later, on="field", how="inner").where(taken).orderBy("field", "id").limit(1)
     for row in found.collect():
-        raise OrderError(
-            f"{VOCABULARIES.key}, ds={row['ds']}: {row['field']} {row['value']!r} would get id "
-            f"{row['id']}, but {row['later_ds']} gave {row['later_value']!r} the id "
-            f"{row['later_id']}: it was encoded when this day had other rows, and ids never "
-            f"change. Nothing was committed. Next: bring back the raw files of {row['ds']} as they "
-            f"were, or build the days again, in order, in a new DAYFOLD__HOME."
-        )
+        said = f"but {row['later_ds']} gave {row['later_value']!r} the id {row['later_id']}"
+        raise _taken(row, said)
+    for base in base_days(lake, VOCABULARIES, days):
+        held = read_days(spark, lake, VOCABULARIES, [base], ["field", "value", "id"])
+        missing = born.join(held, on=held.columns, how="left_anti").orderBy("field", "id").limit(1)
+        for row in missing.collect():
+            raise _taken(row, f"which {base}, that holds all values born before, does not know")
+
+
+def _taken(row: Row, said: str) -> OrderError:
+    return OrderError(
+        f"{VOCABULARIES.key}, ds={row['ds']}: {row['field']} {row['value']!r} would get id "
+        f"{row['id']}, {said}: it was encoded when this day had other rows, and ids never change. "
+        f"Nothing was committed. Next: bring back the raw files of {row['ds']} as they were, or "
+        f"build the days again, in order, in a new DAYFOLD__HOME."
+    )
+
+
+def _side(
+    spark: SparkSession, lake: Lake, table: Table, rows: DataFrame, vocabulary: VocabularyDays
+) -> DataFrame:
+    """Rows of USERS or of ENCODED_ITEMS."""
+    changed = _encoded_side(spark, lake, table, rows, vocabulary)
+    return entities_with_bases(spark, lake, table, changed, vocabulary.days)
 
 
 def _encoded_side(
     spark: SparkSession, lake: Lake, table: Table, rows: DataFrame, vocabulary: VocabularyDays
 ) -> DataFrame:
-    """Rows of USERS or of ENCODED_ITEMS: of `rows`, and of those described before their birth."""
+    """`rows` and those described before their birth, in the columns of `table`."""
     dataset = lake.dataset
     source, key, index = _SIDES[table]
     attributes = dataset.user_attributes if table is USERS else dataset.item_attributes

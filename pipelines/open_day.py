@@ -33,6 +33,12 @@ def run(context: StepContext) -> StepResult:
     if any(missing.values()):
         ds, streams = next((ds, streams) for ds, streams in missing.items() if streams)
         summary += f"; WARNING no folder of {', '.join(streams)} for {ds}: taken as empty"
+    for ds in context.days:
+        if unread := zone.unread(ds):
+            summary += (
+                f"; WARNING {len(unread)} file(s) of {ds} are not read: {', '.join(unread[:3])}; "
+                "data files are named part-*"
+            )
     first = context.days[0]
     earlier = days_between(shift(first, -LOOKED_BACK_DAYS), shift(first, -1))
     changed = changed_since_read(context.lake, zone, list(earlier))

@@ -17,11 +17,12 @@ from feature_store.tables import VOCABULARIES
 from feature_store.traces import NEUTRAL
 
 _COLUMNS = ["ds", "field", "value", "id"]
+_BORN_THEN = pc.field("born_on") == pc.field("ds")
 
 
 def reserved_words(spark: SparkSession, lake: Lake, days: Sequence[str]) -> DataFrame | None:
     """ds, field, value, id of the words born on `days` that stay as they are; None without any."""
-    reserved = lake.read(VOCABULARIES, days, _COLUMNS)
+    reserved = lake.read(VOCABULARIES, days, _COLUMNS, where=_BORN_THEN)
     if not any(day > days[-1] for day in lake.days(VOCABULARIES)):
         reserved = reserved.filter(pc.starts_with(reserved.column("value"), NEUTRAL))
     return spark.createDataFrame(reserved) if reserved.num_rows else None

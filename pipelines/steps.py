@@ -47,7 +47,10 @@ CLEAN_EVENTS = Step(
 ENCODE_PROFILES = Step(
     name="encode_profiles",
     reads=(EVENTS, PROFILES, ITEMS),
-    before=(PROFILES, ITEMS, VOCABULARIES, PENDING_VALUES, LAST_SEEN, EXPIRIES),
+    before=(
+        *(PROFILES, ITEMS, VOCABULARIES, PENDING_VALUES, LAST_SEEN, EXPIRIES),
+        *(USERS, ENCODED_ITEMS),
+    ),
     writes=(VOCABULARIES, PENDING_VALUES, LAST_SEEN, EXPIRIES, USERS, ENCODED_ITEMS),
     engine="spark",
     entry="pipelines.encode_profiles:run",

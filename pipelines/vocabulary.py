@@ -18,14 +18,22 @@ EXPIRED, RETURNED = "expired", "returned"
 
 def words_born(spark: SparkSession, lake: Lake, until: str) -> DataFrame:
     """Day of birth (ds), field, value and id of every value born on `until` or before."""
-    days = [day for day in lake.days(VOCABULARIES) if day <= until]
-    return read_days(spark, lake, VOCABULARIES, days, ["field", "value", "id", "ds"])
+    days = lake.state_days(VOCABULARIES, until)
+    rows = read_days(spark, lake, VOCABULARIES, days, ["field", "value", "id", "born_on"])
+    return rows.withColumnRenamed("born_on", "ds")
 
 
-def turns_until(spark: SparkSession, lake: Lake, until: str) -> DataFrame | None:
-    """Rows of EXPIRIES up to `until`; None = no id expired by then."""
-    days = [day for day in lake.days(EXPIRIES) if day <= until]
-    return read_days(spark, lake, EXPIRIES, days) if days else None
+def turns_until(spark: SparkSession, lake: Lake, first: str, last: str) -> DataFrame | None:
+    """Day (ds), field, id and state of the turns up to `last`; None = there are none.
+
+    Those before `first` only as far as they tell what is expired on `first`.
+    """
+    written = lake.days(EXPIRIES)
+    days = {*lake.state_days(EXPIRIES, first), *(day for day in written if first < day <= last)}
+    if not days:
+        return None
+    rows = read_days(spark, lake, EXPIRIES, sorted(days), ["turned_on", "field", "id", "state"])
+    return rows.withColumnRenamed("turned_on", "ds").distinct()
 
 
 def words_known(spark: SparkSession, lake: Lake, days: Sequence[str]) -> DataFrame:
@@ -34,7 +42,7 @@ def words_known(spark: SparkSession, lake: Lake, days: Sequence[str]) -> DataFra
     A value reads as its id on the days in [known_from, known_until); one that expired and came
     back has several such rows. "As known on D" is the rows with known_from <= D < known_until.
     """
-    born, turns = words_born(spark, lake, days[-1]), turns_until(spark, lake, days[-1])
+    born, turns = words_born(spark, lake, days[-1]), turns_until(spark, lake, days[0], days[-1])
     return lives(born, turns).where(F.col("known_until") > days[0])
 
 

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EXPIRIES, LAST_SEEN, PENDING_VALUES, VOCABULARIES, Table
+from pipelines.bases import base_days, turns_with_bases, words_with_bases
 from pipelines.births import (
     Rules,
     Waiting,
@@ -24,7 +25,6 @@ from pipelines.births import (
     waiting_before,
     waiting_on_days,
 )
-from pipelines.build_features import base_days
 from pipelines.expiries import (
     expired_before,
     expiring_fields,
@@ -61,7 +61,7 @@ def known_before(spark: SparkSession, lake: Lake, ds: str) -> Before:
         words_born(spark, lake, until),
         waiting_before(spark, lake, ds),
         last_seen_before(spark, lake, ds),
-        turns_until(spark, lake, until),
+        turns_until(spark, lake, until, until),
     )
 
 
@@ -78,7 +78,7 @@ class VocabularyDays:
     waiting: Waiting | None
     """None where no field counts."""
     born: DataFrame
-    """Rows of VOCABULARIES."""
+    """ds (day of birth), field, value, id of those born on `days`."""
 
     @property
     def sighted(self) -> DataFrame:
@@ -93,7 +93,7 @@ class VocabularyDays:
 
     @property
     def turns(self) -> DataFrame | None:
-        """Rows of EXPIRIES; None where no id can expire or come back."""
+        """ds, field, id, state of the turns of `days`; None where no id can expire or come back."""
         before = self.before
         if not (expiring_fields(self.rules) or before.turns):
             return None
@@ -117,7 +117,7 @@ class VocabularyDays:
 
     def frames(self, lake: Lake) -> Frames:
         """What is to be written, by table; tables that the rules do not need are left out."""
-        frames: Frames = {VOCABULARIES: lambda: self.born}
+        frames: Frames = {VOCABULARIES: lambda: self._words(lake)}
         waiting = self.waiting
         if waiting is not None:
             on_base_days = base_days(lake, PENDING_VALUES, self.days)
@@ -125,8 +125,14 @@ class VocabularyDays:
         if expiring_fields(self.rules):
             frames[LAST_SEEN] = lambda: self.last_seen(base_days(lake, LAST_SEEN, self.days))
         if (turns := self.turns) is not None:
-            frames[EXPIRIES] = lambda: turns
+            frames[EXPIRIES] = lambda: turns_with_bases(
+                turns, self.before.turns, base_days(lake, EXPIRIES, self.days)
+            )
         return frames
+
+    def _words(self, lake: Lake) -> DataFrame:
+        on_base_days = base_days(lake, VOCABULARIES, self.days)
+        return words_with_bases(self.born, self.before.words, on_base_days)
 
 
 def vocabulary_days(

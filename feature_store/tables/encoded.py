@@ -17,7 +17,7 @@ _FIELD = Column("field", "string", "as in vocabularies")
 VOCABULARIES = Table(
     layer="encoded",
     name="vocabularies",
-    grain="one value of one field, on its day of birth (ds)",
+    grain="one value of one field born that day (all born so far, on a base day)",
     columns=(
         DS,
         Column(
@@ -27,7 +27,9 @@ VOCABULARIES = Table(
         ),
         Column("value", "string", "the raw value"),
         Column("id", "int32", "from 2; never changes, never given again"),
+        Column("born_on", "string", "its day of birth"),
     ),
+    based=True,
     checks=(unique("field", "value"), unique("field", "id"), in_range("id", FIRST_VALUE_ID)),
 )
 PENDING_VALUES = Table(
@@ -61,40 +63,44 @@ LAST_SEEN = Table(
 EXPIRIES = Table(
     layer="encoded",
     name="expiries",
-    grain="one id that expired, or came back, that day",
+    grain="one id that expired, or came back, that day (all that are expired, on a base day)",
     columns=(
         DS,
         _FIELD,
         Column("id", "int32", "its id there; it stays the value's own"),
-        Column("state", "string", "expired: reads as unknown from ds on; returned: as itself"),
+        Column("state", "string", "expired: reads as unknown from then on; returned: as itself"),
+        Column("turned_on", "string", "the day on which it did"),
     ),
+    based=True,
     checks=(unique("field", "id"), in_range("id", FIRST_VALUE_ID)),
 )
 USERS = Table(
     layer="encoded",
     name="users",
-    grain="one user whose profile changed that day, label-encoded",
+    grain="one user whose profile changed that day (all, as the day began, on a base day)",
     columns=(
         DS,
         Column("user_index", "int32", "vocabulary id of user_id"),
-        Column("valid_from", "timestamp", "later of the change and the beginning of ds"),
+        Column("valid_from", "timestamp", "later of the change and the beginning of its day"),
     ),
-    checks=(unique("user_index"), in_range("user_index", FIRST_VALUE_ID)),
+    based=True,
+    checks=(unique("user_index", "valid_from"), in_range("user_index", FIRST_VALUE_ID)),
     expand="encoded_user",
     entity="user_index",
 )
 ENCODED_ITEMS = Table(
     layer="encoded",
     name="items",
-    grain="one item that changed that day, label-encoded",
+    grain="one item that changed that day (all, as the day began, on a base day)",
     columns=(
         DS,
         Column("item_index", "int32", "vocabulary id of item_id"),
-        Column("valid_from", "timestamp", "later of the change and the beginning of ds"),
+        Column("valid_from", "timestamp", "later of the change and the beginning of its day"),
         nullable("available_from", "timestamp", "first instant it may be recommended"),
         nullable("available_until", "timestamp", "first instant it may no longer be recommended"),
     ),
-    checks=(unique("item_index"), in_range("item_index", FIRST_VALUE_ID)),
+    based=True,
+    checks=(unique("item_index", "valid_from"), in_range("item_index", FIRST_VALUE_ID)),
     expand="encoded_item",
     entity="item_index",
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import re
 import signal
+import sqlite3
 from typing import Any
 
 import duckdb
@@ -84,8 +86,16 @@ def test_no_raw_user_id_is_stored_anywhere(shop: Shop) -> None:
 
 def test_an_id_is_born_once(shop: Shop) -> None:
     words = shop.lake.read(VOCABULARIES, shop.lake.days(VOCABULARIES))
-    query = "select count(distinct (field, value)), count(distinct (field, id)) from words"
-    assert duckdb.sql(query).fetchall() == [(len(words), len(words))]
+    query = """
+        with born as (select * from words where ds = born_on),
+        known as (select distinct field, value, id, born_on from words)
+        select count(*), count(distinct (field, value)), count(distinct (field, id)) from born
+        union
+        select count(*), count(distinct (field, value)), count(distinct (field, id)) from known
+    """
+    assert words.num_rows
+    ((rows, values, ids),) = duckdb.sql(query).fetchall()
+    assert rows == values == ids > 0
 
 
 def test_labels_are_those_of_an_independent_query(shop: Shop) -> None:
@@ -182,6 +192,23 @@ def test_a_table_and_a_model_lead_back_to_the_raw_files(shop: Shop) -> None:
     assert "examples.examples" in refused.stderr
 
 
+def test_a_version_names_the_tables_that_it_was_made_of(shop: Shop) -> None:
+    with sqlite3.connect(shop.home / "mlflow.db") as database:
+        tags = database.execute(
+            "select version, value from model_version_tags where key = 'table_versions'"
+        ).fetchall()
+    assert {version for version, _ in tags} == {
+        registered[1] for registered in _registered(shop) if registered[0] == "dayfold-simulated"
+    }
+    for _, value in tags:
+        named = json.loads(value)
+        assert {"examples.examples", "encoded.vocabularies", "reports.candidates"} <= set(named)
+        days = shop.lake.days(EXAMPLES)
+        assert shop.lake.read(EXAMPLES, days, ["ds"], named["examples.examples"]).num_rows
+    upkeep = shop.run("upkeep", "--dry-run").stdout
+    assert "examples.examples" in upkeep
+
+
 def test_the_report_opens_without_network(shop: Shop) -> None:
     out = shop.home / "report.html"
     shop.run("report", "--out", str(out))
@@ -192,15 +219,11 @@ def test_the_report_opens_without_network(shop: Shop) -> None:
 
 
 def _lines(path: Any) -> list[bytes]:
-    import gzip
-
     lines = gzip.decompress(path.read_bytes()).split(b"\n")
     return lines[:-1] if lines[-1] == b"" else lines
 
 
 def _registered(shop: Shop) -> list[tuple[Any, ...]]:
-    import sqlite3
-
     with sqlite3.connect(shop.home / "mlflow.db") as database:
         versions = database.execute(
             "select name, version from model_versions order by 2"

@@ -88,6 +88,7 @@ def test_a_word_keeps_its_id_under_a_neutral_value() -> None:
         "field": "user_id",
         "value": "forgotten.17",
         "id": 17,
+        "born_on": "x",
     }
     assert once.to_pylist()[0] == rows.to_pylist()[0]
     assert traces_in(once, ANNA).to_pylist() == [False] * 3
@@ -118,7 +119,8 @@ def lake(tmp_path: Path) -> Lake:
 
 def write_words(lake: Lake, value: str, index: int) -> None:
     word = {"field": ["user_id"], "value": [value], "id": pa.array([index], pa.int32())}
-    lake.replace(VOCABULARIES, {"ds": "2026-01-05"}, pa.table(word), {"step": "test"})
+    word["born_on"] = [ds := "2026-01-05"]
+    lake.replace(VOCABULARIES, {"ds": ds}, pa.table(word), {"step": "test"})
 
 
 def test_what_only_earlier_versions_or_killed_steps_hold_is_found_as_files(lake: Lake) -> None:

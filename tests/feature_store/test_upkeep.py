@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conf.dataset import load_dataset
+from conf.errors import MissingPartition
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import close_day
@@ -71,6 +73,9 @@ def test_the_versions_of_the_last_days_and_of_registered_models_are_kept(lake: L
     register(lake, FIRST, 3)
     register(lake, days[1], 0)  # rejected: no model names that day
     assert versions_to_keep(lake, KEEP) == {INTAKE.key: [0, 2, 3]}
+    of_models = [{INTAKE.key: 1}, {INTAKE.key: 3, GATES.key: 5}]
+    kept = {INTAKE.key: [0, 1, 2, 3], GATES.key: [5]}
+    assert versions_to_keep(lake, KEEP, of_models) == kept
 
 
 def test_old_files_go_and_what_a_registered_model_names_stays_readable(lake: Lake) -> None:
@@ -95,6 +100,42 @@ def test_old_files_go_and_what_a_registered_model_names_stays_readable(lake: Lak
     assert not lost.exists()
     assert lake.read(INTAKE, [FIRST], ["rows"], named).to_pydict() == {"rows": [1]}
     assert lake.read(INTAKE, [FIRST], ["rows"]).to_pydict() == {"rows": [3]}
+
+
+def test_what_a_model_of_a_replaced_run_names_stays_readable(lake: Lake) -> None:
+    named = write(lake, FIRST, 1)
+    write(lake, FIRST, 2)
+    age(Path(lake.uri(INTAKE)), KEEP + 1)
+    sweep(lake, KEEP, [{INTAKE.key: named}], dry_run=False)
+    assert lake.read(INTAKE, [FIRST], ["rows"], named).to_pydict() == {"rows": [1]}
+    sweep(lake, KEEP, dry_run=False)
+    with pytest.raises(MissingPartition):
+        lake.read(INTAKE, [FIRST], ["rows"], named)
+
+
+def test_small_files_of_a_day_become_one(lake: Lake) -> None:
+    alone = write(lake, shift(FIRST, 1), 7)
+    staging = lake.staging(INTAKE)
+    for number in range(3):
+        path = staging / f"ds={FIRST}" / f"part-{number}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns = {"stream": ["events"], "outcome": [f"o{number}"], "rows": [number]}
+        pq.write_table(pa.table(columns), path)
+    lake.commit_staged({INTAKE: staging}, [FIRST], {"step": "test"})
+    several, before = lake.version(INTAKE), lake.read(INTAKE, lake.days(INTAKE))
+    assert of_intake(sweep(lake, KEEP, dry_run=True)).merged == 3
+    assert lake.version(INTAKE) == several
+    assert of_intake(sweep(lake, KEEP, dry_run=False)).merged == 3
+    order = [("ds", "ascending"), ("outcome", "ascending")]
+    now = lake.read(INTAKE, lake.days(INTAKE))
+    assert now.sort_by(order) == before.sort_by(order)
+    assert len(lake.file_uris(INTAKE, [FIRST])) == 1
+    assert lake.read(INTAKE, [FIRST], version=several).num_rows == 3
+    assert lake.read(INTAKE, lake.days(INTAKE), version=alone).num_rows == 1
+    assert of_intake(sweep(lake, KEEP, dry_run=False)).merged == 0
+    assert lake.version(INTAKE) == several + 1
+    write(lake, FIRST, 9)
+    assert lake.read(INTAKE, [FIRST], ["rows"]).to_pydict() == {"rows": [9]}
 
 
 def test_what_is_younger_stays(lake: Lake) -> None:

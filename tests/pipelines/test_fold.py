@@ -109,7 +109,7 @@ def _shop(root: Path, log: Log) -> Workbench:
     lake = shop.lake
     words = [("user_id", name) for name in USERS] + [("item_id", name) for name in ITEMS]
     vocabulary = [
-        {"ds": DAYS[0], "field": field, "value": value, "id": 2 + number % 3}
+        {"ds": DAYS[0], "born_on": DAYS[0], "field": field, "value": value, "id": 2 + number % 3}
         for number, (field, value) in enumerate(words)
     ]
     tables = [(VOCABULARIES, DAYS[0], vocabulary)]

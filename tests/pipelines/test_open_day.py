@@ -118,3 +118,11 @@ def test_a_day_is_waited_for_only_while_somebody_seems_to_write_it(shop: Workben
 def test_without_a_raw_zone_the_message_says_what_to_type(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="dayfold simulate"):
         Workbench(tmp_path, dataset()).run("open_day", MONDAY)
+
+
+def test_files_under_other_names_are_told(shop: Workbench) -> None:
+    shop.write(MONDAY, [event(f"{MONDAY} 10:00", "a", "x")], name="events-0.jsonl")
+    (shop.folder("events", MONDAY) / ".being-written.jsonl").touch()
+    said = shop.run("open_day", MONDAY).summary
+    names = "profiles/events-0.jsonl, items"
+    assert f"WARNING 3 file(s) of {MONDAY} are not read: events/events-0.jsonl, {names}" in said

@@ -89,9 +89,11 @@ def daily(make: Callable[[str], Workbench]) -> Workbench:
 def test_births_and_expiries_are_those_of_the_story(daily: Workbench) -> None:
     story = _story()
     columns = ("ds", "field", "value", "id")
-    assert rows_of(daily.rows(VOCABULARIES), *columns) == sorted(story.born)
+    born = [row for row in daily.rows(VOCABULARIES) if row["born_on"] == row["ds"]]
+    assert rows_of(born, *columns) == sorted(story.born)
     columns = ("ds", "field", "id", "state")
-    assert rows_of(daily.rows(EXPIRIES), *columns) == sorted(story.turns)
+    turned = [row for row in daily.rows(EXPIRIES) if row["turned_on"] == row["ds"]]
+    assert rows_of(turned, *columns) == sorted(story.turns)
     assert {state for *_, state in story.turns} == {"expired", "returned"}
 
 
@@ -137,6 +139,8 @@ def test_only_what_was_seen_is_written_but_on_a_base_day(daily: Workbench) -> No
     assert bases == [DAYS[0], DAYS[2]]
     for row in daily.rows(PENDING_VALUES):
         assert row["ds"] in bases or (row["field"], row["value"]) in seen[row["ds"]]
+    held = rows_of(daily.rows(VOCABULARIES, DAYS[2]), "born_on", "field", "value", "id")
+    assert held == sorted(born for born in _story().born if born[0] <= DAYS[2])
     carried = [row for row in daily.rows(PENDING_VALUES, DAYS[2]) if row["last_seen"] < DAYS[2]]
     assert carried
     assert all(r["last_seen"] == r["ds"] for r in daily.rows(LAST_SEEN) if r["ds"] not in bases)

@@ -22,6 +22,7 @@ from feature_store.tables import (
     ITEMS,
     USERS,
     VOCABULARIES,
+    Table,
 )
 from tests.training.log_fixture import (
     FIRST_DAY,
@@ -96,6 +97,7 @@ def write_entities(lake: Lake, log: Log, generator: np.random.Generator) -> None
         )
         for identity, value in enumerate(values, start=2)
     ]
+    so_far: dict[Table, list[pa.Table]] = {VOCABULARIES: [], USERS: [], ENCODED_ITEMS: []}
     for number in range(first, int(log.day.max()) + 1):
         rows = small if number == first else []
         new = {f: known[born == number] for f, (known, born) in births.items()}
@@ -105,15 +107,22 @@ def write_entities(lake: Lake, log: Log, generator: np.random.Generator) -> None
                 "field": pa.array([r[0] for r in rows], pa.string()),
                 "value": pa.array([r[1] for r in rows], pa.string()),
                 "id": pa.array([r[2] for r in rows], pa.int32()),
+                "born_on": pa.array([day_name(number)] * len(rows), pa.string()),
             }
         )
-        put_day(lake, VOCABULARIES, number, vocabulary)
         # a few users change their profile again
         again = births["user_id"][0][births["user_id"][1] < number]
         again = again[generator.random(len(again)) < 0.05]
         changed = np.concatenate([new["user_id"], again])
-        put_day(lake, USERS, number, _users(changed, number, generator))
-        put_day(lake, ENCODED_ITEMS, number, _items(new["item_id"], number))
+        of_day = {
+            VOCABULARIES: vocabulary,
+            USERS: _users(changed, number, generator),
+            ENCODED_ITEMS: _items(new["item_id"], number),
+        }
+        for table, today in of_day.items():
+            so_far[table].append(today)
+            base = lake.is_base_day(table, day_name(number))
+            put_day(lake, table, number, pa.concat_tables(so_far[table]) if base else today)
         put_day(lake, ITEMS, number, _clean_items(new["item_id"], number))
 
 

@@ -39,7 +39,7 @@ def instants(column: pa.ChunkedArray) -> Instants:
 def read_state(lake: Lake, table: Table, first: str, last: str, columns: list[str]) -> pa.Table:
     """Rows of `table` from which the state at the end of each day of [first, last] can be read."""
     days = {*lake.state_days(table, first), *(d for d in lake.days(table) if first < d <= last)}
-    return lake.read(table, sorted(days), ["ds", *columns])
+    return lake.read(table, sorted(days), list(dict.fromkeys(["ds", *columns])))
 
 
 @dataclass(frozen=True)

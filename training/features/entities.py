@@ -50,7 +50,8 @@ class Entities:
         self.first_event, self.last_event = (
             np.concatenate([instants(rows.column(name)), nothing]) for name in columns[1:3]
         )
-        known = lake.read(dimension, lake.state_days(dimension, last)).sort_by("ds")
+        names = lake.schema(dimension).names
+        known = read_state(lake, dimension, first, last, names).sort_by("ds")
         self.dimension = Dimension.of(
             known,
             entity,

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from conf.dataset import Attribute
-from feature_store.days import days_between, shift
+from feature_store.days import days_between, end_of_day, shift
 from feature_store.lake import Lake
 from feature_store.online_vectors import OnlineVector, Section, Vectors
 from feature_store.tables import UNKNOWN, USERS
@@ -50,7 +51,9 @@ def vectors_of_day(
 
 def _new_profiles(lake: Lake, ds: str, active_days: int) -> Int32:
     days = days_between(shift(ds, 1 - active_days), ds)
-    index: Int32 = lake.read(USERS, days, ["user_index"]).column("user_index").to_numpy()
+    since = end_of_day(shift(ds, -active_days), lake.dataset.zone)
+    new = pc.field("valid_from") >= pa.scalar(since)
+    index: Int32 = lake.read(USERS, days, ["user_index"], where=new).column("user_index").to_numpy()
     return index
 
 

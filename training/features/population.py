@@ -27,8 +27,8 @@ def served_users(lake: Lake, ds: str, active_days: int) -> Int32:
 
 def names_of(lake: Lake, ds: str, users: Int32, items: Int32) -> tuple[pa.Array, pa.Array]:
     """The ids that the clean events give these users and items, known on `ds`; unknown is `*`."""
-    born = [day for day in lake.days(VOCABULARIES) if day <= ds]
-    vocabulary = lake.read(VOCABULARIES, born, ["field", "value", "id"])
+    days = lake.state_days(VOCABULARIES, ds)
+    vocabulary = lake.read(VOCABULARIES, days, ["field", "value", "id"])
 
     def values(field: str, ids: Int32) -> pa.Array:
         rows = vocabulary.filter(pc.equal(vocabulary.column("field"), field))

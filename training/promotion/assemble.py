@@ -10,12 +10,14 @@ from itertools import chain
 from pathlib import Path
 
 from conf.lineage import digest, model_hash
+from feature_store.ledger import table_versions
 from feature_store.step import StepContext
 from training.features.digest import digest_of
 from training.promotion.candidates import TrainedCandidate
 from training.promotion.retriever import Retriever
 from training.registry.bundle import Snapshot, save_snapshot, take_snapshot
 from training.registry.registry import Registry
+from training.registry.versions import TABLE_VERSIONS
 from training.scoring.composite import save_composite
 
 
@@ -44,8 +46,12 @@ class Assembly:
                 about={**tags, "promote_key": key},
             )
             save_snapshot(directory, self._snapshot, self._context.dataset)
+            versions = table_versions(self._context.lake, self._context.ds)
             return self._registry.register(
-                promote_key=key, directory=directory, run_id=candidate.run_id, tags=tags
+                promote_key=key,
+                directory=directory,
+                run_id=candidate.run_id,
+                tags={**tags, TABLE_VERSIONS: json.dumps(versions)},
             )
 
     @cached_property

@@ -5,12 +5,16 @@ A day that is run again names its new versions only; those of the run before sta
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from training.registry.files import check_lake, quietly
 from training.registry.registry import Registry
+
+TABLE_VERSIONS = "table_versions"
+"""Tag of a version, JSON: the Delta versions, by table key, that the day's steps had written."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class RegisteredVersion:
         """
         training_days = self.tags.get("training_days", "")
         return training_days.rsplit(" ", 1)[-1] or self.tags.get("ds") or None
+
+    @property
+    def table_versions(self) -> dict[str, int]:
+        """Delta versions by table key: what it was trained and tested on; empty if untold."""
+        return dict(json.loads(self.tags.get(TABLE_VERSIONS, "{}")))
 
 
 def registered_versions(registry: Registry, lake_id: str) -> list[RegisteredVersion]:

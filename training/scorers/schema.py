@@ -125,8 +125,8 @@ def _side(about: dict[str, list[dict[str, object]]]) -> SideSchema:
 
 def schema_on(lake: Lake, day: str) -> Schema:
     """The inputs known at the end of `day`: the dataset's fields, sized by the vocabularies."""
-    born = [d for d in lake.days(VOCABULARIES) if d <= day]
-    sizes = _vocabulary_sizes(lake.read(VOCABULARIES, born, ["field", "id"]))
+    days = lake.state_days(VOCABULARIES, day)
+    sizes = _vocabulary_sizes(lake.read(VOCABULARIES, days, ["field", "id"]))
     dataset = lake.dataset
     context = [
         Field("hour", HOURS),

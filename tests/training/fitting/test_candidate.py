@@ -116,6 +116,7 @@ def poisoned(lake: Lake, ds: str) -> None:
             "field": ["item_id"] * 5,
             "value": [f"poison{k}" for k in range(5)],
             "id": pa.array(range(900, 905), pa.int32()),
+            "born_on": [ds] * 5,
         }
     )
     rows = pa.concat_tables([born, more.cast(born.schema)])

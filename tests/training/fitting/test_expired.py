@@ -31,12 +31,24 @@ TABLES = {"inputs.user.index": USERS_GONE, "inputs.item.categorical.0": CATEGORY
 """The tables of user_id and item.category, and the rows that are reset in them."""
 
 
-def _turns(*turns: tuple[str, int, str]) -> pa.Table:
+def _turns(ds: str, *turns: tuple[str, int, str]) -> pa.Table:
     field, ids, state = zip(*turns, strict=True)
-    return pa.table({"field": field, "id": pa.array(ids, pa.int32()), "state": state})
+    turned_on = [ds] * len(ids)
+    return pa.table(
+        {
+            "field": field,
+            "id": pa.array(ids, pa.int32()),
+            "state": state,
+            "turned_on": pa.array(turned_on, pa.string()),
+        }
+    )
 
 
-GONE = _turns(*(("user_id", i, "expired") for i in USERS_GONE), ("item.category", 3, "expired"))
+GONE = (*(("user_id", i, "expired") for i in USERS_GONE), ("item.category", 3, "expired"))
+
+
+def _put(lake: Lake, ds: str, *turns: tuple[str, int, str]) -> None:
+    lake.replace(EXPIRIES, {"ds": ds}, _turns(ds, *turns), {"step": "test"})
 
 
 def _rest(name: str, values: torch.Tensor) -> torch.Tensor:
@@ -69,7 +81,7 @@ def test_rows_of_expired_ids_become_the_row_of_unknown_and_no_other_bit_changes(
     again = train_candidate(lake, QUICK, "mlp", DS).checkpoint
     rows = FeatureReader(lake, DS, DS).rows(lake.read(EXAMPLES, [DS]))
     before = TrainedScorer("mlp", again.net).logits(rows)
-    moments = reset_rows(again.net, again.moments, ids_by_field(GONE))
+    moments = reset_rows(again.net, again.moments, ids_by_field(_turns(DS, *GONE)))
     _check(trained, again.net, moments)
     after = TrainedScorer("mlp", again.net).logits(rows)
     touched = np.isin(rows.user.index, USERS_GONE) | (rows.item.categorical[:, 0] == 3)
@@ -83,11 +95,11 @@ def test_a_candidate_reads_what_expired_by_its_vocabulary_day_as_unknown(
 ) -> None:
     lake = own_lake_of("impressions")
     usual = train_candidate(lake, QUICK, "mlp", DS)
-    lake.replace(EXPIRIES, {"ds": DS}, GONE, {"step": "test"})
+    _put(lake, DS, *GONE)
     same = train_candidate(lake, QUICK, "mlp", DS)  # what happens on DS is not known before it
     assert same.input_hash == usual.input_hash
-    lake.replace(EXPIRIES, {"ds": shift(DS, -1)}, GONE, {"step": "test"})
-    lake.replace(EXPIRIES, {"ds": DS}, GONE.slice(0, 0), {"step": "test"})
+    _put(lake, shift(DS, -1), *GONE)
+    lake.clear(EXPIRIES, [DS], {"step": "test"})
     expired = train_candidate(lake, QUICK, "mlp", DS)
     _check(usual.checkpoint, expired.checkpoint.net, expired.checkpoint.moments)
     assert expired.input_hash != usual.input_hash
@@ -100,9 +112,8 @@ def test_an_id_that_came_back_begins_as_unknown_in_the_next_candidate(
     parent = train_candidate(lake, QUICK, "mlp", DS)
     save_scorer(tmp_path / "mlp", parent.checkpoint)
     warm = [train_candidate(lake, QUICK, "mlp", shift(DS, 2), tmp_path / "mlp", 1)]
-    back = _turns(("user_id", 5, "returned"), ("user_id", 9, "returned"))
-    lake.replace(EXPIRIES, {"ds": DS}, GONE, {"step": "test"})
-    lake.replace(EXPIRIES, {"ds": shift(DS, 1)}, back, {"step": "test"})
+    _put(lake, DS, *GONE)
+    _put(lake, shift(DS, 1), ("user_id", 5, "returned"), ("user_id", 9, "returned"))
     warm.append(train_candidate(lake, QUICK, "mlp", shift(DS, 2), tmp_path / "mlp", 1))
     old = parent.checkpoint.net.state_dict()["inputs.user.index.weight"]
     without, with_turns = (c.checkpoint.net.state_dict()["inputs.user.index.weight"] for c in warm)
