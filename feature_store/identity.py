@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from conf.errors import ConfigError
 
 _FILE = "lake.json"
+_LOCK = "lake.lock"
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,9 @@ def identity_of(root: Path, dataset: str) -> Identity:
     """
     if known := known_identity(root, dataset):
         return known
-    _write(root / _FILE, Identity(dataset, uuid.uuid4().hex))
+    with _one_at_a_time(root):
+        if not (root / _FILE).exists():
+            _write(root / _FILE, Identity(dataset, uuid.uuid4().hex))
     return _read(root, dataset)
 
 
@@ -80,13 +86,26 @@ def require_key(root: Path, dataset: str, fingerprint: str, *, bind: bool) -> No
     """
     identity = identity_of(root, dataset)
     if identity.key is None and bind:
-        _write(root / _FILE, replace(identity, key=fingerprint))
-    elif identity.key not in (None, fingerprint):
+        with _one_at_a_time(root):
+            identity = _read(root, dataset)
+            if identity.key is None:
+                identity = replace(identity, key=fingerprint)
+                _write(root / _FILE, identity)
+    if identity.key not in (None, fingerprint):
         raise ConfigError(
             f"The user ids in {root} were made with another key (fingerprint {identity.key}, this "
             f"one has {fingerprint}): with this one every user would be a new one. Next: put the "
             "lake's key back (DAYFOLD_KEY or the file in `key_file`), or begin another --lake."
         )
+
+
+@contextmanager
+def _one_at_a_time(root: Path) -> Iterator[None]:
+    """Within it no other process of this machine changes the identity: the first one stays."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / _LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _write(path: Path, identity: Identity) -> None:

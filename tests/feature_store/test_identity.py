@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from multiprocessing import get_context
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -44,3 +47,33 @@ def test_a_fingerprint_says_nothing_of_the_key(tmp_path: Path) -> None:
     assert key.hex() not in (tmp_path / "lake.json").read_text()
     assert len(ONE) == 16
     assert ONE != OTHER
+
+
+def _begin(root: Path, barrier: Barrier, key: str, told: Queue[tuple[str, str]]) -> None:
+    barrier.wait()
+    identity = identity_of(root, "simulated")
+    try:
+        require_key(root, "simulated", key, bind=True)
+    except ConfigError:
+        key = "refused"
+    told.put((identity.id, key))
+
+
+def test_of_writers_that_begin_a_lake_at_once_the_first_says_whose_it_is(tmp_path: Path) -> None:
+    writers = 4
+    for turn in range(20):
+        root, context = tmp_path / str(turn), get_context("fork")
+        barrier, told = context.Barrier(writers), context.Queue()
+        keys = [fingerprint(bytes([number]) * 32) for number in range(writers)]
+        started = [
+            context.Process(target=_begin, args=(root, barrier, key, told), daemon=True)
+            for key in keys
+        ]
+        for process in started:
+            process.start()
+        said = [told.get(timeout=30) for _ in started]
+        for process in started:
+            process.join(30)
+        identity = identity_of(root, "simulated")
+        assert {of_lake for of_lake, _ in said} == {identity.id}
+        assert sorted(key for _, key in said if key != "refused") == [identity.key]
