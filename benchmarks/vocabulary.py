@@ -27,6 +27,7 @@ from conf.vocabulary import VocabularyRule
 from dayfold.process_cost import cpu_seconds
 from feature_store.lake import Lake
 from feature_store.tables import FIRST_VALUE_ID, VOCABULARIES
+from pipelines.bases import words_with_bases
 from pipelines.births import numbered
 from pipelines.spark import commit, empty_frame, session, spark_schema, stage_all
 from pipelines.vocabulary_days import known_before, vocabulary_days
@@ -70,7 +71,7 @@ def number_all(spark: SparkSession, lake: Lake, ds: str, found: DataFrame) -> in
     born = found.distinct().select(F.lit(ds).alias("ds"), F.lit(FIELD).alias("field"), "value")
     none = empty_frame(spark, spark_schema(VOCABULARIES, lake.dataset))
     ids = numbered(born, none.groupBy("field").agg(F.max("id").alias("last_id")))
-    staged = stage_all({VOCABULARIES: lambda: ids}, lake, [ds])
+    staged = stage_all({VOCABULARIES: lambda: words_with_bases(ids, ids, ())}, lake, [ds])
     return commit(lake, staged, [ds], {"step": "benchmark"})[VOCABULARIES.key]
 
 
