@@ -108,7 +108,11 @@ def measured(
 
 
 def compared(
-    engines: dict[str, Callable[[Path], Counter[str]]], home: Path, events: int, runs: int
+    engines: dict[str, Callable[[Path], Counter[str]]],
+    home: Path,
+    events: int,
+    runs: int,
+    size: str,
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """Each engine on the day of `events`, `runs` times in turn: summary and raw rows.
 
@@ -127,7 +131,6 @@ def compared(
         sys.exit("Counts differ from what the simulator planted: see wrong_counts above.")
     cpu = {n: min(float(r["cpu_seconds"]) for r in rows if r["engine"] == n) for n in engines}
     seconds = {n: min(float(r["seconds"]) for r in rows if r["engine"] == n) for n in engines}
-    size = _size(events)
     summary: dict[str, float] = {"events": sum(planted(raw).values())}
     summary |= {f"cpu_seconds_{name}": value for name, value in cpu.items()}
     summary |= {f"seconds_{name}": value for name, value in seconds.items()}
@@ -158,6 +161,7 @@ def main() -> None:
     os.environ["DAYFOLD__HOME"] = str(home)
     key = load_key(home / "pseudonym.key")
     workers = arguments.workers
+    size = _size(arguments.events) + (f"_{workers}_workers" if workers else "")
     with ExitStack() as stack:
         master = "local[2]"
         if workers:
@@ -169,9 +173,8 @@ def main() -> None:
             "polars": lambda day: clean_with_polars(day, DAY, home / "polars", key),
         }
         chosen = {name: engines[name] for name in arguments.engines.split(",")}
-        summary, rows = compared(chosen, home, arguments.events, arguments.runs)
-    name = f"cleaning-{_size(arguments.events)}" + (f"-{workers}-workers" if workers else "")
-    print(write_result(name, summary, rows))
+        summary, rows = compared(chosen, home, arguments.events, arguments.runs, size)
+    print(write_result(f"cleaning-{size.replace('_', '-')}", summary, rows))
 
 
 if __name__ == "__main__":

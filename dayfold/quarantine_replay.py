@@ -64,7 +64,7 @@ def replay_rows(
 
 
 def copy_rows(source: Path, lines: list[int], target: Path) -> None:
-    """Write the rows of `source` at `lines` (from 1, a CSV header not counted) to `target`."""
+    """Write the rows of `source` at `lines` (from 1) to `target`."""
     if source.name.endswith(".parquet"):
         import pyarrow.parquet as pq
 
@@ -77,7 +77,7 @@ def copy_rows(source: Path, lines: list[int], target: Path) -> None:
         return io.TextIOWrapper(stream, encoding="latin-1", newline="")
 
     header = ".csv" in source.suffixes
-    wanted = {line + header for line in lines} | ({1} if header else set())
+    wanted = {*lines, 1} if header else set(lines)
     with (
         text(pa.input_stream(str(source), compression="detect")) as read,
         text(pa.output_stream(str(target), compression="detect")) as written,

@@ -1,4 +1,4 @@
-"""`dayfold upkeep`: remove files that no version worth keeping names."""
+"""`dayfold upkeep`: merge small files, remove those that no version worth keeping names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from conf.errors import ConfigError
 from conf.settings import overrides_to_environment
 from dayfold.options import Dataset, LakeRoot
 
@@ -23,13 +24,15 @@ def upkeep(
     """Merge small files and remove old ones; what registered models name stays readable."""
     from dayfold.registered import registered
     from dayfold.workplace import open_workplace
-    from feature_store.locks import stepping
+    from feature_store.locks import erasing
     from feature_store.upkeep import sweep
 
     overrides_to_environment(dataset=dataset, lake=lake)
     place = open_workplace()
+    if not (root := place.lake().root).is_dir():
+        raise ConfigError(f"There is no lake at {root}. Next: pass another --lake or --dataset.")
     named = [version.table_versions for version in registered(place)]
-    with stepping(place.lake().root):
+    with erasing(root):
         swept = sweep(place.lake(), keep_days, named, dry_run=dry_run)
     title = f"Small files to be merged, and files older than {keep_days} days to be removed"
     if not dry_run:

@@ -13,6 +13,8 @@ from pathlib import Path
 from conf.errors import ConfigError
 
 _FILE = "lake.json"
+FORMAT = 2
+"""2: the vocabularies, users and items have base days."""
 _LOCK = "lake.lock"
 
 
@@ -25,6 +27,8 @@ class Identity:
     """Random; a lake that is deleted and begun anew has another one."""
     key: str | None = None
     """Fingerprint of the key that its user ids were made with; None before the first."""
+    format: int = 1
+    """How its tables are built; files that do not say it are of the first lakes."""
 
 
 def identity_of(root: Path, dataset: str) -> Identity:
@@ -37,7 +41,7 @@ def identity_of(root: Path, dataset: str) -> Identity:
         return known
     with _one_at_a_time(root):
         if not (root / _FILE).exists():
-            _write(root / _FILE, Identity(dataset, uuid.uuid4().hex))
+            _write(root / _FILE, Identity(dataset, uuid.uuid4().hex, format=FORMAT))
     return _read(root, dataset)
 
 
@@ -68,6 +72,12 @@ def _read(root: Path, dataset: str) -> Identity:
         raise ConfigError(
             f"{root} is the lake of dataset {identity.dataset!r}, not of {dataset!r}. "
             f"Pass --dataset {identity.dataset} or another --lake."
+        )
+    if identity.format != FORMAT:
+        raise ConfigError(
+            f"{root} holds tables of format {identity.format}, expected {FORMAT}: another version "
+            "of Dayfold built them, and this one would misread them. Next: use that version, or "
+            "build the days again from the raw zone, in order, in a new DAYFOLD__HOME."
         )
     return identity
 

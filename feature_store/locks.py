@@ -22,7 +22,7 @@ def stepping(root: Path) -> Iterator[None]:
     Raises:
         ConcurrentWrite: somebody does.
     """
-    with _locked(root, fcntl.LOCK_SH, "`dayfold forget` is at work"):
+    with _locked(root, fcntl.LOCK_SH, "`dayfold forget` or `dayfold upkeep` is at work"):
         yield
 
 
@@ -35,7 +35,7 @@ def erasing(root: Path) -> Iterator[None]:
     Raises:
         ConcurrentWrite: one does.
     """
-    with _locked(root, fcntl.LOCK_EX, "A step, or another `dayfold forget`, is at work"):
+    with _locked(root, fcntl.LOCK_EX, "A step, `dayfold forget` or `dayfold upkeep` is at work"):
         yield
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, WriterProperties
+from deltalake.exceptions import CommitFailedError
 
+from conf.errors import ConcurrentWrite
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
@@ -87,12 +89,7 @@ def _swept(
     root = Path(lake.uri(table))
     merged = _mergeable(delta)
     if merged and not dry_run:
-        delta.optimize.compact(
-            target_size=MERGED_BYTES,
-            writer_properties=WriterProperties(compression="ZSTD"),
-            commit_properties=CommitProperties(custom_metadata={"step": "upkeep"}),
-        )
-        delta.update_incremental()
+        merged = _merge(delta, table)
     sizes = {str(path.relative_to(root)): path.stat().st_size for path in root.rglob("*.parquet")}
     found = delta.vacuum(
         retention_hours=keep_days * _HOURS_PER_DAY,
@@ -111,12 +108,33 @@ def _swept(
 
 
 def _mergeable(delta: DeltaTable) -> int:
-    """Files that share their partition with others and fit into one with them."""
+    """Files of less than half the size asked for that share their partition with others."""
     actions = pa.table(delta.get_add_actions(flatten=True))
     names = [name for name in actions.column_names if name.startswith("partition.")]
-    small = actions.filter(pc.less(actions.column("size_bytes"), MERGED_BYTES))
+    small = actions.filter(pc.less(actions.column("size_bytes"), MERGED_BYTES // 2))
     counted = small.group_by(names).aggregate([([], "count_all")]).column("count_all")
     return int(pc.sum(counted.filter(pc.greater(counted, 1))).as_py() or 0)
+
+
+def _merge(delta: DeltaTable, table: Table) -> int:
+    """Put small files together, in one commit; how many there were.
+
+    Raises:
+        ConcurrentWrite: another machine wrote the table meanwhile.
+    """
+    try:
+        metrics = delta.optimize.compact(
+            target_size=MERGED_BYTES,
+            writer_properties=WriterProperties(compression="ZSTD"),
+            commit_properties=CommitProperties(custom_metadata={"step": "upkeep"}),
+        )
+    except CommitFailedError as error:
+        raise ConcurrentWrite(
+            f"{table.key}: another process wrote it while its files were merged; the table is as "
+            f"that process left it. Next: `dayfold upkeep` again. ({error})"
+        ) from error
+    delta.update_incremental()
+    return int(metrics["numFilesRemoved"])
 
 
 def _abandoned(staging: Path, keep_days: int) -> list[Path]:

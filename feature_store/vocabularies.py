@@ -6,6 +6,8 @@ written after.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,12 +20,20 @@ _ID = ["field", "id"]
 _VALUE = ["field", "value"]
 
 
+def born_by(lake: Lake, ds: str, columns: Sequence[str]) -> pa.Table:
+    """`columns` of VOCABULARIES for every value born by the end of `ds`, each once, in no order."""
+    days = lake.state_days(VOCABULARIES, ds)
+    # A day that came late made a base day before the one that there was.
+    once = (pc.field("born_on") == pc.field("ds")) | (pc.field("ds") == min(days, default=""))
+    return lake.read(VOCABULARIES, days, columns, where=once)
+
+
 def words_on(lake: Lake, ds: str) -> pa.Table:
     """field, value, id of every value that reads as its id at the end of `ds`, in no order.
 
     Left out: values that wait for their id, and expired ones; both read as unknown.
     """
-    words = lake.read(VOCABULARIES, lake.state_days(VOCABULARIES, ds), [*_VALUE, "id"])
+    words = born_by(lake, ds, [*_VALUE, "id"])
     expired = expired_on(lake, ds)
     return words.join(expired, _ID, join_type="left anti") if expired.num_rows else words
 
@@ -45,7 +55,7 @@ def expired_between(lake: Lake, after: str, until: str) -> pa.Table:
 
 def forgotten_by(lake: Lake, ds: str) -> pa.Table:
     """field, id of the ids born by `ds` whose user asked to be forgotten, in no order."""
-    words = lake.read(VOCABULARIES, lake.state_days(VOCABULARIES, ds), [*_VALUE, "id"])
+    words = born_by(lake, ds, [*_VALUE, "id"])
     return words.filter(pc.starts_with(words.column("value"), NEUTRAL)).select(_ID)
 
 
@@ -61,7 +71,7 @@ def waiting_on(lake: Lake, ds: str) -> pa.Table:
                 pc.less(latest.column("last_seen"), shift(ds, -rule.expire_days)),
             )
             latest = latest.filter(pc.invert(forgotten))
-    words = lake.read(VOCABULARIES, lake.state_days(VOCABULARIES, ds), _VALUE)
+    words = born_by(lake, ds, _VALUE)
     return latest.join(words, _VALUE, join_type="left anti").select([*_VALUE, "count"])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import partial, reduce
 
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
@@ -39,6 +39,7 @@ from pipelines.spark import commit, read_days, session, stage_all, starts_at
 from pipelines.vocabulary import ITEM_ID, USER_ID, known_on
 from pipelines.vocabulary_days import Frames, VocabularyDays, known_before, vocabulary_days
 
+_WRITTEN = (VOCABULARIES, PENDING_VALUES, LAST_SEEN, EXPIRIES, USERS, ENCODED_ITEMS)
 _SIDES = {USERS: (PROFILES, USER_ID, "user_index"), ENCODED_ITEMS: (ITEMS, ITEM_ID, "item_index")}
 
 
@@ -46,11 +47,11 @@ def run(context: StepContext) -> StepResult:
     """The days' new vocabulary values, and their new or changed users and items, encoded.
 
     Raises:
-        ConcurrentWrite: another process wrote the vocabularies since this one read them.
+        ConcurrentWrite: another process wrote one of these tables since this one read them.
         OrderError: a later day was encoded already, upon other values than these days have now.
     """
     spark, lake, days = session(context.settings), context.lake, context.days
-    read_version = lake.version(VOCABULARIES)
+    read_versions = {table: lake.version(table) for table in _WRITTEN}
     before = known_before(spark, lake, days[0])
     events = read_days(spark, lake, EVENTS, days, ["ds", USER_ID, ITEM_ID, "context"])
     profiles, items = (read_days(spark, lake, table, days) for table in (PROFILES, ITEMS))
@@ -66,7 +67,7 @@ def run(context: StepContext) -> StepResult:
             frames[table] = partial(_side, spark, lake, table, rows, vocabulary)
         staged = stage_all(frames, lake, days)
     lineage = {"step": "encode_profiles", "ds": context.ds}
-    written = commit(lake, staged, days, lineage, {VOCABULARIES: read_version})
+    written = commit(lake, staged, days, lineage, read_versions)
     for table in (PENDING_VALUES, LAST_SEEN, EXPIRIES):
         if table not in frames:
             lake.clear(table, days, lineage)
@@ -123,8 +124,16 @@ def _refuse_taken_ids(spark: SparkSession, lake: Lake, born: DataFrame, last_day
     later = words.where(F.col("born_on") == F.col("ds")).select(
         "field", *(F.col(name).alias(f"later_{name}") for name in ("value", "id", "ds"))
     )
-    taken = (F.col("value") == F.col("later_value")) | (F.col("id") == F.col("later_id"))
-    found = born.join(later, on="field", how="inner").where(taken).orderBy("field", "id").limit(1)
+    found = reduce(
+        DataFrame.unionByName,
+        (
+            born.join(later.withColumn(name, F.col(f"later_{name}")), on=["field", name])
+            .select(*born.columns, *(f"later_{other}" for other in ("value", "id", "ds")))
+            .orderBy("field", "id")
+            .limit(1)
+            for name in ("value", "id")
+        ),
+    )
     for row in found.collect():
         said = f"but {row['later_ds']} gave {row['later_value']!r} the id {row['later_id']}"
         raise _taken(row, said)

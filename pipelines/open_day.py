@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from feature_store.days import days_between, shift
-from feature_store.ledger import check_order, reopen_day
+from feature_store.ledger import check_order, closed_days, reopen_day
 from feature_store.raw_files import changed_since_read
 from feature_store.raw_zone import RawZone
 from feature_store.step import StepContext, StepResult
+from feature_store.tables import EVENTS
 
 LOOKED_BACK_DAYS = 7
 """Days before this one whose raw files are looked at for changes."""
@@ -25,6 +26,7 @@ def run(context: StepContext) -> StepResult:
     zone = RawZone(context.settings.path(context.settings.raw))
     zone.require_complete(context.days)
     check_order(context.lake, zone.complete_days(), context.days[0])
+    later = _built_without(context)
     for ds in context.days:
         reopen_day(context.lake, ds, {"step": "open_day", "ds": ds})
     files = sum(len(zone.files("events", ds)) for ds in context.days)
@@ -40,6 +42,11 @@ def run(context: StepContext) -> StepResult:
                 "data files are named part-*"
             )
     first = context.days[0]
+    if later:
+        summary += (
+            f"; WARNING {len(later)} later day(s) were built without {first}, whose events their "
+            f"states lack. To take them in: `dayfold run --from {first} --to {later[-1]} --force`"
+        )
     earlier = days_between(shift(first, -LOOKED_BACK_DAYS), shift(first, -1))
     changed = changed_since_read(context.lake, zone, list(earlier))
     if changed:
@@ -49,3 +56,12 @@ def run(context: StepContext) -> StepResult:
             "`dayfold run --force` from that day on"
         )
     return StepResult(summary)
+
+
+def _built_without(context: StepContext) -> list[str]:
+    """The later days that were built while the first of these days was not there, or waived."""
+    closed, ds = closed_days(context.lake), context.days[0]
+    known = closed.get(ds)
+    if (known is not None and known.state != "waived") or context.lake.file_uris(EVENTS, [ds]):
+        return []
+    return sorted(day for day in closed if day > context.days[-1] and closed[day].state != "waived")

@@ -133,7 +133,7 @@ def _read_parquet(spark: SparkSession, root: Path, files: FormatGroup) -> DataFr
 
 
 def _lines(spark: SparkSession, root: Path, files: FormatGroup) -> DataFrame:
-    """ds, file, line (from 1, a CSV header not counted) and text of every line."""
+    """ds, file, line (from 1, as editors count) and text of every line."""
     numbered = _read_text(spark, root, files).select(
         "ds",
         F.col("_metadata.file_name").alias("file"),
@@ -144,7 +144,7 @@ def _lines(spark: SparkSession, root: Path, files: FormatGroup) -> DataFrame:
     if any(path.suffix not in PACKED and path.stat().st_size > SPLIT_BYTES for path in files.paths):
         numbered = _continued(numbered)
     if files.header:
-        numbered = numbered.withColumn("line", F.col("line") - 1).where(F.col("line") > 0)
+        numbered = numbered.where(F.col("line") > 1)
     has_mark = F.col("text").startswith(_BYTE_ORDER_MARK)
     text = F.when(has_mark, F.substring("text", 2, _INT_MAX)).otherwise(F.col("text"))
     return numbered.select("ds", "file", "line", text.alias("text"))
@@ -223,6 +223,9 @@ def _parquet_records(
     spark: SparkSession, root: Path, files: FormatGroup, fields: Sequence[str]
 ) -> DataFrame:
     rows = _read_parquet(spark, root, files)
+    # Older writers mark text as bytes, which JSON would have in base64.
+    binary = [f.name for f in rows.schema if f.name in fields and f.dataType == T.BinaryType()]
+    rows = rows.withColumns({name: F.col(name).cast("string") for name in binary})
     present = [name for name in fields if name in rows.columns]
     text = F.to_json(F.struct(*present), _PARQUET_JSON_OPTIONS) if present else F.lit("{}")
     lines = rows.select(

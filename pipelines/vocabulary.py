@@ -19,8 +19,10 @@ EXPIRED, RETURNED = "expired", "returned"
 def words_born(spark: SparkSession, lake: Lake, until: str) -> DataFrame:
     """Day of birth (ds), field, value and id of every value born on `until` or before."""
     days = lake.state_days(VOCABULARIES, until)
-    rows = read_days(spark, lake, VOCABULARIES, days, ["field", "value", "id", "born_on"])
-    return rows.withColumnRenamed("born_on", "ds")
+    rows = read_days(spark, lake, VOCABULARIES, days, ["field", "value", "id", "born_on", "ds"])
+    # A day that came late made a base day before the one that there was.
+    once = (F.col("ds") == F.col("born_on")) | (F.col("ds") == min(days, default=""))
+    return rows.where(once).drop("ds").withColumnRenamed("born_on", "ds")
 
 
 def turns_until(spark: SparkSession, lake: Lake, first: str, last: str) -> DataFrame | None:

@@ -193,16 +193,22 @@ def test_a_step_of_a_closed_day_that_is_run_again_counts_as_running(shop: Workpl
 
 def test_a_step_and_the_erasing_wait_for_each_other(shop: Workplace) -> None:
     root = shop.lake().root
-    with stepping(root), pytest.raises(ConcurrentWrite, match="A step, or another"):
+    with stepping(root), pytest.raises(ConcurrentWrite, match="A step, `dayfold forget` or"):
         forget(shop, ANNA, "", quiet)
-    with erasing(root), pytest.raises(ConcurrentWrite, match="`dayfold forget` is at work"):
+    with (
+        erasing(root),
+        pytest.raises(ConcurrentWrite, match="`dayfold forget` or `dayfold upkeep` is at work"),
+    ):
         run_step(shop, "open_day", [LAST])
     with stepping(root), stepping(root):
         pass
 
 
 def test_two_requests_at_once_do_not_undo_each_other(shop: Workplace) -> None:
-    with erasing(shop.lake().root), pytest.raises(ConcurrentWrite, match="another `dayfold forg"):
+    with (
+        erasing(shop.lake().root),
+        pytest.raises(ConcurrentWrite, match="`dayfold forget` or `dayfold up"),
+    ):
         forget(shop, ANNA, "", quiet)
     forget(shop, ANNA, "", quiet)
     forget(shop, BERT, "", quiet)

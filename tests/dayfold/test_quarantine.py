@@ -63,7 +63,7 @@ def test_rejected_rows_are_listed_by_reason_without_persons(cleaned: Workbench) 
     rows = rejected_rows(place(cleaned), MONDAY, UNKNOWN)
     assert [(row["file"], row["line"]) for row in rows] == [
         ("part-0.jsonl.gz", 2),
-        ("part-1.csv", 2),
+        ("part-1.csv", 3),  # its first line is the header
         ("part-2.parquet", 1),
         ("part-2.parquet", 3),
     ]
@@ -103,7 +103,7 @@ def test_a_day_that_is_written_after_a_replay_keeps_it(cleaned: Workbench) -> No
 def test_a_row_is_found_where_lines_end_in_another_way(tmp_path: Path) -> None:
     source, target = tmp_path / "part-0.csv", tmp_path / "part-1.csv"
     source.write_bytes(b"item_id\ra\r\nb\n\xff\rd")
-    copy_rows(source, [2, 3], target)
+    copy_rows(source, [3, 4], target)
     assert target.read_bytes() == b"item_id\nb\n\xff\n"
 
 

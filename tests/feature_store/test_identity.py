@@ -11,7 +11,7 @@ import pytest
 
 from conf.errors import ConfigError
 from conf.pseudonym import fingerprint
-from feature_store.identity import identity_of, require_key
+from feature_store.identity import identity_of, known_identity, require_key
 
 ONE, OTHER = fingerprint(b"1" * 32), fingerprint(b"2" * 32)
 
@@ -39,6 +39,12 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "lake.json").write_text(content)
     with pytest.raises(ConfigError, match=r"lake\.json is damaged"):
         identity_of(tmp_path, "simulated")
+
+
+def test_a_lake_that_an_earlier_version_built_is_refused_with_the_way_on(tmp_path: Path) -> None:
+    (tmp_path / "lake.json").write_text('{"dataset": "simulated", "id": "abc", "key": null}')
+    with pytest.raises(ConfigError, match=r"format 1, expected 2.*new DAYFOLD__HOME"):
+        known_identity(tmp_path, "simulated")
 
 
 def test_a_fingerprint_says_nothing_of_the_key(tmp_path: Path) -> None:

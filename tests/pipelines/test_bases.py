@@ -15,6 +15,7 @@ from conf.errors import OrderError
 from feature_store.days import days_between, ordinal, shift
 from feature_store.tables import BASE_EVERY_DAYS, USERS, VOCABULARIES
 from feature_store.vocabularies import words_on
+from pipelines.vocabulary import words_born
 from tests.pipelines.workbench import Row, Workbench, dataset, event
 
 pytestmark = pytest.mark.spark
@@ -110,3 +111,17 @@ def test_a_value_that_a_later_base_day_does_not_hold_is_refused(shop: Workbench)
     with pytest.raises(OrderError, match=f"which {BASE}, that holds all values born before"):
         shop.run("encode_profiles", ds)
     assert shop.rows(VOCABULARIES) == before
+
+
+def test_a_base_day_that_came_late_counts_no_value_twice(
+    shop: Workbench, spark: SparkSession
+) -> None:
+    lake, late = shop.lake, shift(BASE, BASE_EVERY_DAYS)
+    after = shift(late, 1)
+    for ds in (after, late):  # in this order
+        shop.write(ds, [event(f"{ds} 10:00", "a", "x", event_id=ds)])
+        for step in ("clean_events", "encode_profiles"):
+            shop.run(step, ds)
+    words = [(row["field"], row["value"]) for row in words_on(lake, after).to_pylist()]
+    assert len(words) == len(set(words)) > 0
+    assert words_born(spark, lake, after).count() == len(words)

@@ -126,3 +126,16 @@ def test_files_under_other_names_are_told(shop: Workbench) -> None:
     said = shop.run("open_day", MONDAY).summary
     names = "profiles/events-0.jsonl, items"
     assert f"WARNING 3 file(s) of {MONDAY} are not read: events/events-0.jsonl, {names}" in said
+
+
+def test_a_day_that_comes_after_later_ones_were_built_names_them(shop: Workbench) -> None:
+    wednesday = shift(MONDAY, 2)
+    close_day(shop.lake, MONDAY, "published", "done", {"step": "publish", "ds": MONDAY})
+    close_day(shop.lake, wednesday, "published", "done", {"step": "publish", "ds": wednesday})
+    for ds in (TUESDAY, wednesday):
+        shop.write(ds, [event(f"{ds} 10:00", "u", "i")])
+    said = shop.run("open_day", TUESDAY).summary
+    assert f"WARNING 1 later day(s) were built without {TUESDAY}" in said
+    assert f"`dayfold run --from {TUESDAY} --to {wednesday} --force`" in said
+    close_day(shop.lake, TUESDAY, "published", "done", {"step": "publish", "ds": TUESDAY})
+    assert "were built without" not in shop.run("open_day", TUESDAY).summary

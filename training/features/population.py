@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from feature_store.days import end_of_day, shift
 from feature_store.lake import Lake
-from feature_store.tables import EVERYBODY, UNKNOWN, USER_STATS, VOCABULARIES
+from feature_store.tables import EVERYBODY, UNKNOWN, USER_STATS
+from feature_store.vocabularies import born_by
 from training.features.as_of import read_state
 from training.features.rows import Int32
 
@@ -27,8 +28,7 @@ def served_users(lake: Lake, ds: str, active_days: int) -> Int32:
 
 def names_of(lake: Lake, ds: str, users: Int32, items: Int32) -> tuple[pa.Array, pa.Array]:
     """The ids that the clean events give these users and items, known on `ds`; unknown is `*`."""
-    days = lake.state_days(VOCABULARIES, ds)
-    vocabulary = lake.read(VOCABULARIES, days, ["field", "value", "id"])
+    vocabulary = born_by(lake, ds, ["field", "value", "id"])
 
     def values(field: str, ids: Int32) -> pa.Array:
         rows = vocabulary.filter(pc.equal(vocabulary.column("field"), field))

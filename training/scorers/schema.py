@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from conf.dataset import Attribute
 from feature_store.lake import Lake
-from feature_store.tables import FIRST_VALUE_ID, VOCABULARIES
+from feature_store.tables import FIRST_VALUE_ID
+from feature_store.vocabularies import born_by
 from training.features.histories import HISTORY_LENGTH
 from training.features.reader import ITEM_NUMERIC, USER_NUMERIC
 from training.features.rows import Int32, Int64
@@ -125,8 +126,7 @@ def _side(about: dict[str, list[dict[str, object]]]) -> SideSchema:
 
 def schema_on(lake: Lake, day: str) -> Schema:
     """The inputs known at the end of `day`: the dataset's fields, sized by the vocabularies."""
-    days = lake.state_days(VOCABULARIES, day)
-    sizes = _vocabulary_sizes(lake.read(VOCABULARIES, days, ["field", "id"]))
+    sizes = _vocabulary_sizes(born_by(lake, day, ["field", "id"]))
     dataset = lake.dataset
     context = [
         Field("hour", HOURS),
