@@ -135,7 +135,7 @@ def test_a_day_is_not_waived_under_a_running_step(tmp_path: Path) -> None:
     with stepping(root):
         done = dayfold(tmp_path, "day", "waive", "2026-01-01", "--reason", "the log was lost")
     assert done.returncode == 1
-    assert "A step, or" in done.stderr
+    assert "A step, `dayfold forget` or" in done.stderr
     assert json.loads(dayfold(tmp_path, "status", "--json").stdout) == {"days": []}
 
 
