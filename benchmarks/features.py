@@ -3,13 +3,13 @@
     python -m benchmarks.features
     python -m benchmarks.features --users 10000 --runs 3
 
-The simulated shop gains neither users nor items, so that both weeks are of one volume. The days
-before are built in bulk, three more run uncounted, then a whole week runs day by day, each lake in
-processes of its own, in turn. Both weeks lie inside a block between two full bases of the state,
-the later one four days further from its base. Seconds and CPU-seconds are means over the week of
-what each step recorded of itself (`reports.step_runs`), the JVM's included; memory is the peak of
-the processes that ran the week. `ratio_day120_to_day60` is that of the step and resource that grew
-most.
+Two lakes whose logs begin 60 days apart end on the same date: so the measured week is the same
+distance from the last full base of the state in both, and only the history before it differs. The
+simulated shop gains neither users nor items, so that both weeks are of one volume. The days before
+are built in bulk, three more run uncounted, then a whole week runs day by day, each lake in
+processes of its own, in turn. Seconds and CPU-seconds are means over the week of what each step
+recorded of itself (`reports.step_runs`), the JVM's included; memory is the peak of the processes
+that ran the week. `ratio_day120_to_day60` is that of the step and resource that grew most.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from feature_store.ledger import close_day
 from feature_store.tables import INTAKE, STEP_RUNS
 from pipelines.sources.simulator import SimulationSettings, simulate
 
-FIRST = "2025-12-29"
+LAST = "2026-04-27"
 HORIZONS = (60, 120)
-"""Last measured day, counted from FIRST = 1."""
+"""Days of each log, LAST included."""
 MEASURED_DAYS = 7
 WARM_UP_DAYS = 3
 STEPS = ("clean_events", "encode_profiles", "build_features", "build_examples")
 RESOURCES = ("seconds", "cpu_seconds")
 
 
-def day_number(number: int) -> str:
-    """The ds of day `number`; FIRST is day 1."""
-    return shift(FIRST, number - 1)
+def first_day(horizon: int) -> str:
+    """The day on which the log of `horizon` days begins."""
+    return shift(LAST, 1 - horizon)
 
 
 def build_in_bulk(home: Path, horizon: int) -> None:
     """The lake of `horizon`, up to the day before its warm-up."""
     place = _workplace(home, horizon, large_days=True)
-    days = list(days_between(FIRST, day_number(horizon - MEASURED_DAYS - WARM_UP_DAYS)))
+    days = list(days_between(first_day(horizon), shift(LAST, -MEASURED_DAYS - WARM_UP_DAYS)))
     for name in STEPS:
         print(horizon, name, run_step(place, name, days).summary, flush=True)
     for ds in days:
@@ -63,8 +63,7 @@ def build_in_bulk(home: Path, horizon: int) -> None:
 def run_week(home: Path, horizon: int) -> None:
     """Warm-up and measured days of `horizon`, one by one."""
     place = _workplace(home, horizon, large_days=False)
-    last = day_number(horizon)
-    for ds in days_between(shift(last, 1 - MEASURED_DAYS - WARM_UP_DAYS), last):
+    for ds in days_between(shift(LAST, 1 - MEASURED_DAYS - WARM_UP_DAYS), LAST):
         for name in ("open_day", *STEPS):
             run_step(place, name, [ds])
         close_day(place.lake(), ds, "published", "no model", {"step": "benchmark"})
@@ -73,16 +72,15 @@ def run_week(home: Path, horizon: int) -> None:
 
 def _workplace(home: Path, horizon: int, *, large_days: bool) -> Workplace:
     spark = SparkSettings(large_days=large_days, driver_memory="4g")
-    lake = str(home / f"lake-{horizon}")
-    settings = Settings(home=str(home), raw=str(home / "raw"), lake=lake, spark=spark)
+    raw, lake = (str(home / f"{what}-{horizon}") for what in ("raw", "lake"))
+    settings = Settings(home=str(home), raw=raw, lake=lake, spark=spark)
     return Workplace(settings, load_dataset("simulated"))
 
 
 def costs(home: Path, horizon: int, turn: int) -> list[dict[str, Any]]:
     """What the steps of the measured week recorded, and the raw rows of its days."""
     lake = Lake(home / f"lake-{horizon}", load_dataset("simulated"))
-    last = day_number(horizon)
-    days = list(days_between(shift(last, 1 - MEASURED_DAYS), last))
+    days = list(days_between(shift(LAST, 1 - MEASURED_DAYS), LAST))
     intake = lake.read(INTAKE, days).to_pylist()
     rows_in = sum(row["rows"] for row in intake if row["outcome"] == "read") / MEASURED_DAYS
     rows = lake.read(STEP_RUNS, days).to_pylist()
@@ -131,8 +129,8 @@ def benchmark(home: Path, users: int, items: int, runs: int) -> Path:
     shop = SimulationSettings(
         users=users, items=items, seed=5, new_users_per_day=0, new_items_per_day=0
     )
-    print(simulate(home / "raw", FIRST, day_number(max(HORIZONS)), shop), flush=True)
     for horizon in HORIZONS:
+        print(simulate(home / f"raw-{horizon}", first_day(horizon), LAST, shop), flush=True)
         built = home / f"built-{horizon}"
         if not built.exists():
             shutil.rmtree(home / f"lake-{horizon}", ignore_errors=True)

@@ -1,10 +1,15 @@
-"""The cleaning rules of a dataset: limits, which are on, how many rows each may reject."""
+"""The cleaning of a dataset, as its YAML declares it: limits, rules, changes of fields."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from conf.fields import Kind, Stream
 
 REASONS = (
     "malformed",
@@ -24,15 +29,26 @@ REASONS = (
     "unknown_item",
     "orphan_click",
 )
-"""Why a row may be rejected, in the order in which the rules are applied."""
-OPTIONAL_REASONS = frozenset({"bot", "unknown_item", "orphan_click"})
-"""Rules that a dataset may switch on or off; rows that break another rule cannot be used."""
+"""Why the standard rules reject a row, in the order in which they are applied; also their names."""
+OPTIONAL_RULES = frozenset({"bot", "unknown_item", "orphan_click"})
+"""Standard rules that a dataset may switch off, or have warn; what breaks another is of no use."""
 _OFF_UNLESS_DECLARED = frozenset({"unknown_item", "orphan_click"})
+_REASONS_FOR_OWN_RULES = frozenset({"malformed", "bad_value"})
+"""Standard reasons that a dataset's own rule may give; the others say more than it can know."""
+_OUTCOMES = frozenset({"read", "clean"})
+"""What else is counted of a day's rows."""
 
 MAX_LATENESS_DAYS = 30
 """No declaration takes an event in that arrives later than this after its day."""
 
+Severity = Literal["reject", "warn", "off"]
+"""What follows when a row breaks a rule: it is quarantined; it is kept, and said; nothing."""
+
 _Share = Annotated[float, Field(gt=0.0, le=1.0)]
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+_PYTHON_ONLY = re.compile(r"\(\?[P(]")
+_JAVA_CLASS = re.compile(r"\\[pP]\{\w+\}")
+"""A class of characters that Python's expressions do not know."""
 
 
 class _Frozen(BaseModel):
@@ -40,20 +56,67 @@ class _Frozen(BaseModel):
 
 
 class RuleSettings(_Frozen):
-    """One rule: whether it is on, and the share of a stream's rows that it may reject."""
+    """One rule by its name: a standard one with its severity and limits, or one of the dataset.
 
-    severity: Literal["reject", "off"] = "reject"
+    The dataset's own names a `stream`, a `field` and what is required of it: one of `required`,
+    `one_of`, `between`, `matches` and `max_length`. All but `required` pass where nothing is there.
+    """
+
+    severity: Severity = "reject"
     warn_above: _Share | None = None
-    """A larger share of the day's rows is said in the step's summary."""
+    """A larger share of the day's rows of a stream is said in the step's summary. A rule of
+    severity `warn` says every one without it."""
     fail_above: _Share | None = None
     """A larger share fails the day before anything is written."""
+    reason: str | None = None
+    """What the quarantine and the counts call it; none = the rule's name."""
+    stream: Stream | None = None
+    field: str | None = None
+    """A field of the contract, an attribute or a context field."""
+    event_types: tuple[str, ...] = ()
+    """Events of these types only; none = of every type."""
+    required: Literal[True] | None = None
+    one_of: tuple[str, ...] | None = None
+    """The text is one of these; of a list, each value is."""
+    between: tuple[float, float] | None = None
+    """The number lies between these two, which are included."""
+    matches: str | None = None
+    """A regular expression that the whole text matches, as Java and Python both read it."""
+    max_length: PositiveInt | None = None
+    """Most characters of the text."""
+
+    @field_validator("severity", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, given: object) -> object:
+        """In YAML a bare `off` is false."""
+        return "off" if given is False else given
+
+    @property
+    def tests(self) -> dict[str, object]:
+        """What is required of the field, by key."""
+        keys = ("required", "one_of", "between", "matches", "max_length")
+        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
     @model_validator(mode="after")
-    def _warning_comes_first(self) -> Self:
+    def _limits_are_ordered(self) -> Self:
         if self.warn_above and self.fail_above and self.warn_above > self.fail_above:
             raise ValueError(
                 f"warn_above ({self.warn_above}) must not be above fail_above ({self.fail_above})"
             )
+        if self.between and not self.between[0] <= self.between[1]:
+            raise ValueError(f"between: {list(self.between)} holds nothing, the lower bound first")
+        return self
+
+    @model_validator(mode="after")
+    def _pattern_can_be_read(self) -> Self:
+        if self.matches is None:
+            return self
+        try:
+            re.compile(_JAVA_CLASS.sub(".", self.matches))
+        except re.error as error:
+            raise ValueError(f"matches: {self.matches!r} is no pattern: {error}") from error
+        if _PYTHON_ONLY.search(self.matches):
+            raise ValueError(f"matches: {self.matches!r}: (?P and (?( are not known to Spark")
         return self
 
 
@@ -74,7 +137,7 @@ class SchemaDrift(_Frozen):
 
 
 class Cleaning(_Frozen):
-    """Limits of the cleaning rules."""
+    """Limits of the cleaning rules, and the dataset's own rules."""
 
     lateness_days: Annotated[int, Field(ge=0, le=MAX_LATENESS_DAYS)] = 2
     """An event may arrive this many days after the day it happened on; later ones are rejected."""
@@ -84,24 +147,124 @@ class Cleaning(_Frozen):
     """A user with more events than this on an arrival day is a bot: all its events are rejected."""
     schema_drift: SchemaDrift = SchemaDrift()
     rules: dict[str, RuleSettings] = {}
-    """By reason. What is not named rejects without limit; `unknown_item` (an event of an item that
-    the catalogue does not hold) and `orphan_click` (a click without an impression of its item to
-    its user within the attribution window) are off unless they are named."""
+    """By name. A standard rule that is not named rejects without limit; `unknown_item` (an event of
+    an item that the catalogue does not hold) and `orphan_click` (a click without an impression of
+    its item to its user within the attribution window) are off unless they are named."""
+
+    @property
+    def own_rules(self) -> dict[str, RuleSettings]:
+        """The rules that are the dataset's own, in the order in which they are applied."""
+        return {name: rule for name, rule in self.rules.items() if name not in REASONS}
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Every reason for which a row may be rejected."""
+        own = (r.reason or name for name, r in self.own_rules.items() if r.severity == "reject")
+        return tuple(dict.fromkeys([*REASONS, *own]))
+
+    def severity(self, name: str) -> Severity:
+        """What follows when a row breaks the rule `name`."""
+        if name not in self.rules:
+            return "off" if name in _OFF_UNLESS_DECLARED else "reject"
+        return self.rules[name].severity
 
     @model_validator(mode="after")
-    def _rules_are_known_and_only_optional_ones_are_off(self) -> Self:
-        for reason, rule in self.rules.items():
-            if reason not in REASONS:
-                raise ValueError(f"rules.{reason}: no such reason, expected one of {REASONS}")
-            if rule.severity == "off" and reason not in OPTIONAL_REASONS:
+    def _rules_are_whole(self) -> Self:
+        for name, rule in self.rules.items():
+            problems = _of_standard(name, rule) if name in REASONS else _of_own(name, rule)
+            for problem in problems:
+                raise ValueError(f"rules.{name}: {problem}")
+        limited: dict[str, str] = {}
+        for name, rule in self.rules.items():
+            if rule.severity != "reject" or not (rule.warn_above or rule.fail_above):
+                continue
+            reason = rule.reason or name
+            if reason in limited:
                 raise ValueError(
-                    f"rules.{reason}: cannot be off, its rows cannot be used; "
-                    f"only {sorted(OPTIONAL_REASONS)} can"
+                    f"rules.{name}: limits hold for all rows of a reason, and "
+                    f"rules.{limited[reason]} has those of {reason!r} already"
                 )
+            limited[reason] = name
         return self
 
-    def rejects(self, reason: str) -> bool:
-        """Whether the rule of `reason` is on."""
-        if reason not in self.rules:
-            return reason not in _OFF_UNLESS_DECLARED
-        return self.rules[reason].severity == "reject"
+
+def _of_standard(name: str, rule: RuleSettings) -> Iterator[str]:
+    declared = [key for key in ("reason", "stream", "field") if getattr(rule, key) is not None]
+    declared += [*rule.tests, *(["event_types"] if rule.event_types else [])]
+    if declared:
+        yield f"is a standard rule, {declared} cannot be declared of it; choose another name"
+    if rule.severity != "reject" and name not in OPTIONAL_RULES:
+        yield (
+            f"cannot be {rule.severity}, its rows cannot be used; only {sorted(OPTIONAL_RULES)} can"
+        )
+
+
+def _of_own(name: str, rule: RuleSettings) -> Iterator[str]:
+    missing = [key for key in ("stream", "field") if getattr(rule, key) is None]
+    if len(missing) == len(("stream", "field")) and not rule.tests:
+        near = get_close_matches(name, REASONS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(REASONS)}"
+        yield f"no standard rule, {hint}; one of your own needs `stream`, `field` and a test"
+    elif missing:
+        yield f"a rule of your own needs {' and '.join(f'`{key}`' for key in missing)} too"
+    elif len(rule.tests) != 1:
+        found = " and ".join(rule.tests) or "no test"
+        yield (
+            f"has {found}, expected exactly one of required, one_of, between, matches, max_length; "
+            "two tests are two rules"
+        )
+    reason = rule.reason or name
+    for text in (name, reason):
+        if not _NAME.match(text) or text in _OUTCOMES:
+            yield f"{text!r} cannot be a name here: expected a-z, 0-9 and _, not read or clean"
+    if reason in set(REASONS) - _REASONS_FOR_OWN_RULES:
+        yield f"reason {reason!r} is a standard rule's; expected a word of your own, or bad_value"
+    if rule.event_types and rule.stream != "events":
+        yield "event_types are those of events; this rule is of another stream"
+
+
+def rule_conflicts(
+    cleaning: Cleaning,
+    *,
+    fields: Mapping[Stream, Mapping[str, Kind]],
+    unread: Collection[str],
+    event_types: Collection[str],
+) -> Iterator[str]:
+    """What the dataset's own rules ask of fields that cannot answer, one sentence each.
+
+    Args:
+        cleaning: the declaration.
+        fields: by stream, every field and what it means.
+        unread: personal fields, of which cleaning sees nothing.
+        event_types: those that the dataset knows.
+    """
+    for name, rule in cleaning.own_rules.items():
+        if rule.stream is None or rule.field is None:
+            continue
+        known = {field: kind for field, kind in fields[rule.stream].items() if field not in unread}
+        (test,) = rule.tests
+        if rule.field not in known:
+            yield (
+                f"cleaning.rules.{name}.field: {rule.field!r} is no field of {rule.stream} that "
+                f"cleaning reads, expected one of {sorted(known)}"
+            )
+        elif known[rule.field] not in _KINDS_FOR[test]:
+            yield (
+                f"cleaning.rules.{name}.{test}: {rule.field} is of kind {known[rule.field]}, "
+                f"expected {' or '.join(_KINDS_FOR[test])}"
+            )
+        if wrong := sorted(set(rule.event_types) - set(event_types)):
+            yield (
+                f"cleaning.rules.{name}.event_types: {wrong} are not declared, expected some of "
+                f"{sorted(event_types)}"
+            )
+
+
+_KINDS_FOR: dict[str, tuple[Kind, ...]] = {
+    "required": ("text", "instant", "number", "whole", "values"),
+    "one_of": ("text", "values"),
+    "between": ("number", "whole"),
+    "matches": ("text",),
+    "max_length": ("text",),
+}
+"""The kinds of field that each test can be asked of."""

@@ -18,8 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from conf.cleaning import Cleaning
+from conf.cleaning import Cleaning, rule_conflicts
 from conf.errors import ConfigError
+from conf.fields import ATTRIBUTE_KINDS, OWN_FIELDS, STREAMS, Kind, Stream
 from conf.personal import Personal, conflicts
 from conf.problems import validation_message
 from conf.vocabulary import VocabularyRule
@@ -41,29 +42,6 @@ EVENT_TYPES = frozenset(
     }
 )
 """Event types that every dataset may use without declaring them."""
-
-OWN_FIELDS: dict[str, tuple[str, ...]] = {
-    "events": (
-        "event_timestamp",
-        "user_id",
-        "item_id",
-        "event_type",
-        "event_id",
-        "value",
-        "request_id",
-        "position",
-    ),
-    "profiles": ("user_id", "updated_at"),
-    "items": (
-        "item_id",
-        "updated_at",
-        "available_from",
-        "available_until",
-        "title",
-        "description",
-    ),
-}
-"""The fields that the rows of every dataset have, by stream of the raw zone."""
 
 MINUTES_PER_DAY = 1440
 _OF_A_RAW_ROW = frozenset({"ds", "file", "line", "fault", "masked_fault", "masked_line", "reason"})
@@ -176,6 +154,17 @@ class DatasetConfig(_Frozen):
         """Every event type that cleaning lets pass."""
         return EVENT_TYPES | frozenset(self.further_event_types)
 
+    def attribute_fields(self, stream: Stream) -> dict[str, Kind]:
+        """The declared attributes of a stream's rows, and what each means; events have none."""
+        declared = {"profiles": self.user_attributes, "items": self.item_attributes}
+        return {a.name: ATTRIBUTE_KINDS[a.kind] for a in declared.get(stream, ())}
+
+    def fields(self, stream: Stream) -> dict[str, Kind]:
+        """The fields of a stream's rows, and what each means; Dayfold's own come first."""
+        context: dict[str, Kind] = dict.fromkeys(self.context, "text")
+        declared = context if stream == "events" else self.attribute_fields(stream)
+        return OWN_FIELDS[stream] | declared
+
     @property
     def zone(self) -> ZoneInfo:
         """The time zone in which this dataset's days begin."""
@@ -205,11 +194,12 @@ class DatasetConfig(_Frozen):
 
     @model_validator(mode="after")
     def _names_are_unique_and_known(self) -> Self:
-        for what, names, stream in (
+        declared: tuple[tuple[str, list[str], Stream], ...] = (
             ("user_attributes", [a.name for a in self.user_attributes], "profiles"),
             ("item_attributes", [a.name for a in self.item_attributes], "items"),
             ("context", list(self.context), "events"),
-        ):
+        )
+        for what, names, stream in declared:
             if len(names) != len(set(names)):
                 raise ValueError(f"{what}: names must be unique, found {names}")
             if taken := sorted(set(names) & (_OF_A_RAW_ROW | set(OWN_FIELDS[stream]))):
@@ -250,6 +240,18 @@ class DatasetConfig(_Frozen):
             raise ValueError("; ".join(problems))
         return self
 
+    @model_validator(mode="after")
+    def _own_rules_ask_of_fields_that_are_there(self) -> Self:
+        found = rule_conflicts(
+            self.cleaning,
+            fields={stream: self.fields(stream) for stream in STREAMS},
+            unread=self.personal.unread,
+            event_types=self.event_types,
+        )
+        if problems := list(found):
+            raise ValueError("; ".join(problems))
+        return self
+
 
 def load_dataset(name: str, directory: Path = DATASETS_DIR) -> DatasetConfig:
     """The dataset declared in `<directory>/<name>.yaml`.
@@ -269,7 +271,7 @@ def load_dataset(name: str, directory: Path = DATASETS_DIR) -> DatasetConfig:
     except ValidationError as error:
         raise ConfigError(
             f"{validation_message(str(path), error, DatasetConfig)}\n"
-            "Next: correct these keys (conf/dataset.py explains them), then run the same command "
+            "Next: correct these keys (docs/dataset.md explains them), then run the same command "
             "again."
         ) from error
     if dataset.name != name:

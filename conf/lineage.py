@@ -13,13 +13,16 @@ from pathlib import Path
 from conf.dataset import DatasetConfig
 from conf.settings import Settings
 
+_ELSEWHERE = frozenset({"launcher", "home", "raw", "lake", "schedule"})
+
 
 def config_hash(settings: Settings, dataset: DatasetConfig) -> str:
     """16 hex digits that change with any setting or declaration that a step can see.
 
-    Where the home lies, who launches the steps, when, and the password of a URI are left out.
+    Where home, raw zone and lake lie, who launches the steps, when, and the password of a URI are
+    left out.
     """
-    shown = {k: v for k, v in settings.shown().items() if k not in {"launcher", "home", "schedule"}}
+    shown = {name: value for name, value in settings.shown().items() if name not in _ELSEWHERE}
     text = json.dumps(shown) + dataset.model_dump_json()
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -31,9 +31,9 @@ from conf.yaml_files import read_yaml
 CONF_DIR = Path(__file__).parent
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-ScorerName = Literal["two_tower", "mlp"]
+ScorerName = Literal["two_tower", "mlp", "ncf", "sequence", "lstm"]
 SCORER_NAMES = get_args(ScorerName)
-RECALLING_SCORERS = frozenset({"two_tower"})
+RECALLING_SCORERS = frozenset({"two_tower", "sequence", "lstm"})
 """Those with a vector of each user and item, whose dot product is their logit."""
 
 
@@ -83,6 +83,8 @@ class TrainingSettings(_Frozen):
     """Days before the new ones from which replay rows are drawn."""
     replay_rows: Annotated[int, Field(ge=0)] = 30_000
     """Most replay rows added to the new days' rows."""
+    save_every_seconds: Annotated[float, Field(ge=0.0)] = 30.0
+    """How often a training keeps its progress, from which a killed one goes on."""
     negatives: PositiveInt = 32
     """Negatives drawn per positive where the log has no impressions."""
     unknown_masking: Share = 0.02

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from conf.cleaning import Response, RuleSettings, SchemaDrift
+from conf.cleaning import Response, SchemaDrift
 from conf.dataset import DatasetConfig
 from conf.errors import ConfigError, OrderError, SourceError, TrainingError
+from conf.fields import STREAMS
 from dayfold.poison import material_of, write_poisoned_day
 from dayfold.workplace import Workplace
 from feature_store.days import days_between, shift
-from feature_store.raw_zone import STREAMS, RawZone
+from feature_store.raw_zone import RawZone
 from feature_store.step import Step, StepContext, resolve
 from feature_store.tables import VOCABULARIES, Table
 from feature_store.tombstones import put_tombstone, tombstones
@@ -234,9 +235,9 @@ def _copy(workplace: Workplace, folder: Path) -> Workplace:
 
 def _tolerant(dataset: DatasetConfig) -> DatasetConfig:
     """`dataset` without limits: poison is dirty, has other fields, and must not end a build."""
+    no_limit = {"warn_above": None, "fail_above": None}
     rules = {
-        reason: RuleSettings(severity=rule.severity)
-        for reason, rule in dataset.cleaning.rules.items()
+        name: rule.model_copy(update=no_limit) for name, rule in dataset.cleaning.rules.items()
     }
     ignored: dict[str, Response] = dict.fromkeys(SchemaDrift.model_fields, "ignore")
     relaxed = {"rules": rules, "schema_drift": SchemaDrift.model_validate(ignored)}

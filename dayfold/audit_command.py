@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from conf.errors import ConfigError
 from conf.settings import overrides_to_environment
 from dayfold.launch import EXIT_FAILED
 from dayfold.options import Dataset, Raw
@@ -50,6 +51,14 @@ def leaks(
     if first is not None:
         parse_day(first, "--from")
     workplace = open_workplace()
+    if not (zone := workplace.raw_zone()).is_complete(day):
+        known = zone.complete_days()
+        raise ConfigError(
+            f"--day {day}: the raw zone has no complete events of that day, expected one of "
+            f"{known[0]} to {known[-1]}."
+            if known
+            else f"{zone.root} has no complete day yet."
+        )
     span = span_of(workplace.raw_zone(), day, first, later)
     require_java()
     # In a pipe nobody sees the edge of the screen.

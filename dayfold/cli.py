@@ -16,18 +16,22 @@ from dayfold.audit_command import audit
 from dayfold.bench_command import bench
 from dayfold.day_commands import day
 from dayfold.forget_command import forget
+from dayfold.help_order import InOrder
 from dayfold.hints import complete
 from dayfold.import_commands import importing
 from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
 from dayfold.lineage_command import lineage
 from dayfold.mistakes import is_bug, may_pass, message
-from dayfold.options import Dataset, LakeRoot, Raw
+from dayfold.options import Dataset, First, LakeRoot, Last, Raw
 from dayfold.quarantine_commands import quarantine
+from dayfold.run_command import run
+from dayfold.setup_commands import key, setup
 from dayfold.ui_ports import AIRFLOW_PORT, MLFLOW_PORT
 from dayfold.upkeep_command import upkeep
 
 app = typer.Typer(
     name="dayfold",
+    cls=InOrder,
     help="Fold each day's logs into a recommender: Airflow, Spark, Lightning, MLflow.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -37,6 +41,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(day, name="day")
 app.add_typer(importing, name="import")
 app.add_typer(quarantine, name="quarantine")
+app.command()(run)
 app.command()(upkeep)
 app.command(
     context_settings={
@@ -48,10 +53,10 @@ app.command(
 )(bench)
 app.command()(lineage)
 app.command()(forget)
+app.command()(setup)
+app.command()(key)
 
 Day = Annotated[str, typer.Option("--ds", help="Processing day, YYYY-MM-DD.")]
-First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]
-Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")]
 
 # In a pipe nobody sees the edge of the screen.
 console = Console(emoji=False, highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -113,46 +118,6 @@ def simulate(
 
 
 @app.command()
-def run(
-    first: First,
-    last: Last,
-    dataset: Dataset = None,
-    raw: Raw = None,
-    lake: LakeRoot = None,
-    history_from: Annotated[
-        str | None, typer.Option(help="Build the days from here to --from in bulk first.")
-    ] = None,
-    launcher: Annotated[
-        str,
-        typer.Option(
-            envvar="DAYFOLD__LAUNCHER",
-            help="inline: steps in this process; subprocess: a command for each.",
-        ),
-    ] = "inline",
-    force: Annotated[bool, typer.Option("--force", help="Run closed days again.")] = False,
-) -> None:
-    """Run the DAG for days, one after the other, in this process."""
-    from dayfold.progress import progress_to_terminal
-    from dayfold.run import build_history, require_java, run_days
-    from dayfold.workplace import open_workplace
-    from feature_store.days import check_range, parse_day, shift
-
-    check_range(first, last)
-    overrides_to_environment(dataset=dataset, raw=raw, lake=lake, launcher=launcher)
-    workplace = open_workplace()
-    require_java()
-    workplace.raw_zone()
-    with progress_to_terminal(workplace.home / "logs", "run") as progress:
-        progress.note(f"Full log: {progress.log_file}")
-        if history_from:
-            build_history(
-                workplace, parse_day(history_from, "--history-from"), shift(first, -1), progress
-            )
-        run_days(workplace, first, last, force=force, progress=progress)
-        progress.note("Next: dayfold status; dayfold report; dayfold ui")
-
-
-@app.command()
 def step(
     name: Annotated[
         str, typer.Argument(help="open_day, clean_events, ...: the steps of the README's table.")
@@ -176,7 +141,8 @@ def step(
     overrides_to_environment(dataset=dataset, raw=raw, lake=lake)
     if step_named(name).engine == "spark":
         require_java()
-    result = run_step(open_workplace(), name, [parse_day(ds, "--ds")], scorer)
+    workplace = open_workplace(lake)
+    result = run_step(workplace, name, [parse_day(ds, "--ds")], scorer)
     line = json.dumps({**result.facts, "summary": result.summary}) if as_json else result.summary
     console.print(line, markup=False, soft_wrap=True)
 
@@ -189,7 +155,13 @@ def status(
     last: Annotated[int, typer.Option(min=1, help="Show this many last days.")] = 14,
 ) -> None:
     """Show what each day read, decided, trained, promoted and cost."""
-    from dayfold.status import check_lines, collect_status, nothing_yet, status_table
+    from dayfold.status import (
+        collect_status,
+        nothing_yet,
+        open_line,
+        status_table,
+        warning_lines,
+    )
     from dayfold.workplace import open_workplace
 
     overrides_to_environment(dataset=dataset, lake=lake)
@@ -201,8 +173,8 @@ def status(
         console.print(nothing_yet(opened), markup=False, soft_wrap=True)
     else:
         console.print(status_table(days, console.width))
-        for line in check_lines(days):
-            console.print(line, markup=False, soft_wrap=True)
+        for line in [*warning_lines(days), *filter(None, [open_line(opened)])]:
+            console.print(complete(line), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -218,7 +190,7 @@ def recommend(
     from feature_store.days import parse_day
 
     overrides_to_environment(dataset=dataset, lake=lake)
-    found = published_list(open_workplace(), user, parse_day(ds, "--ds") if ds else None)
+    found = published_list(open_workplace(lake), user, parse_day(ds, "--ds") if ds else None)
     console.print(list_table(found))
 
 
@@ -235,7 +207,7 @@ def report(
     from dayfold.workplace import open_workplace
 
     overrides_to_environment(dataset=dataset, lake=lake)
-    workplace = open_workplace()
+    workplace = open_workplace(lake)
     path = out or workplace.home / f"report-{workplace.dataset.name}.html"
     write_report(workplace, path)
     console.print(f"Wrote {path}", soft_wrap=True)
@@ -268,30 +240,3 @@ def airflow(context: typer.Context) -> None:
     from dayfold.workplace import open_workplace
 
     raise typer.Exit(run_airflow(open_workplace().home, context.args))
-
-
-@app.command()
-def setup() -> None:
-    """Make the databases and the key under .dayfold/ (`make setup` does it)."""
-    from conf.pseudonym import make_key
-    from dayfold.airflow_home import prepare
-    from dayfold.workplace import open_workplace
-
-    workplace = open_workplace()
-    make_key(workplace.settings.path(workplace.settings.key_file))
-    prepare(workplace.home)
-    console.print(f"Ready: databases and key are under {workplace.home}", soft_wrap=True)
-
-
-@app.command()
-def key() -> None:
-    """Make the key that replaces user ids, if there is none."""
-    from conf.pseudonym import make_key
-    from dayfold.workplace import open_workplace
-
-    settings = open_workplace().settings
-    path = settings.path(settings.key_file)
-    make_key(path)
-    console.print(
-        f"The key is in {path} (mode 600). Keep it: a new key changes every id.", soft_wrap=True
-    )

@@ -23,7 +23,7 @@ from feature_store.erasure import (
     repoint_ledger,
 )
 from feature_store.lake import Lake
-from feature_store.ledger import closed_days
+from feature_store.ledger import begun_days, closed_days
 from feature_store.locks import erasing
 from feature_store.online import open_online_store
 from feature_store.tables import (
@@ -133,11 +133,14 @@ def days_in_progress(lake: Lake) -> list[str]:
     for part in [] if delta is None else delta.partitions():
         finished.setdefault(part["ds"], set()).add(part["step"])
     closed = closed_days(lake)
-    return sorted(
+    # A day that was opened again has rows, and no finished step.
+    open_days = {*finished, *begun_days(lake)} - closed.keys()
+    again = {
         ds
         for ds, steps in finished.items()
-        if ds not in closed or (closed[ds].state == "published" and _ONCE_A_DAY - steps)
-    )
+        if ds in closed and closed[ds].state == "published" and _ONCE_A_DAY - steps
+    }
+    return sorted(open_days | again)
 
 
 # ---- parts -------------------------------------------------------------------------------------
@@ -154,7 +157,8 @@ def _begun(lake: Lake, user_id: str, reason: str) -> Tombstone:
 
 def _require_no_open_day(lake: Lake) -> None:
     days = days_in_progress(lake)
-    if days and OPENING.name not in lake.read(STEP_RUNS, days).column("step").to_pylist():
+    steps = lake.read(STEP_RUNS, days).column("step").to_pylist()
+    if steps and OPENING.name not in steps:
         raise OrderError(
             f"Erasing waits: the history from {days[0]} on is being built, or was left halfway. "
             "The tombstone stands: no later cleaning takes the user in. Next: run the command with "

@@ -41,20 +41,26 @@ def forget(
     from dayfold.forget import forget as erase
     from dayfold.forget import look
     from dayfold.workplace import open_workplace
+    from feature_store.tombstones import tombstone_of
 
     overrides_to_environment(dataset=dataset, lake=lake)
     workplace = open_workplace()
+    workplace.existing_lake()
     user_id = _pseudonym_of(workplace, user, pseudonym, reason)
     console = Console(emoji=False, highlight=False)
     found = look(workplace, user_id)
     console.print(_plan_table(user_id, found))
-    for line in _beside_the_tables(found):
+    stone = tombstone_of(workplace.lake(), user_id)
+    for line in _beside_the_tables(found, stone):
         console.print(line, markup=False, soft_wrap=True)
     if dry_run:
         console.print("Nothing was changed.")
         return
     if not yes and not _confirmed():
-        raise ConfigError("Nothing was changed. Next: the same command with --yes.")
+        what = "the same command with --yes"
+        if not _known(found):
+            what += " drops what of this user may arrive later"
+        raise ConfigError(f"Nothing was changed. Next: {what}.")
     done = erase(
         workplace, user_id, reason, lambda line: console.print(line, markup=False, soft_wrap=True)
     )
@@ -104,9 +110,16 @@ def _plan_table(user_id: str, found: Findings) -> RichTable:
     return table
 
 
-def _beside_the_tables(found: Findings) -> list[str]:
+def _known(found: Findings) -> bool:
+    return bool(found.tables or found.online)
+
+
+def _beside_the_tables(found: Findings, stone: Tombstone | None) -> list[str]:
     lines = []
-    if not found.tables and not found.online:
+    if stone is not None and stone.finished_at is not None:
+        left = "what has come since is below" if _known(found) else "nothing is left"
+        lines.append(f"Forgotten on {stone.finished_at:%Y-%m-%d %H:%M} UTC: {left}.")
+    elif not _known(found):
         lines.append("Nothing is known of this user. Is the id written as in the raw log?")
     if found.model_versions:
         lines.append(f"Model versions trained on this user: {_listed(found.model_versions)}")

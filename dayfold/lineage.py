@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -20,6 +21,7 @@ from feature_store.raw_files import fingerprints
 from feature_store.tables import (
     CANDIDATE_SCORES,
     CANDIDATES,
+    EXAMPLES,
     GATES,
     RAW_FILES,
     STEP_RUNS,
@@ -42,8 +44,12 @@ def table_lineage(workplace: Workplace, key: str, ds: str) -> Tree:
     """
     table = next((table for table in TABLES if table.key == key), None)
     if table is None or writer_of(table) is None:
-        known = ", ".join(table.key for table in TABLES if writer_of(table))
-        raise ConfigError(f"There is no table {key!r} that a step writes: expected one of {known}.")
+        known = [table.key for table in TABLES if writer_of(table)]
+        near = next(iter(get_close_matches(key, known, n=1)), EXAMPLES.key)
+        raise ConfigError(
+            f"There is no table {key!r} that a step writes: expected one of {', '.join(known)}. "
+            f"Next: `dayfold lineage {near} --ds {ds}`"
+        )
     tree = Tree("", hide_root=True)
     _Walk(workplace, ds).table(tree, table)
     return tree

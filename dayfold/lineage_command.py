@@ -30,9 +30,9 @@ def lineage(
 
     overrides_to_environment(dataset=dataset, raw=raw, lake=lake)
     if model is not None and table is None and ds is None:
-        tree = model_lineage(open_workplace(), model)
+        tree = model_lineage(open_workplace(lake), model)
     elif table is not None and ds is not None and model is None:
-        tree = table_lineage(open_workplace(), table, parse_day(ds, "--ds"))
+        tree = table_lineage(open_workplace(lake), table, parse_day(ds, "--ds"))
     else:
         raise ConfigError(
             "Of what? Either a table and its day (`dayfold lineage examples.examples --ds "

@@ -54,8 +54,7 @@ class TaskLines:
         """Whoever ends this command means all of it; what a killed step leaves is made good."""
         try:
             end_running_step()
-            said = "Stopped. The same command goes on with the day that was stopped."
-            self._progress.last_word(said)
+            self._progress.last_word(self._progress.when_stopped)
         finally:
             os._exit(128 + number)
 

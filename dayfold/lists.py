@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ def published_list(workplace: Workplace, user: str, ds: str | None = None) -> Pu
     own = bool(entries)
     if not own:
         entries = [row for row in rows if row["user_id"] == EVERYBODY]
-    titles = _titles(lake, wanted)
+    titles = titles_on(lake, wanted, {row["item_id"] for row in entries})
     for row in entries:
         row["title"] = titles.get(row["item_id"]) or "(no title)"
     return PublishedList(user, wanted, own, sorted(entries, key=lambda row: row["rank"]))
@@ -82,7 +83,22 @@ def list_table(found: PublishedList) -> RichTable:
     return table
 
 
-def _titles(lake: Lake, ds: str) -> dict[str, str]:
+def titles_on(lake: Lake, ds: str, items: Collection[str]) -> dict[str, str | None]:
+    """The titles of `items` as known on `ds`; those without a row by then left out.
+
+    Days are read backwards, twice as many each time, until all are found: where the whole catalogue
+    is delivered again and again, its history is not read.
+    """
+    import pyarrow.compute as pc
+
     days = [day for day in lake.days(ITEMS) if day <= ds]
-    rows = lake.read(ITEMS, days, ["ds", "item_id", "title"]).to_pylist()
-    return {row["item_id"]: row["title"] for row in sorted(rows, key=lambda row: row["ds"])}
+    titles: dict[str, str | None] = {}
+    at_once = 1
+    while days and (missing := set(items) - titles.keys()):
+        latest, days = days[-at_once:], days[:-at_once]
+        wanted = pc.field("item_id").isin(sorted(missing))
+        rows = lake.read(ITEMS, latest, ["ds", "item_id", "title"], where=wanted).to_pylist()
+        rows.sort(key=lambda row: row["ds"])
+        titles |= {row["item_id"]: row["title"] for row in rows}
+        at_once *= 2
+    return titles

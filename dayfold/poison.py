@@ -21,7 +21,8 @@ from feature_store.days import days_between, shift
 from feature_store.raw_fields import open_text
 
 if TYPE_CHECKING:
-    from feature_store.raw_zone import RawZone, Stream
+    from conf.fields import Stream
+    from feature_store.raw_zone import RawZone
 
 Row = dict[str, Any]
 

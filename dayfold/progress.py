@@ -22,6 +22,8 @@ class Progress:
     def __init__(self, console: Console, log_file: Path) -> None:
         self.console = console
         self.log_file = log_file
+        self.when_stopped = "Stopped. The same command goes on with the day that was stopped."
+        """The last word of a run that somebody ends."""
         self._status: Status | None = None
 
     def heading(self, text: str) -> None:

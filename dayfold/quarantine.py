@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Table as RichTable
-
-from conf.cleaning import REASONS
 from conf.errors import ConfigError, MissingPartition
 from dayfold.workplace import Workplace
 
@@ -25,8 +22,18 @@ def rejected_rows(
     """
     from feature_store.tables import INTAKE, QUARANTINE
 
-    if reason is not None and reason not in REASONS:
-        raise ConfigError(f"--reason {reason!r} is not known: expected one of {REASONS}.")
+    cleaning = workplace.dataset.cleaning
+    known = cleaning.reasons
+    if reason in cleaning.own_rules and cleaning.severity(reason) == "warn":
+        raise ConfigError(
+            f"--reason {reason}: this rule has severity `warn`, its rows are kept and none is in "
+            "the quarantine. Next: `dayfold status` shows three of them for each day."
+        )
+    if reason is not None and reason not in known:
+        raise ConfigError(
+            f"--reason {reason!r} is not known: expected one of {', '.join(known)}. "
+            "Next: `dayfold quarantine rules` says what each of them means."
+        )
     lake = workplace.lake()
     if not lake.read(INTAKE, [ds]).num_rows:
         raise MissingPartition(
@@ -42,20 +49,20 @@ def rejected_rows(
     ]
 
 
-def rejected_table(ds: str, rows: list[dict[str, Any]], limit: int) -> RichTable:
-    """The first `limit` rows as a table."""
+def rejected_lines(
+    ds: str, rows: list[dict[str, Any]], reason: str | None, limit: int
+) -> Iterator[str]:
+    """The first `limit` rows, two lines each: where it stands and why; the row, masked."""
     counts: dict[str, int] = defaultdict(int)
     for row in rows:
         counts[f"{row['stream']} {row['reason']}"] += 1
-    title = ", ".join(f"{what} {n:,}" for what, n in sorted(counts.items())) or "nothing rejected"
-    table = RichTable(title=f"{ds}: {title}", title_justify="left")
-    for heading in ("stream", "file", "line", "reason", "row, masked"):
-        # Folded, not cut: on a narrow terminal the end of a row is what matters.
-        table.add_column(heading, justify="right" if heading == "line" else "left", overflow="fold")
+    nothing = "nothing rejected" + (f" as {reason}" if reason else "")
+    yield f"{ds}: " + (", ".join(f"{what} {n:,}" for what, n in sorted(counts.items())) or nothing)
     for row in rows[:limit]:
-        cells = (row["stream"], row["file"], f"{row['line']}", row["reason"], row["masked_line"])
-        table.add_row(*(escape(cell or "") for cell in cells))
-    return table
+        yield f"{row['stream']}/{row['file']}:{row['line']}  {row['reason']}"
+        yield f"  {row['masked_line'] or '(nothing to show)'}"
+    if len(rows) > limit:
+        yield f"{limit:,} of {len(rows):,} rows; all of them: --limit {len(rows)}, or --json"
 
 
 def as_json(rows: list[dict[str, Any]]) -> str:

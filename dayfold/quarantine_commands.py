@@ -38,11 +38,30 @@ def show(
     if ds is None:
         raise ConfigError("Which day? For example: dayfold quarantine --ds 2026-02-08")
     overrides_to_environment(dataset=dataset, lake=lake)
-    rows = rejected.rejected_rows(open_workplace(), parse_day(ds, "--ds"), reason)
+    rows = rejected.rejected_rows(open_workplace(lake), parse_day(ds, "--ds"), reason)
     if as_json:
         _console.print(rejected.as_json(rows), markup=False, soft_wrap=True)
     else:
-        _console.print(rejected.rejected_table(ds, rows, limit))
+        for line in rejected.rejected_lines(ds, rows, reason, limit):
+            _console.print(line, markup=False, soft_wrap=True)
+
+
+@quarantine.command()
+def rules(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    dataset: Dataset = None,
+) -> None:
+    """Show what a row must be to be clean: every rule of the dataset, in the order applied."""
+    from dayfold import rule_list
+    from dayfold.workplace import open_workplace
+
+    overrides_to_environment(dataset=dataset)
+    declared = open_workplace().dataset
+    if as_json:
+        _console.print(rule_list.as_json(declared), markup=False, soft_wrap=True)
+    else:
+        _console.print(rule_list.rule_table(declared))
+        _console.print(rule_list.NEXT, markup=False)
 
 
 @quarantine.command()
@@ -66,6 +85,6 @@ def replay(
 
     overrides_to_environment(dataset=dataset, raw=raw, lake=lake)
     said = replay_rows(
-        open_workplace(), parse_day(ds, "--ds"), parse_day(into, "--into"), reason, file
+        open_workplace(lake), parse_day(ds, "--ds"), parse_day(into, "--into"), reason, file
     )
     _console.print(said, markup=False, soft_wrap=True)

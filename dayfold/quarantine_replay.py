@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from conf.errors import ConfigError, OrderError, SourceError
 from dayfold.hints import complete
+from dayfold.mended_rows import require_raw_rows
 from dayfold.quarantine import rejected_rows
 from dayfold.workplace import Workplace
 
 if TYPE_CHECKING:
-    from feature_store.raw_zone import Stream
+    from conf.fields import Stream
 
 STREAM: Stream = "events"
 """Profiles and items are delivered whole again when they change: only events are taken in again."""
@@ -43,7 +44,8 @@ def replay_rows(
         ConfigError: neither or both of `reason` and `repaired`; the reason is `forgotten`; `into`
             is not later, or so late that cleaning would reject the rows again.
         OrderError: `into` has been begun.
-        SourceError: a raw file is not there any more, or `repaired` has another suffix.
+        SourceError: a raw file is not there any more, or `repaired` has another suffix, or holds
+            rows as the quarantine shows them.
     """
     if (reason is None) == (repaired is None):
         raise ConfigError("Give either --reason (rows as they stand) or --file (rows mended).")
@@ -51,12 +53,17 @@ def replay_rows(
         raise ConfigError("--reason forgotten: rows of forgotten users are never taken in again.")
     _require_open(workplace, ds, into)
     if repaired is not None:
-        files, what = _mended(ds, repaired), f"{repaired} arrives"
+        files = _mended(ds, repaired)
+        rows_in = require_raw_rows(repaired)
+        what = f"{rows_in:,} row(s) of {repaired} arrive"
     else:
         _require_in_time(workplace, ds, into)
         rows = rejected_rows(workplace, ds, reason, STREAM)
         files = _as_they_stand(workplace, ds, str(reason), rows)
         what = f"{len(rows)} rows rejected as {reason} on {ds} arrive"
+        if reason == "too_late":
+            days = workplace.dataset.cleaning.lateness_days
+            what = f"Events more than {days} days older than {into} will be too_late again. {what}"
     if not files:
         return f"No event of {ds} was rejected as {reason}: there is nothing to deliver."
     delivered = ", ".join(_deliver(workplace, into, files))

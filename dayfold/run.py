@@ -13,12 +13,14 @@ from typing import Any
 
 from conf.errors import ConfigError, DayfoldError, OrderError
 from dayfold import airflow_home
+from dayfold.cascade import intentions, open_for_rebuild, rebuild_from, require_daily
 from dayfold.day import STEPS, step_named
 from dayfold.progress import Progress
 from dayfold.step import finished_steps, run_step, task_name
 from dayfold.workplace import Workplace
 from feature_store.days import days_between, shift
-from feature_store.ledger import check_order, close_day, closed_days
+from feature_store.ledger import check_order, close_day, closed_days, reopen_days
+from feature_store.raw_files import changed_since_read
 from feature_store.step import resolve
 
 REFERENCE_DAYS = 21
@@ -46,15 +48,56 @@ def run_days(
     """Run every day from `first` to `last` through the DAG; closed days only with `force`.
 
     Raises:
+        OrderError: a closed day has other raw files than it was built on; nothing was started.
         DayfoldError: a day failed; the days after it were not started.
     """
     closed = closed_days(workplace.lake())
+    if not force:
+        _require_same_files(workplace, [ds for ds in days_between(first, last) if ds in closed])
     for ds in days_between(first, last):
         if ds in closed and not force:
             progress.note(f"{ds} is already {closed[ds].state}; --force runs it again")
             continue
         workplace.raw_zone().require_complete([ds])
         run_day(workplace, ds, progress)
+
+
+def _require_same_files(workplace: Workplace, closed: list[str]) -> None:
+    """Refuse to pass over a closed day whose raw files are there, and of other sizes."""
+    zone = workplace.raw_zone()
+    there = [ds for ds in closed if zone.is_complete(ds)]
+    if changed := changed_since_read(workplace.lake(), zone, there):
+        ds = next(day for day in there if f"/ds={day}/" in changed[0])
+        raise OrderError(
+            f"{ds} is closed, and has other raw files than it was built on: "
+            f"{', '.join(changed[:3])}. Next: `dayfold run --from {ds} --to {ds} --cascade` takes "
+            "them in; or put the files back as they were."
+        )
+
+
+def run_cascade(workplace: Workplace, first: str, last: str, progress: Progress) -> None:
+    """Build `first` again and, after it, every later day that was built; up to `last` at least.
+
+    Raises:
+        OrderError: one of these days cannot be run, or is history; nothing was changed.
+        ConcurrentWrite: a step is at work; nothing was changed.
+        DayfoldError: a day failed; it and the days after it are open.
+    """
+    rebuild = rebuild_from(workplace, first, last)
+    require_daily(workplace, rebuild)
+    for line in intentions(workplace, rebuild):
+        progress.note(line)
+    way_on = f"`dayfold run --from {first} --to {rebuild.days[-1]}` (without --cascade)"
+    progress.when_stopped = f"Stopped. {way_on} goes on with the day that was stopped."
+    open_for_rebuild(workplace, rebuild, "run --cascade")
+    for done, ds in enumerate(rebuild.days):
+        try:
+            run_day(workplace, ds, progress)
+        except DayfoldError:
+            left = len(rebuild.days) - done
+            progress.note(f"{done} day(s) rebuilt, {left} open from {ds} on. {way_on} goes on")
+            raise
+    progress.note(f"{len(rebuild.days)} day(s) rebuilt, {first} to {rebuild.days[-1]}")
 
 
 def run_day(workplace: Workplace, ds: str, progress: Progress) -> None:
@@ -82,9 +125,11 @@ def run_day(workplace: Workplace, ds: str, progress: Progress) -> None:
     published = finished is not None and finished["finished_at"] >= began
     if dag_run.state != "success" or not published:
         failed = next((f"{task}: {message}" for task, message in lines.failures.items()), "")
+        # What was refused names its own way on.
+        way_on = f" Next: mend the cause, then `dayfold run --from {ds} --to {ds}`"
         raise DayfoldError(
-            f"{ds} was not published. {failed or 'A task failed.'} The full log: "
-            f"{progress.log_file}. Next: mend the cause, then `dayfold run --from {ds} --to {ds}`"
+            f"{ds} was not published (the full log: {progress.log_file}). "
+            f"{failed or 'A task failed.'}{'' if 'Next:' in failed else way_on}"
         )
     progress.note(f"  {ds} published in {time.perf_counter() - started:.1f} s")
 
@@ -122,6 +167,8 @@ def build_history(workplace: Workplace, first: str, last: str, progress: Progres
         )
     zone.require_complete(days)
     check_order(lake, zone.complete_days(), first)
+    # Built again because one of them is open: none may count as built on what it replaces.
+    reopen_days(lake, days, {"step": "history", "ds": first})
     loading = Thread(target=_load_engines, args=(workplace,), daemon=True)
     loading.start()
     progress.heading(f"History {first} to {last}: {len(days)} days in bulk")

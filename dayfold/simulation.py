@@ -46,7 +46,10 @@ def simulate_days(
             | {"drift": planted}
         )
     except ValidationError as error:
-        raise ConfigError(validation_message("The simulation", error)) from error
+        raise ConfigError(
+            f"{validation_message('The simulation', error)}\n"
+            "Next: correct what is named (`dayfold simulate --help`), then run it again."
+        ) from error
     return str(simulate(raw, first, last, settings))
 
 
@@ -54,6 +57,7 @@ def _planted(text: str) -> dict[str, str]:
     parts = text.split(":")
     if len(parts) != 3:  # noqa: PLR2004
         raise ConfigError(
-            f"--drift is {text!r}, expected DAY:KIND:SIZE, for example 2026-02-10:ctr:-0.5"
+            f"--drift is {text!r}, expected DAY:KIND:SIZE. Next: for example "
+            "`dayfold simulate ... --drift 2026-02-10:ctr:-0.5`"
         )
     return dict(zip(("day", "kind", "size"), parts, strict=True))

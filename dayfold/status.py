@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.box import SIMPLE
 from rich.table import Table as RichTable
 
-from feature_store.ledger import closed_days
+from feature_store.ledger import begun_days, closed_days
+from feature_store.step import EXAMPLES
 from feature_store.tables import (
     CANDIDATES,
     CHECKS,
@@ -32,9 +33,25 @@ _SHOWN_METRICS = ("auc", "log_loss", "mean_percentile_rank")
 def collect_status(lake: Lake, last: int) -> list[dict[str, Any]]:
     """One mapping per day (the `last` ones), ascending; the shape of `dayfold status --json`."""
     closed = closed_days(lake)
-    days = sorted({*closed, *lake.days(STEP_RUNS), *lake.days(CHECKS)})[-last:]
+    days = sorted({*closed, *_begun(lake)})[-last:]
     rows = {table.key: _by_day(lake, table, days) for table in _READ}
     return [_day(ds, closed[ds].state if ds in closed else "open", rows) for ds in days]
+
+
+def open_line(lake: Lake) -> str | None:
+    """Which days are open, and the command that runs them; None where all are closed."""
+    closed = closed_days(lake)
+    days = sorted(_begun(lake) - closed.keys())
+    if not days:
+        return None
+    return (
+        f"{len(days)} day(s) are open, the first is {days[0]}; days after it wait. Next, if no run "
+        f"is at work: `dayfold run --from {days[0]} --to {days[-1]}`"
+    )
+
+
+def _begun(lake: Lake) -> set[str]:
+    return {*lake.days(STEP_RUNS), *lake.days(CHECKS), *begun_days(lake)}
 
 
 _READ = (
@@ -98,6 +115,11 @@ def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) 
         "seconds": {r["step"]: round(r["seconds"], 3) for r in rows[STEP_RUNS.key][ds]},
         "evidence": json.loads(drift["evidence"]) if drift else {},
         "checks": _checks(rows[CHECKS.key][ds]),
+        "warnings": [
+            {"step": run["step"], "text": text}
+            for run in sorted(rows[STEP_RUNS.key][ds], key=lambda run: run["finished_at"])
+            for text in run["warnings"] or ()
+        ],
     }
 
 
@@ -126,9 +148,21 @@ def nothing_yet(lake: Lake) -> str:
     )
 
 
-def check_lines(days: list[dict[str, Any]]) -> list[str]:
-    """One line for each check that warned or failed on one of `days`, for people."""
+def _warned(day: dict[str, Any]) -> int:
+    return int(day["checks"]["warnings"]) + int(day["checks"]["failed"]) + len(day["warnings"])
+
+
+def warning_lines(days: list[dict[str, Any]]) -> list[str]:
+    """One line for each warning of a step, and each check that warned or failed, for people.
+
+    Without the examples, which are long: `--json` has them.
+    """
     return [
+        f"{day['ds']} WARNING {warning['step']}: {warning['text'].split(EXAMPLES)[0]}"
+        + (" (examples: --json)" if EXAMPLES in warning["text"] else "")
+        for day in days
+        for warning in day["warnings"]
+    ] + [
         f"{day['ds']} {'FAILED' if found['severity'] == 'fail' else 'WARNING'} {found['table']} "
         f"{found['check']}: {found['observed']:,.0f} rows, expected {found['expected']}"
         for day in days
@@ -198,7 +232,7 @@ def _cells(day: dict[str, Any]) -> dict[str, str]:
         "in": f"{day['rows_in']:,}",
         "clean": f"{day['clean']:,}",
         "rejected": f"{sum(day['quarantined'].values()):,}",
-        "warnings": f"{day['checks']['warnings'] + day['checks']['failed'] or '-'}",
+        "warnings": f"{_warned(day) or '-'}",
         "decision": f"[{style}]{decision}[/{style}]" if style else decision,
         "trained": ", ".join(day["trained"]) or "-",
         "champion": serving,

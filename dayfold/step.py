@@ -65,7 +65,7 @@ def _run(step: Step, context: StepContext) -> StepResult:
     cpu_started = cpu_seconds()
     with recorded_checks(lake, step, task_name(step, scorer), days):
         result = resolve(step.entry)(context)
-    result = replace(result, summary=result.summary + warnings_said(lake.check_results))
+    result = replace(result, summary=result.said + warnings_said(lake.check_results))
     versions = {table.key: lake.version(table) for table in step.writes}
     written = {key: version for key, version in versions.items() if version != before[key]}
     cost = {
@@ -132,5 +132,11 @@ def _record(
         **cost,
     }
     schema = lake.schema(STEP_RUNS)
-    by_day = {ds: pa.Table.from_pylist([{"ds": ds, **row}], schema) for ds in days}
+    by_day = {
+        ds: pa.Table.from_pylist(
+            [{"ds": ds, **row, "warnings": [text for day, text in result.warnings if day == ds]}],
+            schema,
+        )
+        for ds in days
+    }
     lake.replace_days(STEP_RUNS, by_day, {"step": task, "ds": days[-1]}, step=task)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from conf.errors import ConfigError
 from conf.settings import overrides_to_environment
+from dayfold.hints import complete
 from dayfold.options import Dataset, LakeRoot
+
+if TYPE_CHECKING:
+    from feature_store.upkeep import Swept
 
 
 def upkeep(
@@ -29,11 +33,10 @@ def upkeep(
 
     overrides_to_environment(dataset=dataset, lake=lake)
     place = open_workplace()
-    if not (root := place.lake().root).is_dir():
-        raise ConfigError(f"There is no lake at {root}. Next: pass another --lake or --dataset.")
+    opened = place.existing_lake()
     named = [version.table_versions for version in registered(place)]
-    with erasing(root):
-        swept = sweep(place.lake(), keep_days, named, dry_run=dry_run)
+    with erasing(opened.root):
+        swept = sweep(opened, keep_days, named, dry_run=dry_run)
     title = f"Small files to be merged, and files older than {keep_days} days to be removed"
     if not dry_run:
         title = f"Small files merged, and files older than {keep_days} days removed"
@@ -44,4 +47,18 @@ def upkeep(
     for row in swept:
         counts = (f"{row.merged}", f"{row.files}", f"{row.megabytes:.1f}", f"{row.kept_versions}")
         table.add_row(row.table, *counts)
-    Console(emoji=False, highlight=False).print(table)
+    console = Console(emoji=False, highlight=False)
+    console.print(table)
+    console.print(complete(_ending(swept, keep_days, dry_run=dry_run)), soft_wrap=True)
+
+
+def _ending(swept: Sequence[Swept], keep_days: int, *, dry_run: bool) -> str:
+    """What all of it comes to, and what to type now."""
+    merged, files = sum(row.merged for row in swept), sum(row.files for row in swept)
+    freed = sum(row.megabytes for row in swept)
+    what = f"{merged} files merged into larger ones, {files} files removed ({freed:.1f} MiB)"
+    if not dry_run:
+        return f"Done: {what}."
+    if not merged and not files:
+        return "There is nothing to do."
+    return f"Nothing was changed: {what} would be. Next: dayfold upkeep --keep-days {keep_days}"

@@ -38,6 +38,17 @@ class Workplace:
 
         return Lake(self.settings.path(self.settings.lake), self.dataset, self.lineage())
 
+    def existing_lake(self) -> Lake:
+        """As `lake`, for whoever has nothing to do where none was begun.
+
+        Raises:
+            ConfigError: none was.
+        """
+        from feature_store.identity import require_lake
+
+        require_lake(self.settings.path(self.settings.lake), self.dataset.name)
+        return self.lake()
+
     def lineage(self) -> dict[str, str]:
         """What every commit says about its origin: code version and configuration hash."""
         return {
@@ -52,11 +63,18 @@ class Workplace:
         return RawZone(self.raw_root)
 
 
-def open_workplace() -> Workplace:
+def open_workplace(lake: Path | None = None) -> Workplace:
     """The workplace that the settings (YAML, environment) describe.
 
+    Args:
+        lake: as a flag named it, to be there: no lake is made of a typing error. None = no flag
+            did, and the one of the settings may be yet to begin.
+
     Raises:
-        ConfigError: a setting or the dataset's declaration is wrong.
+        ConfigError: a setting or the dataset's declaration is wrong, or `lake` is not there.
     """
     settings = load_settings()
-    return Workplace(settings, load_dataset(settings.dataset))
+    workplace = Workplace(settings, load_dataset(settings.dataset))
+    if lake is not None:
+        workplace.existing_lake()
+    return workplace

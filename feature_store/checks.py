@@ -1,7 +1,7 @@
 """A table's declared checks, on the rows of one partition before they are committed.
 
-A check of severity `fail` stops the step; one of severity `warn` is only noted. Volume is checked
-when the rows are there: see `feature_store.volume`.
+A check of severity `fail` stops the step; one of severity `warn` is only noted. Volume only warns,
+and is checked when the rows are there: see `feature_store.volume`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def run_checks(
         if check.rule != "volume"
     ]
     noted += results
-    refuse_failed(results, ", ".join(f"{n}={v}" for n, v in partition.items()))
+    _refuse_failed(results, ", ".join(f"{n}={v}" for n, v in partition.items()))
 
 
 def check_staged(
@@ -99,7 +99,7 @@ def check_staged(
     run_checks(table, dataset, conform(rows, table, dataset), {"ds": ds}, noted)
 
 
-def refuse_failed(results: Sequence[CheckResult], partition: str) -> None:
+def _refuse_failed(results: Sequence[CheckResult], partition: str) -> None:
     """Pass if none of `results`, all of one partition, fails.
 
     Raises:
@@ -108,11 +108,10 @@ def refuse_failed(results: Sequence[CheckResult], partition: str) -> None:
     for result in results:
         if result.fails:
             of = result.table
-            shown = f", for example {result.example}. Nothing was committed"
             raise CheckFailed(
-                f"{of}, {partition}: {str(result).removeprefix(of).lstrip()}"
-                f"{shown if result.example else '. The step is not finished'}. Next: mend what "
-                f"the rows are made of, then `dayfold run --from {result.ds} --to {result.ds}`"
+                f"{of}, {partition}: {str(result).removeprefix(of).lstrip()}, for example "
+                f"{result.example}. Nothing was committed. Next: mend what the rows are made of, "
+                f"then `dayfold run --from {result.ds} --to {result.ds}`"
             )
 
 

@@ -59,6 +59,19 @@ def known_identity(root: Path, dataset: str) -> Identity | None:
     return _read(root, dataset) if (root / _FILE).exists() else None
 
 
+def require_lake(root: Path, dataset: str) -> None:
+    """Pass if the lake of `dataset` was begun at `root`. Only reads.
+
+    Raises:
+        ConfigError: it was not, or as `known_identity`.
+    """
+    if known_identity(root, dataset) is None:
+        raise ConfigError(
+            f"There is no lake at {root}. Next: pass another --lake or --dataset, or begin one "
+            "there with `dayfold run`."
+        )
+
+
 def _read(root: Path, dataset: str) -> Identity:
     path = root / _FILE
     try:

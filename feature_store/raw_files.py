@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from conf.fields import STREAMS
 from feature_store.lake import Lake
 from feature_store.raw_fields import fields_in
-from feature_store.raw_zone import STREAMS, RawZone
+from feature_store.raw_zone import RawZone
 from feature_store.tables import RAW_FILES
 
 _SCHEMA = pa.schema(
@@ -55,22 +56,48 @@ def changed_since_read(lake: Lake, zone: RawZone, days: Sequence[str]) -> list[s
     known = set(lake.days(RAW_FILES))
     found = []
     for ds in (day for day in days if day in known):
-        rows = lake.read(RAW_FILES, [ds], ["stream", "file", "bytes"]).to_pylist()
-        read = {(row["stream"], row["file"]): row["bytes"] for row in rows}
-        now = {
-            (stream, path.name): path.stat().st_size
+        rows = lake.read(RAW_FILES, [ds], [*_FILE, "bytes"]).to_pylist()
+        now: _Known = {
+            (stream, path.name): (path.stat().st_size, "")
             for stream in STREAMS
             for path in zone.files(stream, ds)
         }
-        for stream, name in sorted(read.keys() | now.keys()):
-            before, after = read.get((stream, name)), now.get((stream, name))
-            if before != after:
-                what = (
-                    "is new"
-                    if before is None
-                    else "is gone"
-                    if after is None
-                    else f"had {before:,} bytes and has {after:,}"
-                )
-                found.append(f"{stream}/ds={ds}/{name} {what}")
+        found += _differences(ds, {(r["stream"], r["file"]): (r["bytes"], "") for r in rows}, now)
     return found
+
+
+def changed_contents(lake: Lake, ds: str, now: pa.Table) -> list[str]:
+    """As `changed_since_read`, for one day whose files are `now` (see `fingerprints`), by content.
+
+    Where `ds` was never read, every file is new.
+    """
+    columns = [*_FILE, "bytes", "sha256"]
+    read, there = (
+        {(r["stream"], r["file"]): (r["bytes"], r["sha256"]) for r in rows.to_pylist()}
+        for rows in (lake.read(RAW_FILES, [ds], columns), now.select(columns))
+    )
+    return _differences(ds, read, there)
+
+
+_FILE = ("stream", "file")
+_Known = dict[tuple[str, str], tuple[int, str]]
+"""(stream, file name) -> bytes, and SHA-256 or nothing."""
+
+
+def _differences(ds: str, read: _Known, now: _Known) -> list[str]:
+    found = []
+    for stream, name in sorted(read.keys() | now.keys()):
+        before, after = read.get((stream, name)), now.get((stream, name))
+        if before != after:
+            found.append(f"{stream}/ds={ds}/{name} {_change(before, after)}")
+    return found
+
+
+def _change(before: tuple[int, str] | None, after: tuple[int, str] | None) -> str:
+    if before is None:
+        return "is new"
+    if after is None:
+        return "is gone"
+    if before[0] == after[0]:
+        return "has another content"
+    return f"had {before[0]:,} bytes and has {after[0]:,}"

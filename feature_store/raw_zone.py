@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from conf.errors import OrderError, SourceError
+from conf.fields import STREAMS, Stream
 from feature_store.days import shift
 
-Stream = Literal["events", "profiles", "items"]
-STREAMS: tuple[Stream, ...] = ("events", "profiles", "items")
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".csv", ".csv.gz", ".csv.zst", ".parquet")
 PACKED = (".gz", ".zst")
 """Suffixes of files that one task reads as a whole."""

@@ -14,6 +14,9 @@ from feature_store.tables import Table
 if TYPE_CHECKING:
     from feature_store.lake import Lake
 
+EXAMPLES = "; for example "
+"""What stands between a warning and the rows that it shows."""
+
 Engine = Literal["spark", "torch", "python"]
 
 
@@ -59,6 +62,13 @@ class StepResult:
 
     summary: str
     facts: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[tuple[str, str], ...] = ()
+    """(day, what somebody should look at): kept, and shown under `dayfold status`."""
+
+    @property
+    def said(self) -> str:
+        """The summary with the warnings."""
+        return self.summary + "".join(f"; WARNING {ds}: {text}" for ds, text in self.warnings)
 
 
 def resolve(entry: str) -> Callable[[StepContext], StepResult]:

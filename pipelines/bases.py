@@ -43,7 +43,7 @@ def base_days(lake: Lake, table: Table, days: Sequence[str]) -> list[str]:
     return [ds for ds in first_of_block if lake.is_base_day(table, ds)]
 
 
-def listed(days: Sequence[str]) -> Column:
+def each_of(days: Sequence[str]) -> Column:
     """`days` as an array."""
     return F.array(*(F.lit(ds) for ds in days)).cast("array<string>")
 
@@ -76,7 +76,7 @@ def words_with_bases(born: DataFrame, before: DataFrame, on_base_days: Sequence[
     carried = (
         before.unionByName(born)
         .withColumnRenamed("ds", "born_on")
-        .withColumn("ds", F.explode(listed(on_base_days)))
+        .withColumn("ds", F.explode(each_of(on_base_days)))
         .where(F.col("born_on") < F.col("ds"))
     )
     return rows.unionByName(carried)
@@ -98,7 +98,7 @@ def turns_with_bases(
     known = turns if before is None else before.unionByName(turns)
     carried = (
         known.withColumnRenamed("ds", "turned_on")
-        .withColumn("ds", F.explode(listed(on_base_days)))
+        .withColumn("ds", F.explode(each_of(on_base_days)))
         .where(F.col("turned_on") <= F.col("ds"))
         .groupBy("ds", "field", "id")
         .agg(F.max_by(F.struct("state", "turned_on"), "turned_on").alias("latest"))
@@ -132,7 +132,7 @@ def entities_with_bases(
     begins = starts_at(F.col("base_ds"), lake.dataset.time_zone)
     held = (
         before.unionByName(rows)
-        .withColumn("base_ds", F.explode(listed(on_base_days)))
+        .withColumn("base_ds", F.explode(each_of(on_base_days)))
         .where(F.col("ds") <= F.col("base_ds"))
         .withColumn("_following", following)
         .where("_following is null or _following > valid_from")

@@ -16,6 +16,7 @@ from conf.vocabulary import VocabularyRule
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import FIRST_VALUE_ID, PENDING_VALUES
+from pipelines.bases import each_of
 from pipelines.spark import read_days
 
 Rules = Mapping[str, VocabularyRule]
@@ -42,7 +43,7 @@ class Waiting:
         waits = F.col("born_on").isNull() | (F.col("ds") < F.col("born_on"))
         waiting = self.rows.where(waits).withColumn("last_seen", F.col("ds"))
         changed = waiting.where(F.col("ds") >= days[0])
-        listed = F.array(*(F.lit(ds) for ds in base_days)).cast("array<string>")
+        listed = each_of(base_days)
         still = F.col("born_on").isNull() | (F.col("born_on") > F.col("base_ds"))
         stays = ~_forgotten(F.col("last_seen"), F.col("base_ds"), rules)
         latest = F.max(F.struct("last_seen", "count", "described_on")).alias("latest")

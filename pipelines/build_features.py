@@ -30,7 +30,7 @@ from feature_store.tables import (
     Table,
     decayed,
 )
-from pipelines.bases import base_days
+from pipelines.bases import base_days, each_of
 from pipelines.sequences import folded_sequences
 from pipelines.spark import commit, ends_at, in_days, kept, read_days, session, stage_all
 from pipelines.taken_items import taken_items
@@ -213,7 +213,7 @@ def _base_rows(
     """An empty addition on each base day for every entity known before it."""
     known = previous.select(entity, "ds").unionByName(arrived.select(entity, "ds"))
     born = known.groupBy(entity).agg(F.min("ds").alias("born"))
-    listed = F.array(*(F.lit(ds) for ds in on_days)).cast("array<string>")
+    listed = each_of(on_days)
     return (
         born.select(entity, "born", F.explode(listed).alias("ds"))
         .where(F.col("ds") > F.col("born"))

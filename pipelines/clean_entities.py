@@ -9,13 +9,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from conf.dataset import DatasetConfig
-from pipelines.cleaning_rules import (
-    attributes_of,
-    fields_of,
-    first_broken,
-    own_fields,
-    rules_of,
-)
+from conf.fields import OWN_FIELDS
+from pipelines.cleaning_rules import judged
 from pipelines.cleaning_tombstones import FORGOTTEN, with_forgotten
 from pipelines.cleaning_windows import without_superseded
 from pipelines.field_columns import RAW, typed
@@ -33,7 +28,7 @@ def classified_entities(
     keys: DataFrame,
     forgotten: DataFrame | None = None,
 ) -> DataFrame:
-    """Rows of `stream` in the columns of its clean table, with `reason` and `masked_line`.
+    """Rows of `stream` in the columns of its clean table, with `reason`, `noted`, `masked_line`.
 
     Args:
         records: of `read_records`, with the stream's fields.
@@ -42,23 +37,24 @@ def classified_entities(
         keys: of `key_frame`.
         forgotten: of `forgotten_frame`; None = nobody is.
     """
-    fields = fields_of(dataset, stream)
-    own, attributes = own_fields(stream), attributes_of(dataset, stream)
+    fields, attributes = dataset.fields(stream), dataset.attribute_fields(stream)
     rows = typed(without_personal(records, list(fields), dataset.personal), fields)
     if stream == "profiles":
         rows = with_forgotten(with_pseudonym(rows, keys, "user_id"), forgotten)
-    judged = rows.withColumn("reason", first_broken(rules_of(dataset, stream), F.col("fault")))
-    latest = without_superseded(judged, "user_id" if stream == "profiles" else "item_id")
+    reason, noted = judged(dataset, stream)
+    rows = rows.withColumns({"reason": reason, "noted": noted})
+    latest = without_superseded(rows, "user_id" if stream == "profiles" else "item_id")
     shown = shown_fields(list(fields), dataset.personal)
     cells = {name: F.col(RAW + name) for name in shown} | starred_cells(dataset.personal)
-    readable = F.when(F.col("reason").isNotNull(), _masked(stream, cells, attributes))
+    remarkable = F.col("reason").isNotNull() | (F.size("noted") > 0)
+    readable = F.when(remarkable, _masked(stream, cells, attributes))
     masked = F.when(F.col("reason") == FORGOTTEN, F.lit("")).otherwise(
         F.coalesce("masked_fault", readable)
     )
     return latest.select(
-        *("ds", "file", "line", "reason"),
+        *("ds", "file", "line", "reason", "noted"),
         masked.alias("masked_line"),
-        *own,
+        *OWN_FIELDS[stream],
         *(F.col(name).alias(f"attr_{name}") for name in attributes),
     )
 

@@ -22,19 +22,22 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.errors import CheckFailed, SourceError
+from conf.fields import STREAMS, Stream
 from conf.pseudonym import fingerprint, load_key
 from feature_store.days import shift
 from feature_store.identity import require_key
 from feature_store.raw_files import fingerprints
-from feature_store.raw_zone import STREAMS, RawZone, Stream
-from feature_store.step import StepContext, StepResult
+from feature_store.raw_zone import RawZone
+from feature_store.rebuild import require_open, require_same_inputs
+from feature_store.step import EXAMPLES, StepContext, StepResult
 from feature_store.tables import EVENTS, INTAKE, ITEMS, PROFILES, QUARANTINE, RAW_FILES, Table
 from feature_store.tombstones import forgotten_users
 from pipelines.clean_entities import EntityStream, classified_entities
 from pipelines.clean_rows import EARLIER, classified_events
 from pipelines.cleaning_lookups import ORPHAN_CLICK, UNKNOWN_ITEM
-from pipelines.cleaning_rules import fields_of
+from pipelines.cleaning_rules import require_patterns
 from pipelines.cleaning_tombstones import forgotten_frame
+from pipelines.noted_rows import Noted, noted_rows
 from pipelines.personal_fields import read_fields
 from pipelines.pseudonym_column import key_frame
 from pipelines.raw_reader import count_rows, one_task_per_file, read_records
@@ -68,7 +71,9 @@ def run(context: StepContext) -> StepResult:
         CheckFailed: the rows written are not the rows read, a rule rejected more than it may, or
             the fields of the raw files changed in a way that fails the day.
         SourceError: a raw file cannot be read.
-        ConfigError: there is no key for the user ids, or another one than the lake's.
+        ConfigError: there is no key for the user ids, or another one than the lake's, or a pattern
+            of the dataset's rules cannot be read.
+        OrderError: closed days were built on other raw files.
     """
     spark = session(context.settings)
     zone = RawZone(context.settings.path(context.settings.raw))
@@ -76,21 +81,25 @@ def run(context: StepContext) -> StepResult:
     lineage = {"step": "clean_events", "ds": context.ds}
     # Before they are read: what changes meanwhile is noticed later.
     files = {ds: fingerprints(zone, ds) for ds in days}
+    _require_unchanged(context, files)
+    require_patterns(spark, context.dataset)
     drifted = schema_warnings(context, files)
     staged: dict[Table, Path] = {}
     try:
+        warn = any(rule.severity == "warn" for rule in context.dataset.cleaning.rules.values())
         with one_task_per_file(spark), ExitStack() as stack:
             streams = _classified_streams(spark, zone, context, stack)
             valid = F.col("reason").isNull()
             frames = {_TABLES[s]: partial(rows.where, valid) for s, rows in streams.items()}
             frames[QUARANTINE] = partial(_rejected, streams)
             staged |= stage_all(frames, context.lake, days)
+            noted = noted_rows(streams) if warn else []
             read = count_rows(spark, zone, STREAMS, days)
         outcomes = {ds: _outcomes(staged, ds) for ds in days}
         warnings = list(drifted)
         for ds in days:
             _check_sums(outcomes[ds], read, ds)
-            warnings += _warnings(context, outcomes[ds], staged[QUARANTINE], ds)
+            warnings += _warnings(context, outcomes[ds], staged[QUARANTINE], noted, ds)
         commit(context.lake, staged, days, lineage)
     except (Py4JJavaError, PySparkException) as error:
         damaged = _RAW_FILE_IN_AN_ERROR.search(str(error))
@@ -109,6 +118,13 @@ def run(context: StepContext) -> StepResult:
     return _result(outcomes, read, warnings)
 
 
+def _require_unchanged(context: StepContext, files: Mapping[str, pa.Table]) -> None:
+    """Refuse files that closed days do not know: they may have changed since `open_day` looked."""
+    for ds in context.days:
+        require_open(context.lake, ds, files[ds])
+        require_same_inputs(context.lake, ds, files[ds])
+
+
 # ---- rows --------------------------------------------------------------------------------------
 
 
@@ -125,12 +141,12 @@ def _classified_streams(
     keys = key_frame(spark, key)
     forgotten = forgotten_frame(spark, forgotten_users(context.lake))
     reach = dataset.cleaning.lateness_days + 1
-    if dataset.cleaning.rejects(ORPHAN_CLICK):
+    if dataset.cleaning.severity(ORPHAN_CLICK) != "off":
         reach += dataset.labels.attribution_days
     before = [shift(days[0], -n) for n in range(1, reach + 1)]
 
     def records(stream: Stream) -> DataFrame:
-        fields = read_fields(list(fields_of(dataset, stream)), dataset.personal)
+        fields = read_fields(list(dataset.fields(stream)), dataset.personal)
         return read_records(spark, zone, stream, days, fields)
 
     def events() -> DataFrame:
@@ -140,7 +156,7 @@ def _classified_streams(
         )
 
     def catalogue() -> DataFrame | None:
-        if not dataset.cleaning.rejects(UNKNOWN_ITEM):
+        if dataset.cleaning.severity(UNKNOWN_ITEM) == "off":
             return None
         known = [ds for ds in context.lake.days(ITEMS) if ds < days[0]]
         today = entities("items").where(F.col("reason").isNull()).select("ds", "item_id")
@@ -202,13 +218,25 @@ def _check_sums(
 
 
 def _warnings(
-    context: StepContext, outcomes: Mapping[str, Counter[str]], staging: Path, ds: str
-) -> list[str]:
-    """What a rule rejected too much of; raises CheckFailed where that fails the day."""
-    found = excesses(outcomes, context.dataset.cleaning.rules)
-    if any(excess.fails for excess in found):
-        refuse(found, pq.read_table(staging / f"ds={ds}", schema=_QUARANTINED), ds)
-    return [f"{ds}: {excess}" for excess in found]
+    context: StepContext,
+    outcomes: Mapping[str, Counter[str]],
+    staging: Path,
+    noted: Sequence[Noted],
+    ds: str,
+) -> list[tuple[str, str]]:
+    """What a rule rejected or noted too much of; raises CheckFailed where that fails the day."""
+    rules = context.dataset.cleaning.rules
+    if not rules:
+        return []
+    folder = staging / f"ds={ds}"
+    quarantine = (
+        pq.read_table(folder, schema=_QUARANTINED)
+        if folder.exists()
+        else _QUARANTINED.empty_table()
+    )
+    found = excesses(outcomes, quarantine, [note for note in noted if note.ds == ds], rules)
+    refuse(found, ds, context.dataset.name)
+    return [(ds, f"{excess}{EXAMPLES}{excess.example}") for excess in found]
 
 
 def _intake_rows(
@@ -226,7 +254,7 @@ def _intake_rows(
 def _result(
     outcomes: Mapping[str, Mapping[str, Counter[str]]],
     read: Mapping[tuple[str, str], int],
-    warnings: Sequence[str],
+    warnings: Sequence[tuple[str, str]],
 ) -> StepResult:
     total: Counter[str] = Counter()
     for streams in outcomes.values():
@@ -235,8 +263,8 @@ def _result(
     rows_in = sum(count for (_, stream), count in read.items() if stream == "events")
     reasons = ", ".join(f"{reason} {count}" for reason, count in total.most_common(3))
     summary = f"{rows_in} events in, {clean} clean, {total.total()} quarantined"
-    said = "".join(f"; WARNING {warning}" for warning in warnings)
     return StepResult(
-        summary + (f" ({reasons})" if reasons else "") + said,
+        summary + (f" ({reasons})" if reasons else ""),
         {"rows_in": rows_in, "clean": clean, "quarantined": dict(total)},
+        tuple(warnings),
     )

@@ -13,10 +13,11 @@ from conf.dataset import DatasetConfig
 from pipelines.cleaning_lookups import (
     ORPHAN_CLICK,
     SHOWN,
+    UNKNOWN_ITEM,
     with_orphan_clicks,
     with_unknown_items,
 )
-from pipelines.cleaning_rules import fields_of, first_broken, rules_of
+from pipelines.cleaning_rules import judged
 from pipelines.cleaning_tombstones import FORGOTTEN, with_forgotten
 from pipelines.cleaning_windows import BOT, repeated_ids, without_repeats_and_bots
 from pipelines.field_columns import RAW, typed
@@ -40,7 +41,7 @@ def classified_events(
     forgotten: DataFrame | None,
     stack: ExitStack,
 ) -> DataFrame:
-    """Rows in the columns of clean.events, with `reason` and `masked_line`.
+    """Rows in the columns of clean.events, with `reason`, `noted` and `masked_line`.
 
     Args:
         records: of `read_records`, with the fields of events.
@@ -52,30 +53,37 @@ def classified_events(
         stack: holds what is kept, which is computed here.
     """
     cleaning = dataset.cleaning
-    fields = fields_of(dataset, "events")
+    fields = dataset.fields("events")
     protected = without_personal(records, list(fields), dataset.personal)
     rows = with_forgotten(with_pseudonym(typed(protected, fields), keys, "user_id"), forgotten)
-    judged = rows.withColumn("reason", first_broken(rules_of(dataset, "events"), F.col("fault")))
-    rows = _clean_columns(judged, dataset).withColumn("refused", F.lit(None).cast("string"))
+    reason, noted = judged(dataset, "events")
+    rows = _clean_columns(rows.withColumns({"reason": reason, "noted": noted}), dataset)
+    rows = rows.withColumn("refused", F.lit(None).cast("string"))
     if catalogue is not None:
-        rows = with_unknown_items(rows, catalogue)
+        rows = with_unknown_items(rows, catalogue, cleaning.severity(UNKNOWN_ITEM))
     stack.enter_context(kept(rows))
+    bots = cleaning.severity(BOT)
     settled = partial(
         without_repeats_and_bots,
         earlier=earlier,
         repeated=repeated_ids(rows, earlier, stack),
         stack=stack,
         repeat_days=cleaning.lateness_days + 1,
-        bot_events_per_day=cleaning.bot_events_per_day if cleaning.rejects(BOT) else _NO_LIMIT,
+        bot_events_per_day=_NO_LIMIT if bots == "off" else cleaning.bot_events_per_day,
+        bots_are_rejected=bots == "reject",
     )
-    if cleaning.rejects(ORPHAN_CLICK):
+    if cleaning.severity(ORPHAN_CLICK) != "off":
         # No click decides about an impression: these are settled first.
         accepted = settled(rows).where(F.col("reason").isNull())
         shown = accepted.select("event_type", *SHOWN).unionByName(
             earlier.select("event_type", *SHOWN)
         )
         shown = shown.where(F.col("event_type") == "impression").select(*SHOWN)
-        rows = with_orphan_clicks(rows, shown, dataset.labels.attribution_window_minutes)
+        window, severity = (
+            dataset.labels.attribution_window_minutes,
+            cleaning.severity(ORPHAN_CLICK),
+        )
+        rows = with_orphan_clicks(rows, shown, window, severity)
         stack.enter_context(kept(rows))
     return _with_masked_line(settled(rows), dataset.personal.truncate_ip)
 
@@ -83,7 +91,7 @@ def classified_events(
 def _clean_columns(rows: DataFrame, dataset: DatasetConfig) -> DataFrame:
     valid = F.col("reason").isNull()
     raw_id = F.col(RAW + "user_id")
-    shown = shown_fields(list(fields_of(dataset, "events")), dataset.personal)
+    shown = shown_fields(list(dataset.fields("events")), dataset.personal)
     cells = {name: F.col(RAW + name) for name in shown} | starred_cells(dataset.personal)
     readable = F.when(~valid, masked_row(cells, ("user_id",), raw_id))
     masked = F.when(F.col("reason") == FORGOTTEN, F.lit("")).otherwise(
@@ -91,7 +99,7 @@ def _clean_columns(rows: DataFrame, dataset: DatasetConfig) -> DataFrame:
     )
     names_user = F.col("event_id").contains(raw_id) | F.col("request_id").contains(raw_id)
     return rows.select(
-        *("ds", "file", "line", "reason"),
+        *("ds", "file", "line", "reason", "noted"),
         masked.alias("masked_line"),
         F.when(valid, F.coalesce(_without_user("event_id"), _content_hash(dataset))).alias(
             "event_id"
@@ -153,7 +161,7 @@ def _starred(context: Column, names: Collection[str]) -> Column:
 
 
 def _with_masked_line(events: DataFrame, networks: Collection[str]) -> DataFrame:
-    """`events` where those rejected because of other rows have their masked line too."""
+    """`events` where those rejected because of other rows, or noted, have a masked line too."""
     # Their raw text is gone by now; ids of the log that name the user are masked.
     cells = {
         "event_timestamp": F.col("event_timestamp"),
@@ -167,6 +175,7 @@ def _with_masked_line(events: DataFrame, networks: Collection[str]) -> DataFrame
             for name in ("event_id", "request_id")
         },
     }
-    masked = F.when(F.col("reason").isNotNull(), masked_row(cells, ()))
+    shown = F.col("reason").isNotNull() | (F.size("noted") > 0)
+    masked = F.when(shown, masked_row(cells, ()))
     line = F.coalesce("masked_line", masked)
     return events.withColumn("masked_line", line).drop("names_user")

@@ -1,109 +1,127 @@
-"""The cleaning rules of a row by itself: for which reason it is rejected.
+"""The cleaning rules of a row by itself, as Spark expressions (no UDF).
 
-Rules have a fixed order; the first that a row breaks is its reason. What a record cannot be read
-for (its fault) comes before; `duplicate`, `bot` and `superseded`, which look at other rows, come
-after (`pipelines.cleaning_windows`).
+What the rules are is data (`conf.cleaning_rules`). What a record cannot be read for (its fault)
+comes before them; `duplicate`, `bot` and `superseded`, which look at other rows, come after
+(`pipelines.cleaning_windows`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from pyspark.sql import Column
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from conf.dataset import OWN_FIELDS, DatasetConfig
-from feature_store.raw_zone import Stream
-from pipelines.field_columns import Kind, is_bad
+from conf.cleaning import Severity
+from conf.cleaning_rules import (
+    BeforeDayEnds,
+    Between,
+    Elsewhere,
+    Given,
+    InTime,
+    Matches,
+    NoLonger,
+    OneOf,
+    Readable,
+    Rule,
+    rules_of,
+)
+from conf.dataset import DatasetConfig
+from conf.errors import ConfigError
+from conf.fields import Stream
+from pipelines.field_columns import RAW, is_bad
 from pipelines.spark import day_of, ends_at
 
-MISSING_USER_ID = "missing_user_id"
-MISSING_ITEM_ID = "missing_item_id"
-UNKNOWN_EVENT_TYPE = "unknown_event_type"
-BAD_TIMESTAMP = "bad_timestamp"
-FUTURE_TIMESTAMP = "future_timestamp"
-TOO_LATE = "too_late"
-BAD_VALUE = "bad_value"
 
-_KINDS: dict[str, Kind] = {
-    "event_timestamp": "instant",
-    "updated_at": "instant",
-    "available_from": "instant",
-    "available_until": "instant",
-    "value": "number",
-    "position": "whole",
-}
-"""Own fields that are not text."""
-_ATTRIBUTE_KINDS: dict[str, Kind] = {"categorical": "text", "multi": "values", "numeric": "number"}
+def judged(dataset: DatasetConfig, stream: Stream) -> tuple[Column, Column]:
+    """The reason for which a typed row is rejected, or null; the rules it breaks that only warn.
+
+    Args:
+        dataset: declares the rules.
+        stream: whose rows are judged: typed fields, `fault`, ds.
+    """
+    rules = {severity: _broken(dataset, stream, severity) for severity in ("reject", "warn")}
+    reasons = (F.when(broken, F.lit(rule.reason)) for rule, broken in rules["reject"])
+    names = [F.when(broken, F.lit(rule.name)) for rule, broken in rules["warn"]]
+    noted = F.array_compact(F.array(*names)) if names else F.lit(None).cast("array<string>")
+    return F.coalesce("fault", *reasons), noted
 
 
-@dataclass(frozen=True)
-class Rule:
-    """One rule: rows for which `broken` is true are rejected for `reason`."""
+def require_patterns(spark: SparkSession, dataset: DatasetConfig) -> None:
+    """Pass if Spark can read every pattern of the dataset's rules.
 
-    reason: str
-    broken: Column
-
-
-def first_broken(rules: Sequence[Rule], fault: Column) -> Column:
-    """The reason for which a row is rejected: its `fault`, else the first broken rule or null."""
-    return F.coalesce(fault, *(F.when(rule.broken, F.lit(rule.reason)) for rule in rules))
-
-
-def own_fields(stream: Stream) -> dict[str, Kind]:
-    """The fields that every row of a stream has, and what each means."""
-    return {name: _KINDS.get(name, "text") for name in OWN_FIELDS[stream]}
-
-
-def fields_of(dataset: DatasetConfig, stream: Stream) -> dict[str, Kind]:
-    """The declared fields of a stream's rows, and what each means; own fields come first."""
-    own = own_fields(stream)
-    if stream == "events":
-        return own | dict.fromkeys(dataset.context, "text")
-    return own | attributes_of(dataset, stream)
+    Raises:
+        ConfigError: it cannot read one.
+    """
+    for name, rule in dataset.cleaning.own_rules.items():
+        if rule.matches is None:
+            continue
+        try:
+            spark.range(1).select(F.lit("").rlike(_whole(rule.matches))).collect()
+        except PySparkException as error:
+            raise ConfigError(
+                f"cleaning.rules.{name}.matches: {rule.matches!r} is no pattern that Spark can "
+                f"read, expected one in Java's dialect. Next: correct it in conf/datasets/"
+                f"{dataset.name}.yaml, then run the same command again."
+            ) from error
 
 
-def attributes_of(dataset: DatasetConfig, stream: Stream) -> dict[str, Kind]:
-    """The declared attributes of `profiles` or `items`, and what each means."""
-    attributes = dataset.user_attributes if stream == "profiles" else dataset.item_attributes
-    return {attribute.name: _ATTRIBUTE_KINDS[attribute.kind] for attribute in attributes}
+def noting(broken: Column, name: str) -> Column:
+    """Column `noted` with the rule `name` added where it is `broken`."""
+    before = F.coalesce("noted", F.array().cast("array<string>"))
+    return F.when(broken, F.array_append(before, F.lit(name))).otherwise(F.col("noted"))
 
 
-def rules_of(dataset: DatasetConfig, stream: Stream) -> list[Rule]:
-    """The rules of one row of a stream, in order, on its typed fields."""
-    if stream == "events":
-        return _event_rules(dataset)
-    key = "user_id" if stream == "profiles" else "item_id"
-    fields = fields_of(dataset, stream)
-    times = [name for name, kind in fields.items() if kind == "instant"]
-    values = [name for name, kind in fields.items() if kind in ("number", "whole", "values")]
-    return [
-        Rule(MISSING_USER_ID if key == "user_id" else MISSING_ITEM_ID, F.col(key).isNull()),
-        Rule(BAD_TIMESTAMP, F.col("updated_at").isNull() | is_bad(times)),
-        Rule(FUTURE_TIMESTAMP, _is_future("updated_at", dataset)),
-        Rule(BAD_VALUE, is_bad(values)),
-    ]
+def _broken(
+    dataset: DatasetConfig, stream: Stream, severity: Severity
+) -> list[tuple[Rule, Column]]:
+    rules = [rule for rule in rules_of(dataset, stream) if rule.severity == severity]
+    kinds, zone = dataset.fields(stream), dataset.time_zone
+    found = []
+    for rule in rules:
+        if isinstance(rule.test, Elsewhere):
+            continue
+        of_list = isinstance(rule.test, OneOf | Given) and kinds[rule.test.field] == "values"
+        broken = _breaks_list(rule) if of_list else _breaks(rule, zone)
+        if rule.event_types:
+            broken = broken & F.col("event_type").isin(*rule.event_types)
+        found.append((rule, broken))
+    return found
 
 
-def _event_rules(dataset: DatasetConfig) -> list[Rule]:
-    known_types = sorted(dataset.event_types)
-    event_day = day_of(F.col("event_timestamp"), dataset.time_zone)
-    days_late = F.date_diff(F.to_date("ds"), event_day)
-    return [
-        Rule(MISSING_USER_ID, F.col("user_id").isNull()),
-        Rule(MISSING_ITEM_ID, F.col("item_id").isNull()),
-        Rule(
-            UNKNOWN_EVENT_TYPE,
-            F.col("event_type").isNull() | ~F.col("event_type").isin(known_types),
-        ),
-        Rule(BAD_TIMESTAMP, F.col("event_timestamp").isNull()),
-        Rule(FUTURE_TIMESTAMP, _is_future("event_timestamp", dataset)),
-        Rule(TOO_LATE, days_late > dataset.cleaning.lateness_days),
-        Rule(BAD_VALUE, is_bad(["value", "position"])),
-    ]
+def _breaks(rule: Rule, time_zone: str) -> Column:  # noqa: PLR0911
+    """Whether a row breaks `rule`; null where there is nothing to judge."""
+    match rule.test:
+        case Given(field):
+            return F.col(field).isNull()
+        case Readable(fields):
+            return is_bad(fields)
+        case OneOf(field, values):
+            return ~F.col(RAW + field).isin(*values)
+        case Between(field, low, high):
+            return ~F.col(field).between(low, high)
+        case Matches(field, pattern):
+            return ~F.col(RAW + field).rlike(_whole(pattern))
+        case NoLonger(field, characters):
+            return F.length(RAW + field) > characters
+        case BeforeDayEnds(field, minutes):
+            tolerance = F.make_dt_interval(mins=F.lit(minutes))
+            return F.col(field) > ends_at(F.col("ds"), time_zone) + tolerance
+        case InTime(field, days):
+            return F.date_diff(F.to_date("ds"), day_of(F.col(field), time_zone)) > days
+        case Elsewhere():
+            raise TypeError(f"{rule.name} is not judged by its row alone")
 
 
-def _is_future(name: str, dataset: DatasetConfig) -> Column:
-    tolerance = F.make_dt_interval(mins=F.lit(dataset.cleaning.future_tolerance_minutes))
-    return F.col(name) > ends_at(F.col("ds"), dataset.time_zone) + tolerance
+def _whole(pattern: str) -> str:
+    return rf"\A(?:{pattern})\z"
+
+
+def _breaks_list(rule: Rule) -> Column:
+    """As `_breaks`, of a list of values."""
+    match rule.test:
+        case Given(field):
+            return F.col(field).isNull() | (F.size(field) == 0)
+        case OneOf(field, values):
+            return F.exists(field, lambda value: ~value.isin(*values))
+        case _:
+            raise TypeError(f"{rule.name}: {rule.test} cannot be asked of a list")

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipelines.cleaning_rules import noting
 from pipelines.spark import computed
 
 DUPLICATE = "duplicate"
@@ -41,6 +42,7 @@ def without_repeats_and_bots(
     stack: ExitStack,
     repeat_days: int,
     bot_events_per_day: int,
+    bots_are_rejected: bool = True,
 ) -> DataFrame:
     """`rows` with the reasons `duplicate`, `bot` and `refused` where no other was given.
 
@@ -54,22 +56,27 @@ def without_repeats_and_bots(
     as long as it is not much (`pipelines.spark.computed`).
 
     Args:
-        rows: ds, file, line, reason, refused, event_id and user_id (null where there is a reason),
-            ...; kept by the caller.
+        rows: ds, file, line, reason, refused, noted, event_id and user_id (null where there is a
+            reason), ...; kept by the caller.
         earlier: ds and event_id of events accepted before the first day of `rows`.
         repeated: of `repeated_ids`.
         stack: holds what is kept.
         repeat_days: days during which a second arrival is recognised.
         bot_events_per_day: most events of a user on one arrival day.
+        bots_are_rejected: else they are noted, and accepted.
     """
     arrived = rows.where(F.col("reason").isNull()).select(*_ROW, "event_id", "user_id", "refused")
     suspects = None if repeated is None else _with_first(_having(repeated, arrived))
     bots = computed(_bots(arrived, suspects, bot_events_per_day), stack)
     found = F.lit(None).cast("string")
     judged = rows
+    noted = F.col("noted")
     if bots is not None:
         judged = judged.join(bots, on=["ds", "user_id"], how="left")
-        found = F.when(F.col("_bot"), BOT)
+        if bots_are_rejected:
+            found = F.when(F.col("_bot"), BOT)
+        else:
+            noted, bots = noting(F.col("_bot"), BOT), None
     if repeated is not None and suspects is not None:
         accepted = _having(repeated, earlier.select("ds", "event_id"))
         duplicates = computed(_duplicates(suspects, accepted, bots, repeat_days), stack)
@@ -77,8 +84,9 @@ def without_repeats_and_bots(
             judged = judged.join(duplicates, on=list(_ROW), how="left")
             found = F.when(F.col("_duplicate"), DUPLICATE).otherwise(found)
     open_reason = F.when(F.col("reason").isNull(), F.coalesce(found, "refused"))
-    others = [name for name in rows.columns if name not in ("reason", "refused")]
-    return judged.select(*others, F.coalesce("reason", open_reason).alias("reason"))
+    others = [name for name in rows.columns if name not in ("reason", "refused", "noted")]
+    reason = F.coalesce("reason", open_reason)
+    return judged.select(*others, reason.alias("reason"), noted.alias("noted"))
 
 
 def _having(repeated: DataFrame, arrivals: DataFrame) -> DataFrame:

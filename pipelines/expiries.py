@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import LAST_SEEN
+from pipelines.bases import each_of
 from pipelines.births import Rules, expire_days
 from pipelines.spark import read_days
 from pipelines.vocabulary import EXPIRED, RETURNED
@@ -67,7 +68,7 @@ def turns_on_days(
     points = points.unionByName(sightings.select(*_ID, "ds"))
     following = F.lead("ds").over(Window.partitionBy(*_ID).orderBy("ds"))
     was_expired = F.col("ds") == _LONG_AGO
-    listed = F.array(*(F.lit(ds) for ds in days))
+    listed = each_of(days)
     due = F.date_add(F.to_date(F.nullif(F.col("ds"), F.lit(_LONG_AGO))), expire_days(rules))
     spells = points.select(*_ID, "ds", following.alias("back"), due.cast("string").alias("due"))
     on_day = F.array_min(F.filter(listed, lambda day: day >= F.col("due")))
@@ -101,7 +102,7 @@ def last_seen_on_days(
     seen = sightings.where(expiring).select("ds", *_ID, F.col("ds").alias("last_seen"))
     if not base_days:
         return seen
-    listed = F.array(*(F.lit(ds) for ds in base_days))
+    listed = each_of(base_days)
     there = (
         lives.where(expiring)
         .withColumn("ds", F.explode(listed))

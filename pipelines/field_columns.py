@@ -7,14 +7,11 @@ a column that is used several times is then computed once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-Kind = Literal["text", "instant", "number", "whole", "values"]
-"""What a field means: text; an instant (ISO-8601 with offset, epoch s or ms); a finite number; a
-32-bit integer; a list of values (a JSON array, or text separated by `|`)."""
+from conf.fields import Kind
 
 RAW = "raw_"
 """Prefix of a field's text beside its typed column: null when it holds nothing but blanks."""

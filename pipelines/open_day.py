@@ -2,66 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from conf.errors import OrderError
 from feature_store.days import days_between, shift
-from feature_store.ledger import check_order, closed_days, reopen_day
-from feature_store.raw_files import changed_since_read
+from feature_store.ledger import (
+    begin_later_days_anew,
+    built_after,
+    check_order,
+    closed_days,
+    reopen_day,
+)
+from feature_store.raw_files import changed_since_read, fingerprints
 from feature_store.raw_zone import RawZone
+from feature_store.rebuild import require_same_inputs, way_of_history
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import EVENTS
 
 LOOKED_BACK_DAYS = 7
 """Days before this one whose raw files are looked at for changes."""
 
 
 def run(context: StepContext) -> StepResult:
-    """Passes when the day's raw events are complete and every earlier day with data is closed.
+    """Passes when the day is complete, earlier days are closed and later ones do not contradict it.
 
     A day that is closed itself is open from here on, until it is published again: should this run
-    end halfway, the days after it wait.
+    end halfway, the days after it wait. Later days that are open begin anew: what they have begun
+    with follows from this day.
 
     Raises:
-        OrderError: raw events are not complete, or an earlier day is open.
+        OrderError: raw events are not complete, an earlier day is open, later days were built
+            without this one or on other raw files of it, or it was built in bulk.
         SourceError: there is no raw zone.
     """
+    lake, days = context.lake, context.days
     zone = RawZone(context.settings.path(context.settings.raw))
-    zone.require_complete(context.days)
-    check_order(context.lake, zone.complete_days(), context.days[0])
-    later = _built_without(context)
+    zone.require_complete(days)
+    check_order(lake, zone.complete_days(), days[0])
+    _require_unchanged(context, zone)
+    begin_later_days_anew(lake, days[-1], {"step": "open_day", "ds": days[-1]})
+    for ds in days:
+        reopen_day(lake, ds, {"step": "open_day", "ds": ds})
+    files = sum(len(zone.files("events", ds)) for ds in days)
+    summary = f"{len(days)} day(s) complete, {files} event file(s)"
+    return StepResult(summary, warnings=tuple(_warnings(context, zone)))
+
+
+def _require_unchanged(context: StepContext, zone: RawZone) -> None:
+    closed = closed_days(context.lake)
     for ds in context.days:
-        reopen_day(context.lake, ds, {"step": "open_day", "ds": ds})
-    files = sum(len(zone.files("events", ds)) for ds in context.days)
-    summary = f"{len(context.days)} day(s) complete, {files} event file(s)"
-    missing = {ds: zone.missing_folders(ds) for ds in context.days}
-    if any(missing.values()):
-        ds, streams = next((ds, streams) for ds, streams in missing.items() if streams)
-        summary += f"; WARNING no folder of {', '.join(streams)} for {ds}: taken as empty"
+        if ds in closed and closed[ds].state == "history":
+            raise OrderError(
+                f"{ds} is history, built in bulk: by itself it would train and publish, which no "
+                f"day of a history does. Next: to build it again, {way_of_history(closed, ds)}."
+            )
+        # Hashes are made only where there is something to lose.
+        if built_after(closed, ds):
+            require_same_inputs(context.lake, ds, fingerprints(zone, ds))
+
+
+def _warnings(context: StepContext, zone: RawZone) -> Iterator[tuple[str, str]]:
+    for ds in context.days:
+        if streams := zone.missing_folders(ds):
+            yield ds, f"no folder of {', '.join(streams)}: taken as empty"
     for ds in context.days:
         if unread := zone.unread(ds):
-            summary += (
-                f"; WARNING {len(unread)} file(s) of {ds} are not read: {', '.join(unread[:3])}; "
-                "data files are named part-*"
-            )
+            said = f"{len(unread)} file(s) are not read: {', '.join(unread[:3])}"
+            yield ds, f"{said}; data files are named part-*"
     first = context.days[0]
-    if later:
-        summary += (
-            f"; WARNING {len(later)} later day(s) were built without {first}, whose events their "
-            f"states lack. To take them in: `dayfold run --from {first} --to {later[-1]} --force`"
-        )
     earlier = days_between(shift(first, -LOOKED_BACK_DAYS), shift(first, -1))
-    changed = changed_since_read(context.lake, zone, list(earlier))
-    if changed:
-        summary += (
-            f"; WARNING {len(changed)} raw file(s) of earlier days changed after they were read, "
-            f"and these days did not see it: {', '.join(changed[:3])}. To take it in: "
-            "`dayfold run --force` from that day on"
+    if changed := changed_since_read(context.lake, zone, list(earlier)):
+        said = (
+            f"{len(changed)} raw file(s) of earlier days changed after they were read, "
+            f"and these days did not see it: {', '.join(changed[:3])}. To take it in, from the "
+            "first such day D on: `dayfold run --from D --to D --cascade`"
         )
-    return StepResult(summary)
-
-
-def _built_without(context: StepContext) -> list[str]:
-    """The later days that were built while the first of these days was not there, or waived."""
-    closed, ds = closed_days(context.lake), context.days[0]
-    known = closed.get(ds)
-    if (known is not None and known.state != "waived") or context.lake.file_uris(EVENTS, [ds]):
-        return []
-    return sorted(day for day in closed if day > context.days[-1] and closed[day].state != "waived")
+        yield first, said

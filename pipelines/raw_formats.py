@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.errors import SourceError
+from conf.fields import Stream
 from feature_store.raw_fields import open_text
-from feature_store.raw_zone import RawZone, Stream
+from feature_store.raw_zone import RawZone
 
 
 @dataclass(frozen=True)

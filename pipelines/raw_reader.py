@@ -20,7 +20,8 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from feature_store.raw_zone import PACKED, RawZone, Stream
+from conf.fields import Stream
+from feature_store.raw_zone import PACKED, RawZone
 from pipelines.masking import masked_csv_line, masked_json_line
 from pipelines.raw_formats import FormatGroup, by_format
 from pipelines.spark import empty_frame
@@ -38,6 +39,8 @@ SPLIT_BYTES = 128 * 1024 * 1024
 
 _BYTE_ORDER_MARK = "\ufeff"
 _BLANK = r"^\s*$"
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF_A_PAIR = rf"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}"
 _INT_MAX = 2**31 - 1
 _ROW_IN_TASK = (1 << 33) - 1
 """Bits of `monotonically_increasing_id` that count rows within one task."""
@@ -163,10 +166,12 @@ def _continued(numbered: DataFrame) -> DataFrame:
     return joined.withColumn("line", F.col("line") + F.col("before")).drop("before")
 
 
-def _fault(readable: Column) -> Column:
+def _fault(readable: Column, invalid: Column | None = None) -> Column:
+    """Why a line cannot be read; `invalid`: what else than bad bytes is no Unicode text."""
     text = F.col("text")
+    no_text = ~F.is_valid_utf8(text) if invalid is None else ~F.is_valid_utf8(text) | invalid
     return (
-        F.when(~F.is_valid_utf8(text), INVALID_UTF8)
+        F.when(no_text, INVALID_UTF8)
         .when(readable, F.lit(None))
         .when(text.rlike(_BLANK), BLANK_LINE)
         .otherwise(MALFORMED)
@@ -195,7 +200,7 @@ def _json_records(lines: DataFrame, fields: Sequence[str]) -> DataFrame:
         (F.size("parsed") == _LINE_AND_END) & row.isNotNull() & (end[_END] == checksum),
         F.lit(False),
     )
-    judged = parsed.select("*", _fault(readable).alias("fault"))
+    judged = parsed.select("*", _fault(readable, _has_half_a_pair(F.col("text"))).alias("fault"))
     return judged.select(
         *("ds", "file", "line", "fault"),
         F.when(F.col("fault").isNotNull(), masked_json_line(F.col("text"), fields)).alias(
@@ -203,6 +208,16 @@ def _json_records(lines: DataFrame, fields: Sequence[str]) -> DataFrame:
         ),
         *(row[name].alias(name) for name in fields),
     )
+
+
+def _has_half_a_pair(text: Column) -> Column:
+    """Whether JSON text escapes half a surrogate pair, which Spark would read as a `?`.
+
+    Two ids that differ only there would become one.
+    """
+    unescaped = F.replace(text, F.lit("\\\\"), F.lit(""))
+    # The search for the pattern is dear, and escapes are rare.
+    return text.contains("\\u") & unescaped.rlike(_HALF_A_PAIR)
 
 
 def _csv_records(lines: DataFrame, header: Sequence[str], fields: Sequence[str]) -> DataFrame:

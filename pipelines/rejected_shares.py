@@ -1,8 +1,8 @@
-"""How many rows a rule may reject: a larger share is said, or fails the day."""
+"""How many rows a rule may reject, or note: a larger share is said, or fails the day."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,52 +10,61 @@ import pyarrow.compute as pc
 
 from conf.cleaning import RuleSettings
 from conf.errors import CheckFailed
-
-EXAMPLES = 3
+from pipelines.noted_rows import EXAMPLES, Noted
 
 
 @dataclass(frozen=True)
 class Excess:
-    """A reason that rejected more of a stream's rows than it should."""
+    """A rule that rejected or noted more of a stream's rows than it should."""
 
     stream: str
-    reason: str
+    rule: str
+    says: str
+    """What is the matter with the rows: `are bad_value`, `break price_is_sane, and were kept`."""
     rows: int
     of: int
     limit: float
     fails: bool
+    examples: tuple[str, ...]
 
     def __str__(self) -> str:
         """What is too much, and the limit that says so."""
-        key = "fail_above" if self.fails else "warn_above"
+        allowed = f"more than cleaning.rules.{self.rule}.{self._key} allows ({self.limit:.1%})"
+        why = allowed if self.limit else f"as cleaning.rules.{self.rule} warns of each"
         return (
-            f"{self.rows:,} of {self.of:,} rows of {self.stream} ({self.rows / self.of:.1%}) are "
-            f"{self.reason}, more than cleaning.rules.{self.reason}.{key} allows ({self.limit:.1%})"
+            f"{self.rows:,} of {self.of:,} rows of {self.stream} ({self.rows / self.of:.1%}) "
+            f"{self.says}, {why}"
         )
+
+    @property
+    def example(self) -> str:
+        """A few of the rows, with file and line."""
+        return "; ".join(self.examples)
+
+    @property
+    def _key(self) -> str:
+        return "fail_above" if self.fails else "warn_above"
 
 
 def excesses(
-    outcomes: Mapping[str, Mapping[str, int]], rules: Mapping[str, RuleSettings]
+    outcomes: Mapping[str, Mapping[str, int]],
+    quarantine: pa.Table,
+    noted: Sequence[Noted],
+    rules: Mapping[str, RuleSettings],
 ) -> list[Excess]:
-    """The excesses of one day; of a reason that breaks both limits, the one that fails it.
+    """The excesses of one day; of a rule that breaks both limits, the one that fails the day.
 
     Args:
         outcomes: rows by stream and outcome (clean, or a reason).
-        rules: by reason.
+        quarantine: the day's rejected rows.
+        noted: what rules of severity `warn` noted of the day's rows.
+        rules: by name, as declared.
     """
-    found = []
-    for stream, counts in outcomes.items():
-        of = sum(counts.values())
-        for reason, rule in rules.items():
-            rows = counts.get(reason, 0)
-            for limit, fails in ((rule.fail_above, True), (rule.warn_above, False)):
-                if limit is not None and of and rows / of > limit:
-                    found.append(Excess(stream, reason, rows, of, limit, fails))
-                    break
-    return found
+    totals = {stream: sum(counts.values()) for stream, counts in outcomes.items()}
+    return [*_rejected(outcomes, totals, quarantine, rules), *_noted(noted, totals, rules)]
 
 
-def refuse(found: Sequence[Excess], quarantine: pa.Table, ds: str) -> None:
+def refuse(found: Sequence[Excess], ds: str, dataset: str) -> None:
     """Pass if none of the excesses fails the day.
 
     Raises:
@@ -64,17 +73,57 @@ def refuse(found: Sequence[Excess], quarantine: pa.Table, ds: str) -> None:
     failing = [excess for excess in found if excess.fails]
     if not failing:
         return
-    first = failing[0]
+    raise CheckFailed(
+        f"{ds}: {'; '.join(map(str, failing))}. For example {failing[0].example}. Nothing was "
+        "written. Next: mend the raw files and run the day again, or raise the limit in "
+        f"conf/datasets/{dataset}.yaml."
+    )
+
+
+def _rejected(
+    outcomes: Mapping[str, Mapping[str, int]],
+    totals: Mapping[str, int],
+    quarantine: pa.Table,
+    rules: Mapping[str, RuleSettings],
+) -> Iterator[Excess]:
+    for stream, counts in outcomes.items():
+        for name, rule in rules.items():
+            reason = rule.reason or name
+            rows = counts.get(reason, 0)
+            exceeded = _exceeded(rule, rows, totals[stream])
+            if rule.severity == "reject" and exceeded:
+                shown = _examples(quarantine, stream, reason)
+                yield Excess(stream, name, f"are {reason}", rows, totals[stream], *exceeded, shown)
+
+
+def _noted(
+    noted: Sequence[Noted], totals: Mapping[str, int], rules: Mapping[str, RuleSettings]
+) -> Iterator[Excess]:
+    for note in noted:
+        rule, of = rules[note.rule], totals[note.stream]
+        exceeded = _exceeded(rule, note.rows, of)
+        if exceeded is None and rule.warn_above is None:
+            exceeded = 0.0, False
+        if exceeded:
+            kept = "" if exceeded[1] else " and were kept"
+            says = f"break {note.rule}{kept}"
+            yield Excess(note.stream, note.rule, says, note.rows, of, *exceeded, note.examples)
+
+
+def _exceeded(rule: RuleSettings, rows: int, of: int) -> tuple[float, bool] | None:
+    """The limit that is exceeded and whether it fails the day; the failing one first."""
+    for limit, fails in ((rule.fail_above, True), (rule.warn_above, False)):
+        if limit is not None and of and rows / of > limit:
+            return limit, fails
+    return None
+
+
+def _examples(quarantine: pa.Table, stream: str, reason: str) -> tuple[str, ...]:
     mine = pc.and_(
-        pc.equal(quarantine.column("stream"), first.stream),
-        pc.equal(quarantine.column("reason"), first.reason),
+        pc.equal(quarantine.column("stream"), stream), pc.equal(quarantine.column("reason"), reason)
     )
     rows = quarantine.filter(mine).sort_by([("file", "ascending"), ("line", "ascending")])
-    shown = "; ".join(
+    return tuple(
         f"{row['file']} line {row['line']}: {row['masked_line'] or '(empty)'}"
         for row in rows.slice(0, EXAMPLES).to_pylist()
-    )
-    raise CheckFailed(
-        f"{ds}: {'; '.join(map(str, failing))}. For example {shown}. Nothing was written. Next: "
-        f"mend the raw files and run the day again, or raise the limit in conf/datasets/."
     )

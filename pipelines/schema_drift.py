@@ -10,13 +10,11 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from conf.cleaning import SchemaDrift
-from conf.dataset import OWN_FIELDS
 from conf.errors import CheckFailed
+from conf.fields import OWN_FIELDS, STREAMS
 from feature_store.raw_fields import NULL, SOMETIMES, UNTYPED
-from feature_store.raw_zone import STREAMS
 from feature_store.step import StepContext
 from feature_store.tables import RAW_FILES
-from pipelines.cleaning_rules import fields_of
 
 Change = Literal["new_field", "missing_field", "other_kind", "never_delivered"]
 FileFields = Mapping[str, Any]
@@ -51,8 +49,8 @@ class FieldChange:
         }[self.change]
 
 
-def schema_warnings(context: StepContext, files: Mapping[str, pa.Table]) -> list[str]:
-    """What has changed in the raw fields of the context's days, compared with the days before.
+def schema_warnings(context: StepContext, files: Mapping[str, pa.Table]) -> list[tuple[str, str]]:
+    """(day, what has changed in its raw fields, compared with the days before).
 
     Args:
         context: of the step that reads the files.
@@ -63,7 +61,7 @@ def schema_warnings(context: StepContext, files: Mapping[str, pa.Table]) -> list
     """
     declared = {
         str(stream): [
-            name for name in fields_of(context.dataset, stream) if name not in OWN_FIELDS[stream]
+            name for name in context.dataset.fields(stream) if name not in OWN_FIELDS[stream]
         ]
         for stream in STREAMS
     }
@@ -112,8 +110,8 @@ def field_changes(
     return found
 
 
-def warnings_of(changes: Sequence[FieldChange], policy: SchemaDrift) -> list[str]:
-    """One sentence for each kind of change that the policy wants to hear of.
+def warnings_of(changes: Sequence[FieldChange], policy: SchemaDrift) -> list[tuple[str, str]]:
+    """The day and one sentence for each kind of change that the policy wants to hear of.
 
     Raises:
         CheckFailed: there is a change that fails the day.
@@ -127,11 +125,14 @@ def warnings_of(changes: Sequence[FieldChange], policy: SchemaDrift) -> list[str
             "run the day again, or change the policy in conf/datasets/."
         )
     return [
-        f"{xs[0].ds}: {'; '.join(map(str, xs[:_SHOWN]))}"
-        + (f" and {len(xs) - _SHOWN} more" if len(xs) > _SHOWN else "")
+        (xs[0].ds, "; ".join(map(str, xs[:_SHOWN])) + _and_more(len(xs) - _SHOWN))
         for c, xs in by_change.items()
         if xs and getattr(policy, c) == "warn"
     ]
+
+
+def _and_more(number: int) -> str:
+    return f" and {number} more" if number > 0 else ""
 
 
 def _never_delivered(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipelines.bases import each_of
+
 _ENTRY = "struct<event_timestamp:timestamp,ds:string,tie:string,item:int>"
 
 
@@ -82,7 +84,7 @@ def _earlier(previous: DataFrame) -> DataFrame:
 
 def _carried(known: DataFrame, on_base_days: Sequence[str]) -> DataFrame:
     """Nothing new on each base day, for every user known before it."""
-    listed = F.array(*(F.lit(ds) for ds in on_base_days)).cast("array<string>")
+    listed = each_of(on_base_days)
     born = known.groupBy("user_index").agg(F.min("ds").alias("born"))
     rows = born.select("user_index", "born", F.explode(listed).alias("ds")).where("ds > born")
     nothing = F.array().cast(f"array<{_ENTRY}>")

@@ -27,17 +27,17 @@ from feature_store.tables import (
 OPEN_DAY = Step(
     name="open_day",
     reads=(),
-    before=(LEDGER, RAW_FILES),
+    before=(LEDGER, INTAKE, RAW_FILES),
     writes=(),
     engine="python",
     entry="pipelines.open_day:run",
     reads_raw=True,
-    doc="refuses a day that is not complete or whose predecessors are open",
+    doc="refuses a day that is not complete, comes before its time, or that later days contradict",
 )
 CLEAN_EVENTS = Step(
     name="clean_events",
     reads=(),
-    before=(EVENTS, ITEMS),
+    before=(EVENTS, ITEMS, LEDGER, RAW_FILES),
     writes=(EVENTS, PROFILES, ITEMS, QUARANTINE, INTAKE, RAW_FILES),
     engine="spark",
     entry="pipelines.clean_events:run",

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EVENTS, USER_TAKEN
+from pipelines.bases import each_of
 from pipelines.spark import read_days
 
 _PAIR = ("user_id", "item_id")
@@ -36,6 +37,6 @@ def taken_items(
     before = lake.state_days(USER_TAKEN, shift(days[0], -1))
     known = read_days(spark, lake, USER_TAKEN, before).unionByName(arrived)
     first = known.groupBy(*_PAIR).agg(F.min("ds").alias("first_ds"))
-    bases = F.array(*(F.lit(ds) for ds in on_base_days))
+    bases = each_of(on_base_days)
     carried = first.withColumn("ds", F.explode(bases)).where("ds > first_ds")
     return arrived.unionByName(carried.select("ds", *_PAIR)).distinct()

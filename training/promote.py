@@ -32,7 +32,7 @@ from training.promotion.candidates import (
 from training.promotion.gate import GateDecision, decide, not_evaluated
 from training.promotion.retriever import find_retriever
 from training.promotion.score_scale import same_rows_logits
-from training.registry.champion import Standing, standing_before
+from training.registry.champion import Standing, replaced_before, standing_before
 from training.registry.registry import Registry
 
 
@@ -63,7 +63,7 @@ def run(context: StepContext) -> StepResult:
     outcome = _outcome(lake, ds, before, decisions, versions)
     if outcome.promoted and not _is_done(lake, ds, outcome):
         _write_promotion(lake, ds, outcome, "intent")
-    _move_aliases(registry, ds, outcome, versions)
+    _move_aliases(lake, registry, ds, outcome, versions)
     _write_gates(lake, ds, decisions, versions)
     _write_score_map(context, outcome, aligned)
     _write_promotion(lake, ds, outcome, "done")
@@ -186,9 +186,12 @@ def _no_candidate(lake: Lake, ds: str) -> str:
 
 
 def _move_aliases(
-    registry: Registry, ds: str, outcome: Outcome, versions: Mapping[str, int]
+    lake: Lake, registry: Registry, ds: str, outcome: Outcome, versions: Mapping[str, int]
 ) -> None:
-    """Make the aliases say what the day's standing says, unless a later day has moved them."""
+    """Make the aliases say what the day's standing says, unless a later day has moved them.
+
+    Also where the day promotes nothing: an earlier run of it, or of the days before, may have.
+    """
     after = outcome.after
     if after is None:
         return
@@ -203,7 +206,9 @@ def _move_aliases(
     if versions and may_move("challenger"):
         registry.set_challenger(versions.get(after.scorer, max(versions.values())))
     if may_move("champion"):
-        replaced = outcome.before.version if outcome.before and outcome.promoted else None
+        replaced = replaced_before(lake, ds)
+        if outcome.promoted:
+            replaced = 0 if outcome.before is None else outcome.before.version
         registry.set_champion(after.version, replaced)
 
 

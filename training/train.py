@@ -34,17 +34,20 @@ def run(context: StepContext) -> StepResult:
     version = standing.heads.get(scorer, 0) if standing else 0
     parent = _part_of(registry.version_directory(version), scorer) if version else None
     started = time.monotonic()
+    home = Path(context.settings.home).absolute()
+    directory = Path("candidates") / context.dataset.name / ds / scorer
+    progress = home / directory.with_name(f"{scorer}.progress")
     candidate = train_candidate(
-        context.lake, context.settings.training, scorer, ds, parent, version
+        context.lake, context.settings.training, scorer, ds, parent, version, progress
     )
     seconds = time.monotonic() - started
-    directory = Path("candidates") / context.dataset.name / ds / scorer
-    save_scorer(Path(context.settings.home).absolute() / directory, candidate.checkpoint)
+    save_scorer(home / directory, candidate.checkpoint)
     run_id = registry.scorer_run(ds, scorer)
     _log(registry, run_id, context, candidate, seconds)
     rows = _row(candidate, run_id, directory)
     lineage = {"step": "train", "ds": ds, "scorer": scorer, "input_hash": candidate.input_hash}
     context.lake.replace(CANDIDATES, {"ds": ds, "scorer": scorer}, rows, lineage)
+    progress.unlink(missing_ok=True)
     return StepResult(_summary(candidate, seconds), {"scorer": scorer, "run_id": run_id})
 
 

@@ -40,7 +40,7 @@ PROFILES = Table(
         Column("user_id", "string", "pseudonym"),
         Column("updated_at", "timestamp", "when the profile changed"),
     ),
-    checks=(unique("user_id"),),
+    checks=(unique("user_id"), volume(3.0, "profiles")),
     expand="raw_user",
     entity="user_id",
 )
@@ -57,7 +57,7 @@ ITEMS = Table(
         nullable("title", "string", "for people and text scorers"),
         nullable("description", "string", "for people and text scorers"),
     ),
-    checks=(unique("item_id"),),
+    checks=(unique("item_id"), volume(3.0, "items")),
     expand="raw_item",
     entity="item_id",
 )

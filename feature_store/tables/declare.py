@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from conf.dataset import DatasetConfig
+from conf.fields import Stream
 
 Type = Literal[
     "string",
@@ -60,7 +61,8 @@ class Check:
     """A rule that the rows of one partition must obey; a broken one fails the step, or warns.
 
     `unique`: the columns together identify a row. `in_range`: low <= column <= high. `volume`: the
-    rows of the day are at least the usual number / factor and at most that number * factor.
+    rows of the day are at least the usual number / factor and at most that number * factor
+    (`feature_store.volume`); of a day on which `stream` was delivered empty, there may be fewer.
     (Null values in a column that is not nullable fail without being asked for.)
     """
 
@@ -69,6 +71,7 @@ class Check:
     low: float = float("-inf")
     high: float = float("inf")
     factor: float = 1.0
+    stream: Stream = "events"
     severity: Severity = "fail"
 
 
@@ -108,12 +111,13 @@ def in_range(column: str, low: float, high: float = float("inf")) -> Check:
     return Check("in_range", (column,), low, high)
 
 
-def volume(factor: float, severity: Severity = "warn") -> Check:
+def volume(factor: float, stream: Stream = "events") -> Check:
     """The check that a day's rows are within `factor` of those of the same weekday before.
 
-    For tables whose only partition is the day.
+    For tables whose only partition is the day. It only warns: a sale or a holiday is no mistake,
+    and it is counted after the commit, from the files.
     """
-    return Check("volume", factor=factor, severity=severity)
+    return Check("volume", factor=factor, stream=stream, severity="warn")
 
 
 def nullable(name: str, type_: Type, doc: str) -> Column:

@@ -10,6 +10,7 @@ from feature_store.tables.declare import (
     in_range,
     nullable,
     unique,
+    volume,
 )
 
 _FIELD = Column("field", "string", "as in vocabularies")
@@ -30,7 +31,12 @@ VOCABULARIES = Table(
         Column("born_on", "string", "its day of birth"),
     ),
     based=True,
-    checks=(unique("field", "value"), unique("field", "id"), in_range("id", FIRST_VALUE_ID)),
+    checks=(
+        unique("field", "value"),
+        unique("field", "id"),
+        in_range("id", FIRST_VALUE_ID),
+        volume(3.0),
+    ),
 )
 PENDING_VALUES = Table(
     layer="encoded",
@@ -45,7 +51,7 @@ PENDING_VALUES = Table(
         nullable("described_on", "string", "user_id, item_id: latest day of its profile or item"),
     ),
     based=True,
-    checks=(unique("field", "value"), in_range("count", 1)),
+    checks=(unique("field", "value"), in_range("count", 1), volume(3.0)),
 )
 LAST_SEEN = Table(
     layer="encoded",
@@ -58,7 +64,7 @@ LAST_SEEN = Table(
         Column("last_seen", "string", "latest day on which its value occurred"),
     ),
     based=True,
-    checks=(unique("field", "id"), in_range("id", FIRST_VALUE_ID)),
+    checks=(unique("field", "id"), in_range("id", FIRST_VALUE_ID), volume(2.0)),
 )
 EXPIRIES = Table(
     layer="encoded",
@@ -84,7 +90,11 @@ USERS = Table(
         Column("valid_from", "timestamp", "later of the change and the beginning of its day"),
     ),
     based=True,
-    checks=(unique("user_index", "valid_from"), in_range("user_index", FIRST_VALUE_ID)),
+    checks=(
+        unique("user_index", "valid_from"),
+        in_range("user_index", FIRST_VALUE_ID),
+        volume(3.0, "profiles"),
+    ),
     expand="encoded_user",
     entity="user_index",
 )
@@ -100,7 +110,11 @@ ENCODED_ITEMS = Table(
         nullable("available_until", "timestamp", "first instant it may no longer be recommended"),
     ),
     based=True,
-    checks=(unique("item_index", "valid_from"), in_range("item_index", FIRST_VALUE_ID)),
+    checks=(
+        unique("item_index", "valid_from"),
+        in_range("item_index", FIRST_VALUE_ID),
+        volume(3.0, "items"),
+    ),
     expand="encoded_item",
     entity="item_index",
 )

@@ -12,6 +12,7 @@ from feature_store.tables.declare import (
     decayed,
     in_range,
     unique,
+    volume,
 )
 
 _STATE = tuple(
@@ -36,7 +37,7 @@ USER_STATS = Table(
     ),
     entity="user_index",
     based=True,
-    checks=(unique("user_index"), in_range("user_index", FIRST_VALUE_ID)),
+    checks=(unique("user_index"), in_range("user_index", FIRST_VALUE_ID), volume(2.0)),
 )
 ITEM_STATS = Table(
     layer="features",
@@ -51,7 +52,7 @@ ITEM_STATS = Table(
     ),
     entity="item_index",
     based=True,
-    checks=(unique("item_index"), in_range("item_index", FIRST_VALUE_ID)),
+    checks=(unique("item_index"), in_range("item_index", FIRST_VALUE_ID), volume(2.0)),
 )
 USER_SEQUENCES = Table(
     layer="features",
@@ -65,7 +66,7 @@ USER_SEQUENCES = Table(
     ),
     entity="user_index",
     based=True,
-    checks=(unique("user_index"), in_range("user_index", FIRST_VALUE_ID)),
+    checks=(unique("user_index"), in_range("user_index", FIRST_VALUE_ID), volume(2.0)),
 )
 USER_TAKEN = Table(
     layer="features",
@@ -77,5 +78,5 @@ USER_TAKEN = Table(
         Column("item_id", "string", "as logged"),
     ),
     based=True,
-    checks=(unique("user_id", "item_id"),),
+    checks=(unique("user_id", "item_id"), volume(2.0)),
 )

@@ -9,6 +9,7 @@ from feature_store.tables.declare import (
     in_range,
     nullable,
     unique,
+    volume,
 )
 
 SCORES = Table(
@@ -27,7 +28,7 @@ SCORES = Table(
             "percentile_rank", "double", "of a positive within the catalogue; 1 = top (sampled)"
         ),
     ),
-    checks=(unique("example_id"),),
+    checks=(unique("example_id"), volume(2.0)),
 )
 CANDIDATE_SCORES = Table(
     layer="predictions",

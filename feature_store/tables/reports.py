@@ -133,6 +133,7 @@ STEP_RUNS = Table(
         Column("cpu_seconds", "double", "of this process and its children, the JVM included"),
         Column("peak_memory_mb", "double", "peak resident memory of all of them together, MiB"),
         Column("summary", "string", "one line for people"),
+        nullable("warnings", "list<string>", "what somebody should look at; checks have their own"),
         Column("table_versions", "string", "JSON: {table: Delta version written}"),
     ),
     checks=(unique("step"),),

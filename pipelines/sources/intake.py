@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import IO, Self
 
 from conf.errors import ConfigError, SourceError
+from conf.fields import Stream
 from feature_store.days import check_range, days_between, shift
-from feature_store.raw_zone import Stream
 from pipelines.sources.field_values import number
 from pipelines.sources.losses import Losses
 from pipelines.sources.raw_zone import (

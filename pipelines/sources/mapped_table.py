@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from feature_store.raw_zone import Stream
+from conf.fields import Stream
 from pipelines.sources.field_values import attribute_value, number, text, values
 from pipelines.sources.intake import Intake
 from pipelines.sources.losses import Losses

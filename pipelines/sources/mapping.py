@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from conf.dataset import OWN_FIELDS
+from conf.fields import OWN_FIELDS
 
 _SAMPLE = datetime(2026, 11, 23, 14, 5, 6, tzinfo=UTC)
 """Written and read back, it tells whether a pattern can be read at all."""
@@ -162,7 +163,7 @@ class Mapping(_Frozen):
     items: ItemsMapping | None = None
 
 
-def _refuse_clash(key: str, names: set[str], reserved: tuple[str, ...]) -> None:
+def _refuse_clash(key: str, names: set[str], reserved: Collection[str]) -> None:
     if clash := sorted(names.intersection(reserved)):
         raise ValueError(f"{key}: {clash} are fields of their own; map them under `columns`")
 

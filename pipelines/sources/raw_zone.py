@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import chain, count, islice
 from pathlib import Path
 
-from feature_store.raw_zone import REPLAYED, Stream
+from conf.fields import Stream
+from feature_store.raw_zone import REPLAYED
 
 STREAMS: tuple[Stream, ...] = ("items", "profiles", "events")
 """Events come last, so that a day whose events are complete is complete as a whole."""

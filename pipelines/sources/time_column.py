@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from conf.errors import ConfigError
-from feature_store.raw_zone import Stream
+from conf.fields import Stream
 from pipelines.sources.losses import Losses
 from pipelines.sources.mapping import TableFile
 from pipelines.sources.timestamps import parse_timestamp

@@ -9,6 +9,13 @@ from dayfold.step_table import step_table
 from feature_store.tables import CHECKS, LEDGER, STEP_RUNS, TABLES
 
 ROOT = Path(__file__).parents[2]
+WITHOUT_VOLUME = {
+    *("clean.quarantine", "clean.intake", "clean.raw_files", "clean.ledger", "encoded.expiries"),
+    *("predictions.candidate_scores", "predictions.sketches", "predictions.score_maps"),
+    *("reports.daily_metrics", "reports.drift", "reports.candidates", "reports.evaluations"),
+    *("reports.gates", "reports.promotions", "reports.step_runs", "reports.checks"),
+}
+"""`feature_store.volume` says why."""
 
 
 def test_every_table_has_one_writer() -> None:
@@ -42,7 +49,9 @@ def test_every_table_has_a_grain_a_check_and_documented_columns() -> None:
         kinds = [check.rule for check in table.checks]
         assert kinds[0] == "unique", f"{table.key}: the first check is the table's key"
         assert any(check.severity == "fail" for check in table.checks), table.key
+        assert ("volume" in kinds) != (table.key in WITHOUT_VOLUME), table.key
         assert "volume" not in kinds or table.partition == ("ds",), table.key
+        assert all(c.severity == "warn" for c in table.checks if c.rule == "volume"), table.key
 
 
 def test_the_graph_has_no_cycle_and_reaches_publish_from_every_step() -> None:

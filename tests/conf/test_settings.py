@@ -10,8 +10,10 @@ import yaml
 
 from conf import origins
 from conf.cleaning import REASONS, Cleaning, RuleSettings
+from conf.cleaning_rules import rules_of
 from conf.dataset import DATASETS_DIR, load_dataset
 from conf.errors import ConfigError
+from conf.fields import STREAMS
 from conf.lineage import config_hash
 from conf.pseudonym import load_key, make_key, pseudonym
 from conf.settings import (
@@ -211,14 +213,42 @@ def test_a_key_that_others_may_read_is_refused(
         load_key(tmp_path / "none")
 
 
+OF_VALUE = {"stream": "events", "field": "value", "between": [0, 5]}
+OF_CITY = {"stream": "profiles", "field": "city", "matches": "[A-Z].*"}
+
+
 @pytest.mark.parametrize(
     ("rules", "named"),
     [
-        ({"hover": {}}, "rules.hover: no such reason"),
+        (
+            {"hover": {}},
+            "rules.hover: no standard rule, expected one of malformed.* needs `stream`, `field`",
+        ),
         ({"malformed": {"severity": "off"}}, "rules.malformed: cannot be off"),
         ({"bot": {"severity": "shout"}}, "bot.severity"),
         ({"bot": {"warn_above": 0.5, "fail_above": 0.1}}, "must not be above fail_above"),
         ({"bot": {"fail_above": 1.5}}, "bot.fail_above"),
+        ({"bot": {"reason": "busy"}}, "rules.bot: is a standard rule, .'reason'. cannot"),
+        ({"malformd": {}}, "rules.malformd: no standard rule, did you mean malformed?"),
+        ({"sane": OF_VALUE | {"one_of": ["1"]}}, "has one_of and between, expected exactly one"),
+        ({"sane": {"stream": "events", "field": "value"}}, "has no test, expected exactly one"),
+        ({"sane": {"field": "value", "required": True}}, "needs `stream` too"),
+        ({"clean": OF_VALUE}, "rules.clean: 'clean' cannot be a name"),
+        ({"Sane": OF_VALUE}, "rules.Sane: 'Sane' cannot be a name"),
+        ({"sane": OF_VALUE | {"reason": "bot"}}, "reason 'bot' is a standard rule's"),
+        ({"sane": OF_VALUE | {"between": [5, 0]}}, "holds nothing, the lower bound first"),
+        ({"sane": OF_VALUE | {"between": [float("nan"), 5]}}, "holds nothing"),
+        ({"sane": OF_VALUE | {"field": "device"}}, "between: device is of kind text, expected num"),
+        ({"sane": OF_VALUE | {"field": "amount"}}, "field: 'amount' is no field of events"),
+        ({"sane": OF_VALUE | {"event_types": ["hover"]}}, "event_types: .'hover'. are not decl"),
+        ({"sane": OF_CITY | {"event_types": ["click"]}}, "this rule is of another stream"),
+        ({"sane": OF_CITY | {"matches": "[a"}}, "matches: .* is no pattern"),
+        ({"sane": OF_CITY | {"matches": "(?P<n>a)"}}, "not known to Spark"),
+        ({"sane": OF_CITY | {"shape": "round"}}, "sane.shape: no such key"),
+        (
+            {n: OF_VALUE | {"reason": "odd", "warn_above": 0.1} for n in ("one", "two")},
+            "rules.two: limits hold for all rows of a reason, and rules.one has those of 'odd'",
+        ),
     ],
 )
 def test_a_wrong_cleaning_rule_is_refused_by_its_key(
@@ -232,6 +262,35 @@ def test_a_wrong_cleaning_rule_is_refused_by_its_key(
 
 
 def test_rules_that_need_other_tables_are_off_unless_they_are_declared() -> None:
-    assert [r for r in REASONS if not Cleaning().rejects(r)] == ["unknown_item", "orphan_click"]
+    def off(cleaning: Cleaning) -> list[str]:
+        return [name for name in REASONS if cleaning.severity(name) == "off"]
+
+    assert off(Cleaning()) == ["unknown_item", "orphan_click"]
     declared = Cleaning(rules={"orphan_click": RuleSettings(), "bot": RuleSettings(severity="off")})
-    assert [r for r in REASONS if not declared.rejects(r)] == ["bot", "unknown_item"]
+    assert off(declared) == ["bot", "unknown_item"]
+
+
+def test_a_rule_of_the_dataset_adds_its_reason() -> None:
+    rules = {"sane": OF_VALUE, "seen": OF_VALUE | {"severity": "warn"}, "odd": OF_CITY}
+    cleaning = Cleaning.model_validate({"rules": rules | {"worth": OF_VALUE | {"reason": "odd"}}})
+    assert cleaning.reasons == (*REASONS, "sane", "odd")
+
+
+def test_what_yaml_and_java_write_their_own_way_is_understood() -> None:
+    rules = yaml.safe_load("""
+      bot: {severity: off}
+      named: {stream: profiles, field: city, matches: '\\p{Lu}\\p{L}*'}
+    """)
+    cleaning = Cleaning.model_validate({"rules": rules})
+    assert cleaning.severity("bot") == "off"
+    assert cleaning.rules["named"].matches == r"\p{Lu}\p{L}*"
+
+
+def test_every_standard_rule_is_a_rule_of_some_stream() -> None:
+    dataset = load_dataset("simulated")
+    rules = [rule for stream in STREAMS for rule in rules_of(dataset, stream)]
+    assert {rule.name for rule in rules} == set(REASONS) == {rule.reason for rule in rules}
+    for stream in STREAMS:
+        # Reading a line tells three faults at once; the others are in the order of REASONS.
+        order = [REASONS.index(r.name) for r in rules if r.stream == stream][3:]
+        assert order == sorted(order)

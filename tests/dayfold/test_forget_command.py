@@ -66,7 +66,8 @@ def dayfold(home: Path, *arguments: str, typed: str = "") -> subprocess.Complete
         (("--user", " "), "--user is empty"),
         (("--pseudonym", USER), "32 hex digits"),
         (("--user", USER, "--reason", f"letter of {USER}"), "without the id"),
-        (("--user", USER), "Nothing was changed. Next: the same command with --yes"),
+        (("--user", USER), "Nothing was changed. Next: the same command with --yes."),
+        (("--user", "nobody-1"), "with --yes drops what of this user may arrive later"),
     ],
 )
 def test_what_is_not_clear_is_refused_and_nothing_changes(
@@ -110,5 +111,6 @@ def test_the_end_says_what_was_done_and_what_is_left(home: Path) -> None:
     assert (stone.state, stone.reason, stone.removed) == ("done", "by letter", {PROFILES.key: 1})
     assert lake.delta(EVENTS) is None
     again = dayfold(home, "--pseudonym", PSEUDONYM, "--yes")
-    assert "Nothing is known of this user" in again.stdout
+    assert "Forgotten on 20" in again.stdout
+    assert "UTC: nothing is left." in again.stdout
     assert again.returncode == 0

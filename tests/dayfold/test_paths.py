@@ -81,6 +81,52 @@ def test_the_status_of_a_lake_that_is_not_there_says_so(tmp_path: Path) -> None:
     assert json.loads(nothing) == {"days": []}
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("forget", "--user", "u1", "--yes"),
+        ("forget", "--pseudonym", "0" * 32),
+        ("step", "open_day", "--ds", "2026-01-01"),
+        ("step", "recommend", "--ds", "2026-01-01"),
+        ("upkeep",),
+        ("report",),
+        ("recommend", "--user", "u1"),
+        ("quarantine", "--ds", "2026-01-01"),
+        ("lineage", "examples.examples", "--ds", "2026-01-01"),
+        ("day", "reopen", "2026-01-01"),
+        ("day", "waive", "2026-01-01", "--reason", "lost"),
+    ],
+)
+def test_a_lake_is_not_made_of_a_typing_error(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "raw" / "events" / "ds=2026-01-01").mkdir(parents=True)
+    (tmp_path / "raw" / "events" / "ds=2026-01-01" / "_SUCCESS").touch()
+    (tmp_path / "other").mkdir()
+    for lake in ("typo", "other"):
+        done = dayfold(tmp_path, "home", *command, "--lake", lake)
+        assert done.returncode == 2, done.stdout
+        assert len(done.stderr.splitlines()) == 1
+        assert f"There is no lake at {tmp_path / lake}" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "raw"]
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_the_first_step_of_a_first_day_begins_the_lake_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "raw" / "events" / "ds=2026-01-01").mkdir(parents=True)
+    (tmp_path / "raw" / "events" / "ds=2026-01-01" / "_SUCCESS").touch()
+    step = ("step", "open_day", "--ds", "2026-01-01", "--raw", "raw")
+    assert dayfold(tmp_path, "home", *step).returncode == 0
+    assert (tmp_path / "home" / "lake" / "simulated" / "lake.json").exists()
+    again = dayfold(tmp_path, "home", *step, "--lake", "home/lake/simulated")
+    assert again.returncode == 0, again.stderr
+
+
+def test_the_advice_of_ui_keeps_the_places_that_were_given(tmp_path: Path) -> None:
+    places = ("--raw", "r", "--lake", "l", "--dataset", "movietweetings")
+    ports = ("--mlflow-port", "5000", "--airflow-port", "5000")
+    said = dayfold(tmp_path, "home", "ui", *ports, *places).stderr
+    assert "Next: `dayfold ui --dataset movietweetings --raw r --lake l " in said
+
+
 def test_the_flag_is_named_before_the_variable_that_it_sets() -> None:
     error = FileNotFoundError(errno.ENOENT, "No such file", "/a/b")
     environment = {"DAYFOLD__LAKE": "/a/b/c", "DAYFOLD__HOME": "/a"}

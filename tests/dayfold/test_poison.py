@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.dataset import load_dataset
+from conf.fields import STREAMS
 from dayfold.poison import material_of, write_poisoned_day
-from feature_store.raw_zone import STREAMS, RawZone
+from feature_store.raw_zone import RawZone
 
 DATASET = load_dataset("simulated")
 DAY, NEXT = "2026-01-31", "2026-02-01"

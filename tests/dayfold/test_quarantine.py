@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from conf.cleaning import Cleaning
 from conf.errors import ConfigError, MissingPartition, OrderError, SourceError
-from dayfold.quarantine import rejected_rows, rejected_table
+from dayfold.quarantine import rejected_lines, rejected_rows
 from dayfold.quarantine_replay import copy_rows, replay_rows
+from dayfold.rule_list import listed_rules, rule_table
 from dayfold.workplace import Workplace
 from feature_store.days import shift
 from feature_store.ledger import close_day
@@ -68,12 +70,41 @@ def test_rejected_rows_are_listed_by_reason_without_persons(cleaned: Workbench) 
         ("part-2.parquet", 3),
     ]
     assert len(rejected_rows(place(cleaned), MONDAY, None)) == 5
-    console = Console(width=200, file=io.StringIO())
-    console.print(rejected_table(MONDAY, rows, limit=2))
+    shown = list(rejected_lines(MONDAY, rows, UNKNOWN, limit=2))
+    assert shown[0] == f"{MONDAY}: events {UNKNOWN} 4"
+    assert shown[1] == f"events/part-0.jsonl.gz:2  {UNKNOWN}"
+    assert ["hover" in line for line in shown] == [False, False, True, False, True, False]
+    assert shown[-1] == "2 of 4 rows; all of them: --limit 4, or --json"
+    assert "anna" not in "".join(shown)
+    nothing = list(rejected_lines(MONDAY, [], "bot", limit=2))
+    assert nothing == [f"{MONDAY}: nothing rejected as bot"]
+
+
+def test_the_rules_of_a_dataset_are_listed_with_its_own() -> None:
+    own = {"stream": "events", "field": "value", "between": [0.5, 5], "event_types": ["rating"]}
+    rules = {
+        "stars": own | {"severity": "warn", "reason": "odd", "fail_above": 0.25},
+        "bot": {"severity": "off"},
+    }
+    declared = dataset(cleaning=Cleaning.model_validate({"rules": rules}))
+    listed = {(row["stream"], row["rule"]): row for row in listed_rules(declared)}
+    assert listed["events", "stars"] == {
+        "stream": "events",
+        "rule": "stars",
+        "reason": "odd",
+        "severity": "warn",
+        "requires": "0.5 <= value <= 5 (rating only)",
+        "warn_above": None,
+        "fail_above": 0.25,
+    }
+    assert listed["events", "bot"]["severity"] == "off"
+    names = [name for stream, name in listed if stream == "events"]
+    assert names.index("bad_value") < names.index("stars") < names.index("duplicate")
+    console = Console(width=120, file=io.StringIO())
+    console.print(rule_table(declared))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert f"{MONDAY}: events {UNKNOWN} 4" in shown
-    assert shown.count("hover") == 2
-    assert "anna" not in shown
+    assert "stars (odd)" in shown
+    assert "fail_above 25.00%" in shown
 
 
 def test_rows_arrive_again_once_their_type_is_declared(cleaned: Workbench) -> None:
@@ -114,6 +145,39 @@ def test_rows_of_a_file_that_has_changed_are_not_guessed(cleaned: Workbench) -> 
     with pytest.raises(SourceError, match=r"part-1\.csv is gone or has changed.*--file"):
         replay_rows(place(cleaned), MONDAY, TUESDAY, UNKNOWN, None)
     file.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", '{"user_id":"u1"}\n\n{"user_id":"***"}\n', "row 2: this is a row as the quar"),
+        ("a.jsonl", '{"user_id":"u1","context":{"device":"tv"}}\n', "row 1: this is a row as"),
+        ("a.csv", "item_id,user_id\ni1,u1\ni2,***\n", "row 2: this is a row as the quarantine"),
+        ("a.jsonl", '{"user_id":"u1"}\n{"user_id":', "after row 1: cannot be read"),
+        ("a.jsonl", "[1]\n", "row 1: expected an object"),
+        ("a.jsonl.gz", "no gzip", "after row 0: cannot be read"),
+        ("a.parquet", "no parquet", "after row 0: cannot be read"),
+    ],
+)
+def test_rows_as_the_quarantine_shows_them_are_not_taken_in(
+    cleaned: Workbench, tmp_path: Path, name: str, content: str, said: str
+) -> None:
+    wednesday = shift(MONDAY, 2)
+    (tmp_path / name).write_text(content)
+    folder = cleaned.folder("events", wednesday)
+    before = set(folder.iterdir())
+    with pytest.raises(SourceError, match=said):
+        replay_rows(place(cleaned), MONDAY, wednesday, None, tmp_path / name)
+    assert set(folder.iterdir()) == before
+
+
+def test_a_rule_that_warns_has_no_rows_in_the_quarantine(cleaned: Workbench) -> None:
+    rules = {"seen": {"stream": "events", "field": "value", "between": [0, 1], "severity": "warn"}}
+    warned = replace(cleaned, dataset=dataset(cleaning=Cleaning.model_validate({"rules": rules})))
+    with pytest.raises(ConfigError, match=r"seen: this rule has severity `warn`.*dayfold status"):
+        rejected_rows(place(warned), MONDAY, "seen")
+    with pytest.raises(ConfigError, match=r"'odd' is not known: .*dayfold quarantine rules"):
+        rejected_rows(place(warned), MONDAY, "odd")
 
 
 def test_a_refused_replay_delivers_nothing(cleaned: Workbench) -> None:

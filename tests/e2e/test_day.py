@@ -6,8 +6,10 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 import signal
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -31,6 +33,7 @@ from tests.e2e.same_rows import assert_same_rows, rows_of
 
 pytestmark = [pytest.mark.spark, pytest.mark.airflow]
 DAYS = list(days_between(FIRST, LAST))
+ALIASES = {"champion", "previous", "challenger", "head-two_tower", "head-mlp"}
 
 
 def test_every_day_is_closed_and_its_raw_rows_are_accounted_for(shop: Shop) -> None:
@@ -161,6 +164,40 @@ def test_a_run_that_is_stopped_leaves_its_day_open_and_the_next_one_makes_it_who
     for table in COMPARED:
         assert_same_rows(table, before[table.key], rows_of(shop, table, LAST))
     assert _registered(shop) == versions
+
+
+@pytest.mark.slow
+def test_a_changed_day_is_rebuilt_with_those_after_it_and_back_again(
+    shop: Shop, tmp_path: Path
+) -> None:
+    ignored = shutil.ignore_patterns("airflow", "logs")
+    mine, changed = Shop(shutil.copytree(shop.home, tmp_path / "home", ignore=ignored)), DAYS[-2]
+    before = {table.key: rows_of(mine, table, LAST) for table in COMPARED}
+    aliases = [row for row in _registered(mine) if row[0] in ALIASES]
+    (part,) = (mine.raw / "events" / f"ds={changed}").glob("part-*")
+    whole = part.read_bytes()
+    lines = _lines(part)
+    part.write_bytes(gzip.compress(b"\n".join(lines[: len(lines) // 2]) + b"\n"))
+
+    span = ("--from", changed, "--to", changed)
+    refused = mine.run("run", *span, "--force", check=False)
+    assert refused.returncode == 2
+    assert f"1 later day(s), {LAST} to {LAST}, were built on other raw files" in refused.stderr
+    assert mine.days()[changed]["state"] == "published"
+
+    said = mine.run("run", *span, "--cascade").stdout
+    assert f"Rebuilds 2 day(s), {changed} to {LAST}: 2 closed one(s) become open" in said
+    assert f"2 day(s) rebuilt, {changed} to {LAST}" in said
+    days = mine.days()
+    assert [days[ds]["state"] for ds in DAYS] == ["published"] * 3
+    assert days[changed]["rows_in"] == len(lines) // 2
+    assert rows_of(mine, EXAMPLES, LAST) != before[EXAMPLES.key]
+
+    part.write_bytes(whole)
+    mine.run("run", *span, "--cascade")
+    for table in COMPARED:
+        assert_same_rows(table, before[table.key], rows_of(mine, table, LAST))
+    assert [row for row in _registered(mine) if row[0] in ALIASES] == aliases
 
 
 def test_a_closed_day_is_not_run_again_without_being_asked(shop: Shop) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from conf.fields import STREAMS
 from feature_store.ledger import closed_days
-from feature_store.raw_zone import STREAMS
 from feature_store.tables import LEDGER, STEP_RUNS, TABLES
 from tests.e2e.conftest import DAYFOLD, HISTORY_FROM, SIZE, Shop
 from tests.e2e.same_rows import assert_same_rows, rows_of

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from conf.dataset import load_dataset
@@ -28,10 +26,9 @@ from feature_store.tables import (
     LEDGER,
     PROMOTIONS,
     STEP_RUNS,
-    Table,
 )
+from tests.feature_store.one_row import put
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAYS = list(days_between("2026-01-30", "2026-02-02"))
 
 
@@ -58,18 +55,6 @@ def test_published_waived_and_history_days_let_the_next_one_pass(lake: Lake) -> 
 
 def test_days_without_data_do_not_stand_in_the_way(lake: Lake) -> None:
     check_order(lake, [DAYS[3]], DAYS[3])
-
-
-def put(lake: Lake, table: Table, partition: dict[str, str], **columns: object) -> None:
-    """One row of `table` with these columns; the others are empty."""
-    empty: dict[str, object] = {"string": "", "bool": False, "timestamp[us, tz=UTC]": EPOCH}
-    row = {
-        field.name: empty.get(str(field.type), 0)
-        for field in lake.schema(table)
-        if field.name not in partition
-    }
-    schema = pa.schema([f for f in lake.schema(table) if f.name not in partition])
-    lake.replace(table, partition, pa.Table.from_pylist([row | columns], schema), {})
 
 
 def test_the_versions_of_a_day_are_the_last_of_each_table(lake: Lake) -> None:
@@ -123,3 +108,17 @@ def test_a_day_that_later_days_were_built_on_cannot_be_waived(lake: Lake) -> Non
         waive_day(lake, DAYS[0], "no", {})
     assert lake.days(INTAKE) == [DAYS[0]]
     waive_day(lake, DAYS[3], "nothing was built on it", {})
+
+
+def test_a_day_that_came_late_may_be_left_out(lake: Lake) -> None:
+    close_day(lake, DAYS[1], "published", "", {}, {})
+    with pytest.raises(OrderError, match=f"--from {DAYS[0]} --to {DAYS[2]} --cascade`, or"):
+        check_order(lake, DAYS, DAYS[2])
+    waive_day(lake, DAYS[0], "it came too late", {})
+    check_order(lake, DAYS, DAYS[2])
+
+
+def test_an_open_day_that_was_begun_stops_the_next_without_its_raw_files_too(lake: Lake) -> None:
+    put(lake, INTAKE, {"ds": DAYS[0]}, stream="events", outcome="read", rows=7)
+    with pytest.raises(OrderError, match=f"the first is {DAYS[0]}.*--to {DAYS[1]}`, or"):
+        check_order(lake, [DAYS[1]], DAYS[1])

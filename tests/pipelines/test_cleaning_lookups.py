@@ -111,7 +111,9 @@ def test_too_many_rejected_rows_are_said_or_fail_the_day(bench: Bench, limit: st
     said = "4 of 5 rows of events (80.0%) are unknown_event_type, more than cleaning.rules."
     shop.write(MONDAY, [good, *bad])
     if limit == "warn_above":
-        assert f"WARNING {MONDAY}: {said}" in shop.run("clean_events", MONDAY).summary
+        found = shop.run("clean_events", MONDAY).said
+        assert f"WARNING {MONDAY}: {said}" in found
+        assert found.count("part-0.jsonl line ") == 3
         assert len(shop.rows(QUARANTINE)) == 4
     else:
         with pytest.raises(CheckFailed) as raised:
@@ -123,4 +125,4 @@ def test_too_many_rejected_rows_are_said_or_fail_the_day(bench: Bench, limit: st
         assert "anna-1" not in message
         assert shop.rows(INTAKE) == []
     shop.write(MONDAY, [good, good | {"event_id": "two"}, bad[0]])
-    assert "unknown_event_type, more than" not in shop.run("clean_events", MONDAY).summary
+    assert "unknown_event_type, more than" not in shop.run("clean_events", MONDAY).said

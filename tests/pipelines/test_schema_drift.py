@@ -130,14 +130,14 @@ def test_the_policy_says_what_follows_and_bulk_says_it_too(bench: Bench) -> None
         shop = bench(name, cleaning=Cleaning(schema_drift=quiet))
         shop.write(MONDAY, [event(f"{MONDAY} 10:00", "u1", "i1", value=3)])
         shop.write(TUESDAY, [with_junk])
-        summaries = [shop.run("clean_events", *ds).summary for ds in days]
+        summaries = [shop.run("clean_events", *ds).said for ds in days]
         assert said in summaries[-1]
         assert f"value is text in events/ds={TUESDAY}/part-0.jsonl, was number" in summaries[-1]
         assert len(shop.rows(EVENTS)) == 2
     refusing = bench("refusing", cleaning=Cleaning(schema_drift=strict))
     refusing.write(MONDAY, [event(f"{MONDAY} 10:00", "u1", "i1", value=3)])
     refusing.write(TUESDAY, [with_junk])
-    assert "WARNING" not in refusing.run("clean_events", MONDAY).summary
+    assert "WARNING" not in refusing.run("clean_events", MONDAY).said
     with pytest.raises(CheckFailed, match=r"session \(text\) is new.*schema_drift.new_field"):
         refusing.run("clean_events", TUESDAY)
     assert {row["ds"] for row in refusing.rows(INTAKE)} == {MONDAY}

@@ -12,9 +12,9 @@ from typing import Any
 
 from conf.cleaning import Cleaning
 from conf.dataset import Attribute, DatasetConfig, Labels
+from conf.fields import Stream
 from conf.settings import FeatureSettings, Settings
 from feature_store.lake import Lake
-from feature_store.raw_zone import Stream
 from feature_store.step import StepContext, StepResult, resolve
 from feature_store.tables import Table
 from pipelines.steps import STEPS

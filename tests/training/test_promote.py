@@ -9,6 +9,7 @@ import pandas as pd
 
 from conf.settings import Settings
 from feature_store.lake import Lake
+from feature_store.ledger import reopen_days
 from feature_store.tables import CANDIDATE_SCORES, EXAMPLES, PROMOTIONS, SCORE_MAPS
 from tests.training.promotion_fixture import (
     BAD,
@@ -95,6 +96,26 @@ def test_the_champions_update_replaces_it_and_the_score_map_leads_over(
     labels = lake.read(EXAMPLES, [D2]).column("label").to_numpy()
     expected = quantile_map(logits_like(labels, FAIR, 1), logits_like(labels, GOOD, 2))
     np.testing.assert_allclose(rows.column("mapped_logit").to_numpy(), expected, atol=1e-12)
+
+
+def test_days_rebuilt_after_another_one_leave_no_alias_of_their_earlier_run(
+    lake: Lake, settings: Settings, registry: Registry
+) -> None:
+    first_promotion(lake, settings)
+    for ds, version in ((D2, 4), (D3, 6)):
+        context = context_of(lake, settings, ds)
+        prepare(context, {"two_tower": (GOOD, FAIR), "mlp": (GOOD, FAIR)})
+        assert promote(context).facts["version"] == version
+    assert (registry.aliases()["champion"], registry.aliases()["previous"]) == (6, 4)
+    reopen_days(lake, [D2, D3], {})
+    for ds, champion in ((D2, 6), (D3, 2)):
+        context = context_of(lake, settings, ds)
+        prepare(context, {"mlp": (BAD, GOOD)}, champion=GOOD)
+        assert promote(context).facts == {"promoted": False, "version": 2}
+        assert registry.aliases()["champion"] == champion  # a later day's stays until it is rebuilt
+    assert standing_after(lake, D3) == standing_after(lake, D1)
+    assert "previous" not in registry.aliases()
+    assert registry.aliases()["head-mlp"] == 2
 
 
 def test_a_candidate_that_fails_is_not_registered_and_the_champion_stays(

@@ -11,7 +11,6 @@ from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
-import pytorch_lightning as lightning
 import torch
 
 from conf.errors import TrainingError
@@ -31,16 +30,16 @@ from training.fitting.examples import (
     sources_of,
 )
 from training.fitting.expired import Expired, ids_by_field, reset_rows
+from training.fitting.fit import Fitted, fit
 from training.fitting.loader import BatchStream
 from training.fitting.module import ScorerModule
 from training.fitting.optimizer import Moments
+from training.fitting.progress import Progress, load_progress, save_progress
 from training.scorers import Architecture, ScorerNet, build
 from training.scorers.schema import Schema, schema_on
 
 WARM_LEARNING_RATE = 0.5
 """Share of the learning rate that a warm start begins with."""
-PATIENCE = 2
-"""Passes without a better validation loss after which training stops."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ def train_candidate(
     ds: str,
     parent: Path | None = None,
     parent_version: int = 0,
+    progress: Path | None = None,
 ) -> Candidate:
     """Train `scorer` for `ds` on days before it; same inputs give the same weights, bit for bit.
 
@@ -76,29 +76,20 @@ def train_candidate(
         ds: the day on which the candidate will be tested.
         parent: folder of the checkpoint to start from; None = begin with all days there are.
         parent_version: its registered version.
+        progress: file in which a killed training leaves how far it came, for the next one with the
+            same inputs to go on from; None = there is none.
 
     Raises:
         TrainingError: there is too little to train on, or the loss is not finite.
     """
-    plan = plan_of(lake, ds, None)
-    schema = schema_on(lake, plan.last_day)
+    schema = schema_on(lake, plan_of(lake, ds, None).last_day)
     architecture = Architecture(settings.embedding_dim, settings.hidden, settings.dropout)
-    warm = load_checkpoint(parent) if parent is not None else None
-    fresh_because = _differences(warm, schema, architecture) if warm else []
-    if warm is None or fresh_because:
-        warm, parent_version = None, 0
-    else:
-        plan = plan_of(lake, ds, warm.training.last_day)
+    warm, fresh_because = _parent_of(parent, schema, architecture)
+    plan = plan_of(lake, ds, warm.training.last_day if warm else None)
     examples = load_examples(lake, plan, settings)
     rows, replay = _rows_of(examples, scorer, plan)
-    forgotten = forgotten_by(lake, schema.day)
-    since_parent, expired = (
-        ids_by_field(pa.concat_tables([ids, forgotten]))
-        for ids in (
-            expired_between(lake, warm.net.schema.day if warm else schema.day, schema.day),
-            expired_on(lake, schema.day),
-        )
-    )
+    since_parent, expired = _expired(lake, warm, schema.day)
+    input_hash = _input_hash(examples, schema, settings, scorer, warm, (since_parent, expired))
     with _reproducible(settings.seed):
         if warm is None:
             net, moments = build(scorer, schema, architecture), None
@@ -107,18 +98,39 @@ def train_candidate(
             net.load_state_dict(warm.net.state_dict())
             net.grow(schema)
             moments = reset_rows(net, warm.moments, since_parent)
-        fitted = _fit(net, moments, examples, plan, settings)
+        fitted = _fit(net, moments, examples, plan, settings, Kept(progress, input_hash))
         # replayed rows may have trained them: what is expired is the row of unknown
-        moments = reset_rows(net, fitted.moments, expired)
-    trained = Training(parent_version, plan.first_day, plan.last_day, rows, replay, settings.seed)
+        moments = reset_rows(net, fitted.best.moments, expired)
+    version = parent_version if warm else 0
+    trained = Training(version, plan.first_day, plan.last_day, rows, replay, settings.seed)
     return Candidate(
         Checkpoint(scorer, net, architecture, trained, moments),
-        fitted.module.training_losses,
-        fitted.module.validation_losses,
-        fitted.best_pass,
-        _input_hash(examples, schema, settings, scorer, warm, (since_parent, expired)),
+        fitted.training_losses,
+        fitted.validation_losses,
+        fitted.best.number,
+        input_hash,
         fresh_because,
     )
+
+
+def _parent_of(
+    folder: Path | None, schema: Schema, architecture: Architecture
+) -> tuple[Checkpoint | None, list[str]]:
+    """The checkpoint to start from, if there is one that fits, and why it does not."""
+    if folder is None:
+        return None, []
+    warm = load_checkpoint(folder)
+    differences = _differences(warm, schema, architecture)
+    return (None if differences else warm), differences
+
+
+def _expired(lake: Lake, warm: Checkpoint | None, day: str) -> tuple[Expired, Expired]:
+    """The ids that expired since the parent's vocabulary day, and those expired on `day`."""
+    forgotten = forgotten_by(lake, day)
+    since_parent = expired_between(lake, warm.net.schema.day if warm else day, day)
+    lost = (since_parent, expired_on(lake, day))
+    first, second = (ids_by_field(pa.concat_tables([ids, forgotten])) for ids in lost)
+    return first, second
 
 
 def _rows_of(examples: Examples, scorer: str, plan: Plan) -> tuple[int, int]:
@@ -141,48 +153,14 @@ def _differences(warm: Checkpoint, schema: Schema, architecture: Architecture) -
     return [*warm.net.schema.difference(schema), *changed]
 
 
-class _KeepBest(lightning.Callback):
-    """Keeps the weights of the pass with the lowest validation loss; stops when it grows."""
-
-    def __init__(self, module: ScorerModule) -> None:
-        self._module = module
-        self.best_pass = 0
-        self.best_loss = float("inf")
-        self.weights: dict[str, torch.Tensor] = {}
-        self.moments: dict[str, torch.Tensor] = {}
-
-    def keep(self, number: int) -> None:
-        """Remember the weights and moments as they are now, after pass `number`."""
-        self.best_pass = number
-        weights = self._module.net.state_dict()
-        self.weights = {name: values.detach().clone() for name, values in weights.items()}
-        self.moments = self._module.moments()
-
-    def on_validation_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
-        """After each pass."""
-        losses = self._module.validation_losses
-        number, loss = len(losses), losses[-1]
-        if loss < self.best_loss:
-            self.best_loss = loss
-            self.keep(number)
-        elif number - self.best_pass >= PATIENCE:
-            trainer.should_stop = True
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    module: ScorerModule
-    best_pass: int
-    moments: dict[str, torch.Tensor]
-
-
 def _fit(
     net: ScorerNet,
     moments: Moments | None,
     examples: Examples,
     plan: Plan,
     settings: TrainingSettings,
-) -> _Fitted:
+    kept: Kept,
+) -> Fitted:
     """Train `net`, with the parent's `moments` where it has a parent."""
     warm = moments is not None
     source, held_out = sources_of(examples, net.schema, settings, net.can_recall)
@@ -192,6 +170,10 @@ def _fit(
         source, settings.batch_size, passes, settings.seed, days, settings.unknown_masking
     )
     validation = BatchStream(held_out, settings.batch_size, 1, settings.seed, days, shuffled=False)
+    begun = kept.load()
+    if begun:
+        net.load_state_dict(begun.weights)
+        moments = begun.moments
     module = ScorerModule(
         net,
         listwise=examples.sampled,
@@ -200,31 +182,26 @@ def _fit(
         steps=len(stream),
         seed=settings.seed,
         moments=moments,
+        begun=begun,
     )
-    best = _KeepBest(module)
-    trainer = _trainer(best, stream.steps_per_pass if len(validation) else None)
-    trainer.fit(module, stream, validation if len(validation) else None)
-    if not len(validation):
-        best.keep(passes)
-    net.load_state_dict(best.weights)
-    return _Fitted(module, best.best_pass, best.moments)
+    return fit(module, stream, validation, begun, kept.save, settings.save_every_seconds)
 
 
-def _trainer(callback: lightning.Callback, validate_every: int | None) -> lightning.Trainer:
-    """A quiet trainer for one walk through a stream that holds all its passes."""
-    return lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=1,
-        val_check_interval=validate_every,
-        limit_val_batches=None if validate_every else 0,
-        callbacks=[callback],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+@dataclass(frozen=True)
+class Kept:
+    """The file that holds how far the training of these inputs has come, if there is to be one."""
+
+    path: Path | None
+    input_hash: str
+
+    def load(self) -> Progress | None:
+        """How far an earlier try came."""
+        return load_progress(self.path, self.input_hash) if self.path else None
+
+    def save(self, progress: Progress) -> None:
+        """Keep how far this one has come."""
+        if self.path:
+            save_progress(self.path, self.input_hash, progress)
 
 
 @contextmanager
@@ -268,4 +245,5 @@ def _input_hash(
         (ids[field] for ids, field in fields),
     )
     texts = (*names, *(f"expired {field}" for _, field in fields))
-    return digest_of(arrays, scorer, settings.model_dump_json(), schema.to_json(), *texts)
+    settings_json = settings.model_dump_json(exclude={"save_every_seconds"})
+    return digest_of(arrays, scorer, settings_json, schema.to_json(), *texts)

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from training.fitting.losses import check_finite, click_loss, list_loss
 from training.fitting.optimizer import Moments, make_optimizer, moments_of
+from training.fitting.progress import Progress
 from training.scorers import ScorerNet
 from training.scorers.batch import Batch
 
@@ -31,27 +32,43 @@ class ScorerModule(lightning.LightningModule):
         steps: int,
         seed: int,
         moments: Moments | None = None,
+        begun: Progress | None = None,
     ) -> None:
+        """A training of `steps` steps, from its beginning or from where an earlier try stopped.
+
+        Args:
+            net: with the weights to begin with.
+            listwise: whether each user comes with a list whose first item is the positive one.
+            learning_rate: at the first step.
+            weight_decay: of AdamW: L2 that is not mixed into the gradients.
+            steps: over all passes.
+            seed: of dropout.
+            moments: the optimizer's, to begin with.
+            begun: how far the earlier try came; `net` and `moments` are then its own.
+        """
         super().__init__()
         self.net = net
         self._loss = list_loss if listwise else click_loss
+        self._first = begun.step if begun else 0
         self._optimizer = make_optimizer(net, learning_rate, weight_decay, moments)
         self._schedule = LambdaLR(
-            self._optimizer, lambda step: max(FINAL_LEARNING_RATE, 1.0 - step / max(steps, 1))
+            self._optimizer,
+            lambda step: max(FINAL_LEARNING_RATE, 1.0 - (self._first + step) / max(steps, 1)),
         )
         self._seed = seed
-        self.training_losses: list[float] = []
+        self.training_losses: list[float] = list(begun.training_losses) if begun else []
         """One per step."""
-        self.validation_losses: list[float] = []
+        self.validation_losses: list[float] = list(begun.validation_losses) if begun else []
         """One per pass."""
         self._validated: list[tuple[float, float]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
         # dropout depends on (seed, step, rank) alone, so that a resumed run draws the same
-        torch.manual_seed((self._seed * _SEED_PRIME + self.global_step) * 64 + self.global_rank)
+        step = self._first + self.global_step
+        torch.manual_seed((self._seed * _SEED_PRIME + step) * 64 + self.global_rank)
         loss = self._loss(self.net(batch), batch) / batch.weight.sum().clamp(min=1e-6)
-        self.training_losses.append(check_finite(float(loss.detach()), self.global_step))
+        self.training_losses.append(check_finite(float(loss.detach()), step))
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -63,7 +80,7 @@ class ScorerModule(lightning.LightningModule):
         """Close the pass."""
         losses, weights = zip(*self._validated, strict=True)
         mean = sum(losses) / max(sum(weights), 1e-6)
-        self.validation_losses.append(check_finite(mean, self.global_step))
+        self.validation_losses.append(check_finite(mean, self._first + self.global_step))
         self._validated = []
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

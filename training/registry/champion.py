@@ -27,6 +27,15 @@ def standing_before(lake: Lake, ds: str) -> Standing | None:
     return standing_after(lake, shift(ds, -1))
 
 
+def replaced_before(lake: Lake, ds: str) -> int:
+    """The version that the last finished promotion before `ds` replaced; 0 = there is none."""
+    days = [day for day in lake.days(PROMOTIONS) if day < ds]
+    rows = lake.read(PROMOTIONS, days, ["ds", "promoted", "state", "previous_version"]).to_pylist()
+    promoted = [row for row in rows if row["promoted"] and row["state"] == "done"]
+    last = max(promoted, key=lambda row: str(row["ds"]), default=None)
+    return int(last["previous_version"]) if last else 0
+
+
 def standing_after(lake: Lake, ds: str) -> Standing | None:
     """The standing after the last finished promotion step on or before `ds`, or None.
 

@@ -187,10 +187,12 @@ class Registry:
 
     # ---- aliases ------------------------------------------------------------------------------
 
-    def set_champion(self, version: int, previous: int | None) -> None:
-        """Move `previous` (if given), then `champion`: the latter is the commit of a promotion."""
+    def set_champion(self, version: int, previous: int) -> None:
+        """Move `previous` (0 = there is none), then `champion`: the latter commits a promotion."""
         if previous:
             self._set_alias("previous", previous)
+        elif "previous" in self.aliases():
+            self._client.delete_registered_model_alias(self.name, "previous")
         self._set_alias("champion", version)
 
     def set_head(self, scorer: str, version: int) -> None:
@@ -267,8 +269,7 @@ class Registry:
         except MlflowException as error:
             raise RegistryError(
                 f"The registry at {without_password(self.tracking_uri)} has no version {version} "
-                f"of {self.name}, "
-                f"which the ledger names. Restore the registry, or `dayfold demo --fresh`."
+                f"of {self.name}, which the ledger names. Restore it, or `dayfold demo --fresh`."
             ) from error
 
     def _download(self, uri: str, version: int) -> Path:
@@ -288,7 +289,6 @@ class Registry:
         shutil.rmtree(self._downloads, ignore_errors=True)
 
     def _set_alias(self, alias: str, version: int) -> None:
-        _ = self.experiment_id
         from mlflow.exceptions import MlflowException
 
         if self.aliases().get(alias) == version:

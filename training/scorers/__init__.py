@@ -14,8 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conf.errors import ConfigError
+from training.scorers.lstm import Lstm
 from training.scorers.mlp import Mlp
+from training.scorers.ncf import Ncf
 from training.scorers.schema import Schema
+from training.scorers.sequence import Sequence
 from training.scorers.two_tower import TwoTower
 
 
@@ -28,8 +31,14 @@ class Architecture:
     dropout: float
 
 
-ScorerNet = TwoTower | Mlp
-SCORERS: dict[str, type[TwoTower] | type[Mlp]] = {"two_tower": TwoTower, "mlp": Mlp}
+ScorerNet = TwoTower | Mlp | Ncf
+SCORERS: dict[str, type[TwoTower] | type[Sequence] | type[Lstm] | type[Mlp] | type[Ncf]] = {
+    "two_tower": TwoTower,
+    "mlp": Mlp,
+    "ncf": Ncf,
+    "sequence": Sequence,
+    "lstm": Lstm,
+}
 
 
 def build(name: str, schema: Schema, architecture: Architecture) -> ScorerNet:

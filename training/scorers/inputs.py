@@ -76,6 +76,21 @@ class Norm(nn.BatchNorm1d):
         return super().forward(values)
 
 
+class Recency(nn.Module):
+    """How much the items of a history count, newest first."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        weights = _HISTORY_DECAY ** torch.arange(length, dtype=torch.float32)
+        self.register_buffer("weights", weights, persistent=False)
+        self.weights: Tensor
+
+    def shares(self, history: Tensor) -> Tensor:
+        """(n, L) weights of `history` (n, L) that sum to one; 0 of what is padding or unknown."""
+        weights = self.weights * (history > 0)
+        return weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-6)
+
+
 class SideInputs(nn.Module):
     """A side's id, attributes and numeric features as one vector of width `width` (without L)."""
 
@@ -116,15 +131,11 @@ class Inputs(nn.Module):
         self._with_neighbours = schema.labels == "sampled"
         self.user_width = self.user.width + (2 if self._with_neighbours else 1) * dim
         self.item_width = self.item.width
-        recency = _HISTORY_DECAY ** torch.arange(schema.history, dtype=torch.float32)
-        self.register_buffer("recency", recency, persistent=False)
-        self.recency: Tensor
+        self.recency = Recency(schema.history)
 
     def users(self, side: SideTensors) -> Tensor:
         """(B, E_user): id, attributes, numeric features, pooled history and neighbours."""
-        weights = self.recency * (side.history > 0)
-        weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-6)
-        history = self.item.index.pooled(side.history, weights)
+        history = self.item.index.pooled(side.history, self.recency.shares(side.history))
         inputs = torch.cat([self.user(side), history], dim=1)
         if not self._with_neighbours:
             return inputs

@@ -75,7 +75,7 @@ class Mlp(nn.Module):
         """(B, P, 3 + F): taken or not, how often and lately, among the neighbours, affinities."""
         item = batch.item.ids[batch.pair]  # (B, P)
         same = (item[:, :, None] == batch.user.history[:, None, :]) & (item > 0)[:, :, None]
-        taken = same.to(torch.float32) @ self.inputs.recency  # (B, P)
+        taken = same.to(torch.float32) @ self.inputs.recency.weights  # (B, P)
         near = (item[:, :, None] == batch.user.neighbours[:, None, :]) & (item > 0)[:, :, None]
         affinity = near.to(torch.float32) @ batch.user.affinity  # (B, P, F)
         flags = [(taken > 0).to(taken.dtype), torch.log1p(taken), near.any(dim=2).to(taken.dtype)]

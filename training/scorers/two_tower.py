@@ -19,21 +19,43 @@ class TwoTower(nn.Module):
 
     can_recall = True
 
-    def __init__(self, schema: Schema, dim: int, hidden: tuple[int, ...], dropout: float) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        dim: int,
+        hidden: tuple[int, ...],
+        dropout: float,
+        encoder: nn.Module | None = None,
+    ) -> None:
+        """The weights.
+
+        Args:
+            schema: the inputs known.
+            dim: D.
+            hidden: widths of the hidden layers of both towers.
+            dropout: share of hidden units dropped in training.
+            encoder: (B, L, D) items of the history and (B, L) whether they are there -> (B, D)
+                further inputs of the user's tower; None = there are none.
+        """
         super().__init__()
         self.schema = schema
         self.inputs = Inputs(schema, dim)
+        self.encoder = encoder
         width = 2 * dim
-        self.user_tower = _tower(self.inputs.user_width, hidden, width, dropout)
+        user_width = self.inputs.user_width + (dim if encoder is not None else 0)
+        self.user_tower = _tower(user_width, hidden, width, dropout)
         self.item_tower = _tower(self.inputs.item_width, hidden, width, dropout)
         # a straight line from the inputs to the bias: popularity needs no hidden layer
-        self.user_bias = straight_line(self.inputs.user_width)
+        self.user_bias = straight_line(user_width)
         self.item_bias = straight_line(self.inputs.item_width)
         self.prior = PopularityPrior(schema)
 
     def user_vectors(self, side: SideTensors) -> Tensor:
         """(B, 2 D + 2)."""
         inputs = self.inputs.users(side)
+        if self.encoder is not None:
+            items = self.inputs.item.index(side.history)
+            inputs = torch.cat([inputs, self.encoder(items, side.history > 0)], dim=1)
         bias = self.user_bias(inputs)
         return torch.cat([self.user_tower(inputs), bias, torch.ones_like(bias)], dim=1)
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from conf.errors import RegistryError, TrainingError
-from conf.settings import TrainingSettings
+from conf.settings import SCORER_NAMES, TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import (
@@ -36,7 +36,7 @@ QUICK = TrainingSettings(
     batch_size=128, embedding_dim=4, hidden=(16, 8), max_epochs=1, bootstrap_epochs=2, negatives=8
 )
 DS = shift(FIRST_DAY, 7)
-SCORERS = ["two_tower", "mlp"]
+SCORERS = list(SCORER_NAMES)
 
 
 def weights_of(candidate: Candidate) -> dict[str, torch.Tensor]:
@@ -80,7 +80,8 @@ def test_training_leaves_the_process_as_it_was(lake_of: LakeOf) -> None:
 def test_a_candidate_learns(lake_of: LakeOf, scorer: str) -> None:
     lake = lake_of("impressions")
     changes = {"bootstrap_epochs": 8, "embedding_dim": 8, "learning_rate": 0.01}
-    settings = QUICK.model_copy(update=changes)
+    patient = {"bootstrap_epochs": 24, "learning_rate": 0.003} if scorer == "lstm" else {}
+    settings = QUICK.model_copy(update=changes | patient)
     candidate = train_candidate(lake, settings, scorer, shift(FIRST_DAY, 11))
     label = lake.read(EXAMPLES, [shift(FIRST_DAY, d) for d in range(11)]).column("label")
     rate = pc.mean(label).as_py()

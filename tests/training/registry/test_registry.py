@@ -211,7 +211,7 @@ def test_aliases_say_what_serves_and_what_the_next_start_from(
 ) -> None:
     assert registry.champion() is None
     one, two = (registered(registry, tmp_path, key) for key in ("key-1", "key-2"))
-    registry.set_champion(one, None)
+    registry.set_champion(one, 0)
     assert registry.aliases() == {"champion": one}
     registry.set_head("two_tower", one)
     registry.set_challenger(two)

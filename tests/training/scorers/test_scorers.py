@@ -184,9 +184,8 @@ def test_pair_dropout_drops_the_same_units_for_all_items_of_a_user() -> None:
 
 def test_an_unknown_scorer_is_refused_with_the_known_ones(lake_of: LakeOf) -> None:
     schema: Schema = schema_on(lake_of("impressions"), EARLY)
-    with pytest.raises(
-        ConfigError, match=r"'gpt9' is not known, expected one of \['mlp', 'two_tower'\]"
-    ):
+    known = r"\['lstm', 'mlp', 'ncf', 'sequence', 'two_tower'\]"
+    with pytest.raises(ConfigError, match=f"'gpt9' is not known, expected one of {known}"):
         build("gpt9", schema, SMALL)
 
 

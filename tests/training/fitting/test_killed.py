@@ -1,0 +1,131 @@
+"""A training killed at any step goes on to the weights of an uninterrupted one."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from conf.settings import TrainingSettings
+from feature_store.days import shift
+from feature_store.lake import Lake
+from tests.training.log_fixture import FIRST_DAY
+from training.fitting.candidate import train_candidate
+from training.fitting.progress import load_progress
+
+QUICK = TrainingSettings(
+    batch_size=64,
+    embedding_dim=4,
+    hidden=(16, 8),
+    bootstrap_epochs=3,
+    negatives=8,
+    save_every_seconds=0.0,
+)
+DS = shift(FIRST_DAY, 7)
+_SAVED_EVERY = 3
+_CHILD = """
+import os, signal, sys
+from pathlib import Path
+from conf.settings import TrainingSettings
+from feature_store.lake import Lake
+from tests.training.lake_fixture import small_dataset
+import training.fitting.candidate as candidate
+
+root, kind, scorer, ds, path, settings, killed_at, every = sys.argv[1:]
+real, calls = candidate.save_progress, 0
+
+def save(*arguments):
+    global calls
+    calls += 1
+    if calls % int(every) == 0:
+        real(*arguments)
+    if calls == int(killed_at):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+candidate.save_progress = save
+lake = Lake(Path(root), small_dataset(kind))
+settings = TrainingSettings.model_validate_json(settings)
+candidate.train_candidate(lake, settings, scorer, ds, progress=Path(path))
+"""
+
+
+@pytest.mark.parametrize(
+    ("seed", "scorer", "kind"),
+    [
+        (1, "mlp", "impressions"),
+        pytest.param(2, "two_tower", "sampled", marks=pytest.mark.slow),
+        pytest.param(3, "sequence", "impressions", marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_training_goes_on_to_the_same_weights(
+    lake_of: Callable[[str], Lake], tmp_path: Path, seed: int, scorer: str, kind: str
+) -> None:
+    lake = lake_of(kind)
+    settings = QUICK.model_copy(update={"seed": seed})
+    whole = train_candidate(lake, settings, scorer, DS)
+    steps = len(whole.training_losses)
+    killed_at = random.Random(seed).randint(_SAVED_EVERY, steps - 1)
+    path = tmp_path / "mlp.progress"
+    arguments = (lake.root, kind, scorer, DS, path, settings.model_dump_json())
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    child = [sys.executable, "-c", _CHILD, *map(str, arguments)]
+    killed = subprocess.run(
+        [*child, str(killed_at), str(_SAVED_EVERY)], env=environment, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    begun = load_progress(path, whole.input_hash)
+    assert begun is not None
+    assert 0 < begun.step < steps
+    resumed = train_candidate(lake, settings, scorer, DS, progress=path)
+    assert resumed.training_losses == whole.training_losses
+    assert resumed.validation_losses == whole.validation_losses
+    assert resumed.best_pass == whole.best_pass
+    for one, other in (
+        (resumed.checkpoint.net.state_dict(), whole.checkpoint.net.state_dict()),
+        (resumed.checkpoint.moments, whole.checkpoint.moments),
+    ):
+        assert one.keys() == other.keys()
+        for name, values in one.items():
+            assert torch.equal(values, other[name]), name
+
+
+def test_progress_of_other_inputs_is_not_gone_on_from(
+    lake_of: Callable[[str], Lake], tmp_path: Path
+) -> None:
+    lake, path = lake_of("impressions"), tmp_path / "mlp.progress"
+    train_candidate(lake, QUICK, "mlp", DS, progress=path)
+    other = QUICK.model_copy(update={"learning_rate": 0.01})
+    expected = train_candidate(lake, other, "mlp", DS)
+    found = train_candidate(lake, other, "mlp", DS, progress=path)
+    assert found.training_losses == expected.training_losses
+
+
+def test_progress_that_was_cut_off_is_as_if_there_were_none(
+    lake_of: Callable[[str], Lake], tmp_path: Path
+) -> None:
+    lake, path = lake_of("impressions"), tmp_path / "mlp.progress"
+    whole = train_candidate(lake, QUICK, "mlp", DS, progress=path)
+    for length in (0, 7, path.stat().st_size // 2):
+        path.write_bytes(path.read_bytes()[:length])
+        assert load_progress(path, whole.input_hash) is None
+    again = train_candidate(lake, QUICK, "mlp", DS, progress=path)
+    assert again.training_losses == whole.training_losses
+
+
+def test_a_training_that_had_ended_gives_its_result_again(
+    lake_of: Callable[[str], Lake], tmp_path: Path
+) -> None:
+    lake, path = lake_of("impressions"), tmp_path / "mlp.progress"
+    first = train_candidate(lake, QUICK, "mlp", DS, progress=path)
+    again = train_candidate(lake, QUICK, "mlp", DS, progress=path)
+    assert again.training_losses == first.training_losses
+    weights = first.checkpoint.net.state_dict()
+    for name, values in again.checkpoint.net.state_dict().items():
+        assert torch.equal(values, weights[name]), name

@@ -1,0 +1,136 @@
+"""Minimises a scorer's loss, pass after pass, and goes on where a killed training stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytorch_lightning as lightning
+
+from training.fitting.loader import BatchStream
+from training.fitting.module import ScorerModule
+from training.fitting.progress import Best, Progress, Tensors
+
+PATIENCE = 2
+"""Passes without a better validation loss after which training stops."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a training went; the net holds the weights of the best pass."""
+
+    best: Best
+    training_losses: list[float]
+    validation_losses: list[float]
+
+
+def fit(
+    module: ScorerModule,
+    stream: BatchStream,
+    held_out: BatchStream,
+    begun: Progress | None,
+    save: Callable[[Progress], None],
+    save_every_seconds: float,
+) -> Fitted:
+    """Train the module's net on `stream`; afterwards it holds the weights of the best pass.
+
+    Args:
+        module: made for the step at which `begun` stopped.
+        stream: all passes.
+        held_out: rows whose loss decides which pass is best; without any the last one is.
+        begun: how far an earlier try came, whose weights and moments `module` has.
+        save: keeps the progress for a further try.
+        save_every_seconds: how often it is called within a pass; after a pass it always is.
+    """
+    passes = _Passes(module, stream, bool(len(held_out)), begun, save, save_every_seconds)
+    done = passes.step // max(stream.steps_per_pass, 1)
+    if done < stream.passes and not passes.exhausted:
+        trainer = lightning.Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=stream.passes - done,
+            reload_dataloaders_every_n_epochs=1,
+            limit_val_batches=None if len(held_out) else 0,
+            callbacks=[passes],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(module, datamodule=_Data(passes, stream, held_out))
+    module.net.load_state_dict(passes.best.weights)
+    return Fitted(passes.best, module.training_losses, module.validation_losses)
+
+
+class _Data(lightning.LightningDataModule):
+    """The rest of the pass that has been begun, then one whole pass after the other."""
+
+    def __init__(self, passes: _Passes, stream: BatchStream, held_out: BatchStream) -> None:
+        super().__init__()
+        self._passes, self._stream, self._held_out = passes, stream, held_out
+
+    def train_dataloader(self) -> BatchStream:
+        """Batches up to the end of the pass."""
+        step, length = self._passes.step, self._stream.steps_per_pass
+        return replace(self._stream, first_step=step, passes=step // length + 1)
+
+    def val_dataloader(self) -> BatchStream | list[object]:
+        """The held-out rows."""
+        return self._held_out if len(self._held_out) else []
+
+
+class _Passes(lightning.Callback):
+    """Counts steps, keeps the best pass, saves progress, stops when nothing is gained any more."""
+
+    def __init__(
+        self,
+        module: ScorerModule,
+        stream: BatchStream,
+        validated: bool,
+        begun: Progress | None,
+        save: Callable[[Progress], None],
+        save_every_seconds: float,
+    ) -> None:
+        self._module, self._stream, self._validated = module, stream, validated
+        self._save, self._every, self._saved_at = save, save_every_seconds, time.monotonic()
+        self.step = begun.step if begun else 0
+        self.best = begun.best if begun else Best()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last passes gained nothing."""
+        number = len(self._module.validation_losses)
+        return self._validated and number - self.best.number >= PATIENCE
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """After each step."""
+        self.step += 1
+        ends_pass = self.step % self._stream.steps_per_pass == 0
+        # At the end of a pass its validation comes first.
+        if not ends_pass and time.monotonic() - self._saved_at >= self._every:
+            self._keep_progress()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """After each pass and its validation."""
+        losses = self._module.validation_losses
+        number = self.step // self._stream.steps_per_pass
+        loss = losses[-1] if self._validated else float("-inf")
+        if loss < self.best.loss or not self._validated:
+            weights, moments = self._state()
+            self.best = Best(number, loss, weights, moments)
+        self._keep_progress()
+        trainer.should_stop = self.exhausted
+
+    def _keep_progress(self) -> None:
+        module = self._module
+        weights, moments = self._state()
+        losses = (list(module.training_losses), list(module.validation_losses))
+        self._save(Progress(self.step, weights, moments, self.best, *losses))
+        self._saved_at = time.monotonic()
+
+    def _state(self) -> tuple[Tensors, Tensors]:
+        weights = self._module.net.state_dict()
+        copied = {name: values.detach().clone() for name, values in weights.items()}
+        return copied, self._module.moments()
