@@ -222,7 +222,7 @@ def test_a_leak_is_shown_and_the_command_fails(
 def test_a_day_that_is_not_there_is_refused_before_anything_is_built(tmp_path: Path) -> None:
     _simulated(tmp_path, DAY, DAY, users=5)
     for day, more, said in (
-        ("2026-03-01", (), "are not complete"),
+        ("2026-03-01", (), "no complete events of that day"),
         (DAY, ("--from", LAST), "lies after --day"),
         ("today", (), "--day is 'today'"),
     ):
