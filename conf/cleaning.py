@@ -44,7 +44,7 @@ MAX_LATENESS_DAYS = 30
 Severity = Literal["reject", "warn", "off"]
 """What follows when a row breaks a rule: it is quarantined; it is kept, and said; nothing."""
 
-_Share = Annotated[float, Field(gt=0.0, le=1.0)]
+_Share = Annotated[float, Field(ge=0.0, le=1.0)]
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 _PYTHON_ONLY = re.compile(r"\(\?[P(]")
 _JAVA_CLASS = re.compile(r"\\[pP]\{\w+\}")
@@ -64,8 +64,8 @@ class RuleSettings(_Frozen):
 
     severity: Severity = "reject"
     warn_above: _Share | None = None
-    """A larger share of the day's rows of a stream is said in the step's summary. A rule of
-    severity `warn` says every one without it."""
+    """A larger share of the day's rows of a stream is said in the step's summary; 0 = any. A rule
+    of severity `warn` says every one without it."""
     fail_above: _Share | None = None
     """A larger share fails the day before anything is written."""
     reason: str | None = None
@@ -99,7 +99,8 @@ class RuleSettings(_Frozen):
 
     @model_validator(mode="after")
     def _limits_are_ordered(self) -> Self:
-        if self.warn_above and self.fail_above and self.warn_above > self.fail_above:
+        both = self.warn_above is not None and self.fail_above is not None
+        if both and self.warn_above > self.fail_above:
             raise ValueError(
                 f"warn_above ({self.warn_above}) must not be above fail_above ({self.fail_above})"
             )
@@ -176,7 +177,8 @@ class Cleaning(_Frozen):
                 raise ValueError(f"rules.{name}: {problem}")
         limited: dict[str, str] = {}
         for name, rule in self.rules.items():
-            if rule.severity != "reject" or not (rule.warn_above or rule.fail_above):
+            unlimited = rule.warn_above is None and rule.fail_above is None
+            if rule.severity != "reject" or unlimited:
                 continue
             reason = rule.reason or name
             if reason in limited:

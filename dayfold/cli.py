@@ -165,7 +165,7 @@ def status(
     from dayfold.workplace import open_workplace
 
     overrides_to_environment(dataset=dataset, lake=lake)
-    opened = open_workplace().lake()
+    opened = open_workplace(lake).lake()
     days = collect_status(opened, last)
     if as_json:
         console.print(json.dumps({"days": days}), markup=False, soft_wrap=True)

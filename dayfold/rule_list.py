@@ -13,6 +13,8 @@ from conf.cleaning_rules import Rule, rules_of
 from conf.dataset import DatasetConfig
 from conf.fields import STREAMS
 
+_LIMITS = ("warn_above", "fail_above")
+
 NEXT = (
     "A row is quarantined for the first rule of severity `reject` that it breaks. Severities, "
     "limits and rules of your own: key `cleaning.rules` of the dataset's YAML (docs/raw-zone.md)."
@@ -39,7 +41,7 @@ def rule_table(dataset: DatasetConfig) -> RichTable:
             escape(row["rule"] + (f" ({row['reason']})" if row["reason"] != row["rule"] else "")),
             row["severity"],
             escape(row["requires"]),
-            "\n".join(f"{key} {row[key]:.2%}" for key in ("warn_above", "fail_above") if row[key]),
+            "\n".join(f"{key} {row[key]:.4g}" for key in _LIMITS if row[key] is not None),
         )
     return table
 

@@ -155,17 +155,27 @@ def _warned(day: dict[str, Any]) -> int:
 def warning_lines(days: list[dict[str, Any]]) -> list[str]:
     """One line for each warning of a step, and each check that warned or failed, for people.
 
-    Without the examples, which are long: `--json` has them.
+    The newest ones, and without the examples, which are long: `--json` has all of it.
     """
+    lines = [line for day in days for line in _lines_of(day)]
+    earlier = len(lines) - _LINES
+    if earlier <= 0:
+        return lines
+    return [f"{earlier} earlier warning(s): dayfold status --json", *lines[-_LINES:]]
+
+
+_LINES = 20
+"""Warnings that `dayfold status` prints below its table."""
+
+
+def _lines_of(day: dict[str, Any]) -> list[str]:
     return [
         f"{day['ds']} WARNING {warning['step']}: {warning['text'].split(EXAMPLES)[0]}"
         + (" (examples: --json)" if EXAMPLES in warning["text"] else "")
-        for day in days
         for warning in day["warnings"]
     ] + [
         f"{day['ds']} {'FAILED' if found['severity'] == 'fail' else 'WARNING'} {found['table']} "
         f"{found['check']}: {found['observed']:,.0f} rows, expected {found['expected']}"
-        for day in days
         for found in day["checks"]["found"]
     ]
 

@@ -23,14 +23,18 @@ class Excess:
     """What is the matter with the rows: `are bad_value`, `break price_is_sane, and were kept`."""
     rows: int
     of: int
-    limit: float
+    limit: float | None
+    """The share that it may have; none = a rule of severity `warn` says each."""
     fails: bool
     examples: tuple[str, ...]
 
     def __str__(self) -> str:
         """What is too much, and the limit that says so."""
-        allowed = f"more than cleaning.rules.{self.rule}.{self._key} allows ({self.limit:.1%})"
-        why = allowed if self.limit else f"as cleaning.rules.{self.rule} warns of each"
+        key = f"cleaning.rules.{self.rule}"
+        each = f"as {key} warns of each"
+        why = (
+            each if self.limit is None else f"more than {key}.{self._key} allows ({self.limit:.4g})"
+        )
         return (
             f"{self.rows:,} of {self.of:,} rows of {self.stream} ({self.rows / self.of:.1%}) "
             f"{self.says}, {why}"
@@ -101,9 +105,9 @@ def _noted(
 ) -> Iterator[Excess]:
     for note in noted:
         rule, of = rules[note.rule], totals[note.stream]
-        exceeded = _exceeded(rule, note.rows, of)
+        exceeded: tuple[float | None, bool] | None = _exceeded(rule, note.rows, of)
         if exceeded is None and rule.warn_above is None:
-            exceeded = 0.0, False
+            exceeded = None, False
         if exceeded:
             kept = "" if exceeded[1] else " and were kept"
             says = f"break {note.rule}{kept}"

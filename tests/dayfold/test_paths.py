@@ -74,7 +74,7 @@ def test_what_only_reads_makes_nothing(tmp_path: Path, arguments: tuple[str, ...
 
 
 def test_the_status_of_a_lake_that_is_not_there_says_so(tmp_path: Path) -> None:
-    said = dayfold(tmp_path, "home", "status", "--lake", "/proc/nope").stdout
+    said = dayfold(tmp_path, "/proc/nope", "status").stdout
     assert "There is no lake at /proc/nope" in said
     assert "make demo" in said
     nothing = dayfold(tmp_path, "/proc/nope", "status", "--json").stdout
@@ -88,6 +88,7 @@ def test_the_status_of_a_lake_that_is_not_there_says_so(tmp_path: Path) -> None:
         ("forget", "--pseudonym", "0" * 32),
         ("step", "open_day", "--ds", "2026-01-01"),
         ("step", "recommend", "--ds", "2026-01-01"),
+        ("status",),
         ("upkeep",),
         ("report",),
         ("recommend", "--user", "u1"),

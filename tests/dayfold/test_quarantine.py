@@ -104,7 +104,7 @@ def test_the_rules_of_a_dataset_are_listed_with_its_own() -> None:
     console.print(rule_table(declared))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "stars (odd)" in shown
-    assert "fail_above 25.00%" in shown
+    assert "fail_above 0.25" in shown
 
 
 def test_rows_arrive_again_once_their_type_is_declared(cleaned: Workbench) -> None:

@@ -236,6 +236,9 @@ def test_status_shows_what_a_step_warned_of(lake: Lake) -> None:
     days = collect_status(lake, 14)
     assert days[0]["warnings"] == [{"step": "open_day", "text": "3 file(s) are not read"}]
     assert warning_lines(days) == [f"{DAY} WARNING open_day: 3 file(s) are not read"]
+    first, *shown = warning_lines(days * 23)
+    assert first.startswith("3 earlier warning(s)")
+    assert len(shown) == 20
 
 
 def test_status_and_report_show_what_warned(lake: Lake) -> None:

@@ -156,13 +156,17 @@ def test_noted_rows_above_their_limit_fail_the_day(bench: Bench) -> None:
     failing = bench("failing", cleaning=cleaning(fail_above=0.4))
     failing.write(MONDAY, ratings)
     with pytest.raises(
-        CheckFailed, match=r"2 of 4 .* break stars, more than .*stars.fail_above allows \(40"
+        CheckFailed, match=r"2 of 4 .* break stars, more than .*stars.fail_above allows \(0\.4\)"
     ):
         failing.run("clean_events", MONDAY)
     assert failing.rows(EVENTS) == failing.rows(INTAKE) == []
     quiet = bench("quiet", cleaning=cleaning(warn_above=0.6))
     quiet.write(MONDAY, ratings)
     assert not [text for _, text in quiet.run("clean_events", MONDAY).warnings if "stars" in text]
+    none = bench("none", cleaning=cleaning(fail_above=0))
+    none.write(MONDAY, ratings)
+    with pytest.raises(CheckFailed, match=r"stars.fail_above allows \(0\)"):
+        none.run("clean_events", MONDAY)
 
 
 def test_a_pattern_that_only_spark_finds_wrong_is_refused_by_its_rule(bench: Bench) -> None:
