@@ -99,11 +99,9 @@ class RuleSettings(_Frozen):
 
     @model_validator(mode="after")
     def _limits_are_ordered(self) -> Self:
-        both = self.warn_above is not None and self.fail_above is not None
-        if both and self.warn_above > self.fail_above:
-            raise ValueError(
-                f"warn_above ({self.warn_above}) must not be above fail_above ({self.fail_above})"
-            )
+        warn, fail = self.warn_above, self.fail_above
+        if warn is not None and fail is not None and warn > fail:
+            raise ValueError(f"warn_above ({warn}) must not be above fail_above ({fail})")
         if self.between and not self.between[0] <= self.between[1]:
             raise ValueError(f"between: {list(self.between)} holds nothing, the lower bound first")
         return self
