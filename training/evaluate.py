@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from conf.errors import ConfigError, RegistryError
 from conf.settings import Settings
+from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EVALUATIONS, EXAMPLES
@@ -24,6 +25,7 @@ from training.promotion.retriever import find_retriever
 from training.registry.champion import standing_before
 from training.registry.registry import Registry
 from training.registry.serving import load_version
+from training.scorers.schema import schema_on
 from training.scorers.trained import TrainedScorer
 from training.scoring.catalogue_ranks import Cascade
 from training.scoring.day_scores import (
@@ -32,7 +34,9 @@ from training.scoring.day_scores import (
     day_metrics,
     nullable,
     score_examples,
+    sliced_metrics,
 )
+from training.scoring.slices import new_and_seen
 
 NAN = float("nan")
 NOTHING = DayScores(np.empty(0), np.empty(0))
@@ -130,16 +134,22 @@ def _tested(
         cascade = replace(cascade, retriever=retriever_of(lake, context.settings, ds))
     reader = FeatureReader(lake, ds, ds)
     rows = reader.rows(examples)
-    labels = examples.column("label").to_numpy()
+    slices = new_and_seen(examples, schema_on(lake, shift(ds, -1)))
+
+    def everything(scores: DayScores) -> dict[str, float]:
+        sliced = sliced_metrics(scores, examples, dataset, slices)
+        return day_metrics(scores, examples, dataset) | {name: value for name, value, _ in sliced}
+
     said = score_examples(cascade, reader, examples, rows, dataset)
-    before, head_values = DayScores(labels * NAN, labels * NAN), dict[str, float]()
+    nothing = np.full(examples.num_rows, NAN)
+    before, head_values = DayScores(nothing, nothing), dict[str, float]()
     if head is not None:
         served = replace(cascade, ranker=head[0], retriever=head[1])
         before = score_examples(served, reader, examples, rows, dataset)
-        head_values = day_metrics(before, labels, dataset)
+        head_values = everything(before)
     evaluations = [
         Evaluation(name, value, head_values.get(name, NAN))
-        for name, value in day_metrics(said, labels, dataset).items()
+        for name, value in everything(said).items()
     ]
     half_life = context.settings.recommend.popularity_half_life_days
     for metric in baseline_metrics(reader, examples, dataset, half_life):

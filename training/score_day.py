@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from feature_store.days import ordinal
+from feature_store.days import ordinal, shift
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import DAILY_METRICS, EXAMPLES, SCORES, SKETCHES
 from training.features.reader import FeatureReader
 from training.measures.day_sketch import day_sketch
-from training.measures.lists import measure_lists
+from training.measures.lists import measure_lists, measure_spread
 from training.registry.serving import champion_before
+from training.scorers.schema import schema_on
 from training.scoring.catalogue_ranks import Cascade
 from training.scoring.composite import Composite
 from training.scoring.day_scores import (
@@ -24,8 +25,10 @@ from training.scoring.day_scores import (
     nullable,
     ranked_rows,
     score_examples,
+    sliced_metrics,
 )
 from training.scoring.metrics import Metric
+from training.scoring.slices import new_and_seen
 
 
 def run(context: StepContext) -> StepResult:
@@ -54,6 +57,8 @@ def _of_examples(
     reader = FeatureReader(lake, ds, ds)
     half_life = context.settings.recommend.popularity_half_life_days
     metrics = baseline_metrics(reader, examples, dataset, half_life)
+    catalogue = reader.catalogue(reader.start_of(ordinal(ds)), ordinal(ds))
+    metrics += measure_spread(lake, ds, len(catalogue))
     if composite is None:
         return scores, sketches, metrics
     rows = reader.rows(examples)
@@ -62,9 +67,12 @@ def _of_examples(
     said = score_examples(cascade, reader, examples, rows, dataset)
     seed = [context.settings.training.seed, ordinal(ds)]
     sketches = day_sketch(composite, reader, examples, rows, said, dataset, seed)
-    values = day_metrics(said, examples.column("label").to_numpy(), dataset)
+    values = day_metrics(said, examples, dataset)
     n = ranked_rows(said, dataset)
     metrics += [Metric("champion", name, value, n) for name, value in values.items()]
+    slices = new_and_seen(examples, schema_on(lake, shift(ds, -1)))
+    sliced = sliced_metrics(said, examples, dataset, slices)
+    metrics += [Metric("champion", name, value, rows) for name, value, rows in sliced]
     return score_rows(examples, said, composite.version), sketches, metrics
 
 

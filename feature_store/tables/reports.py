@@ -64,7 +64,7 @@ EVALUATIONS = Table(
     columns=(
         DS,
         Column("scorer", "string", "scorer name"),
-        Column("metric", "string", "auc, log_loss, ece, observed_expected, ..."),
+        Column("metric", "string", "auc, gauc, log_loss, ..., auc_new_users, ..."),
         Column("value", "double", "the candidate's"),
         Column("head_value", "double", "its head's, on the same rows (NaN without a head)"),
     ),

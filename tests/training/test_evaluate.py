@@ -33,6 +33,7 @@ def test_a_first_candidate_has_no_head(promoted: Callable[[str], Home], scorer: 
     logits, labels = (mine.column(name).to_numpy() for name in ("logit", "label"))
     assert values["auc"] == pytest.approx(auc(logits, labels))
     assert "base_rate_log_loss" in values
+    assert {"gauc", "auc_seen_users", "auc_seen_items"} <= values.keys()
     assert all(np.isnan(row["head_value"]) for row in rows)
 
 

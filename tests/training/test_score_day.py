@@ -62,6 +62,9 @@ def test_the_champions_metrics_are_those_of_its_scores(promoted: Callable[[str],
     best = log_loss(np.full(len(labels), logit_of(labels.mean())), labels)
     assert found["base_rate.log_loss"] == (pytest.approx(best), len(labels))
     assert found["lists.recall_at_10"][1] == found["popularity_7d.recall_at_10"][1] > 0
+    assert 0 < found["lists.coverage"][0] <= 1
+    rows = [found[f"champion.log_loss_{part}_users"][1] for part in ("new", "seen")]
+    assert sum(rows) == len(labels)
 
 
 def test_sampled_sketches_hold_ten_drawn_negatives_per_positive(

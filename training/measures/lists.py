@@ -16,9 +16,17 @@ import pyarrow.compute as pc
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EVERYBODY, RECOMMENDATIONS
-from training.measures.popularity import popular_decayed, popular_in_window
+from training.measures.popularity import popular_decayed, popular_in_window, window_popularity
 from training.measures.positives import distinct_pairs, positions_in, positive_events, taken_by
-from training.scoring.metrics import Ints, Metric, mean_reciprocal_rank, ndcg_at_k, recall_at_k
+from training.scoring.metrics import Ints, Metric
+from training.scoring.rankings import (
+    coverage,
+    hit_rate_at_k,
+    mean_reciprocal_rank,
+    ndcg_at_k,
+    novelty,
+    recall_at_k,
+)
 
 AT = 10
 """Positions of a list that are looked at."""
@@ -52,7 +60,7 @@ class Pairs:
 
 
 def measure_lists(lake: Lake, ds: str) -> list[Metric]:
-    """Recall, nDCG and reciprocal rank at 10 of the lists and of popularity, on the day's pairs.
+    """Recall, hit rate, nDCG, reciprocal rank at 10 of lists and popularity, on the day's pairs.
 
     The pairs are those that a list may hold: the ones that are new to the user or, where items may
     be recommended again, all of them. There a second set, named `_new`, is over the new ones.
@@ -83,10 +91,9 @@ def list_positions(lake: Lake, ds: str, pairs: Pairs) -> Ints | None:
 
     The lists are those of the last day before `ds` that has any; None where there is no such day.
     """
-    days = [day for day in lake.days(RECOMMENDATIONS) if day < ds]
-    if not days:
+    lists = _lists_before(lake, ds)
+    if lists is None:
         return None
-    lists = lake.read(RECOMMENDATIONS, days[-1:], ["user_id", "item_id", "rank"])
     owners = pc.unique(lists.column("user_id"))
     owner = positions_in(pairs.users, owners)
     owner = np.where(owner < 0, positions_in(pa.array([EVERYBODY]), owners), owner)[pairs.user]
@@ -95,6 +102,34 @@ def list_positions(lake: Lake, ds: str, pairs: Pairs) -> Ints | None:
     rank = lists.column("rank").to_numpy()
     key, rank = key[item >= 0], rank[item >= 0]
     return _looked_up(owner * len(pairs.items) + pairs.item, key, rank)
+
+
+def measure_spread(lake: Lake, ds: str, catalogue: int) -> list[Metric]:
+    """How much of the catalogue the lists of the evening before `ds` show, and how novel it is.
+
+    Args:
+        lake: holds the lists, and the positives of the last seven days before `ds`.
+        ds: the day on which the lists were seen.
+        catalogue: how many items could have been listed.
+    """
+    lists = _lists_before(lake, ds)
+    if lists is None:
+        return []
+    items = lists.filter(pc.not_equal(lists.column("user_id"), EVERYBODY)).column("item_id")
+    if not len(items):
+        return []
+    known, weights = window_popularity(lake, ds)
+    counts = np.append(weights, 0.0)[positions_in(items, known)]
+    shown = positions_in(items, pc.unique(items))
+    return [
+        Metric("lists", "coverage", coverage(shown, catalogue), len(items)),
+        Metric("lists", "novelty", novelty(counts, float(weights.sum())), len(items)),
+    ]
+
+
+def _lists_before(lake: Lake, ds: str) -> pa.Table | None:
+    days = [day for day in lake.days(RECOMMENDATIONS) if day < ds]
+    return lake.read(RECOMMENDATIONS, days[-1:], ["user_id", "item_id", "rank"]) if days else None
 
 
 def popular_positions(popular: pa.Array, pairs: Pairs, taken: pa.Table) -> Ints:
@@ -142,9 +177,11 @@ def _metrics(subject: str, positions: Ints | None, pairs: Pairs, suffix: str = "
     hits = np.zeros((len(pairs.users), AT), dtype=np.bool_)
     found = (positions != MISSED) & (positions <= AT)
     hits[pairs.user[found], positions[found] - 1] = True
+    users = int((relevant > 0).sum())
     values = {
         "recall_at_10": (recall_at_k(hits, relevant, AT), len(pairs)),
-        "ndcg_at_10": (ndcg_at_k(hits, relevant, AT), int((relevant > 0).sum())),
-        "mrr_at_10": (mean_reciprocal_rank(hits, relevant), int((relevant > 0).sum())),
+        "hit_rate_at_10": (hit_rate_at_k(hits, relevant, AT), users),
+        "ndcg_at_10": (ndcg_at_k(hits, relevant, AT), users),
+        "mrr_at_10": (mean_reciprocal_rank(hits, relevant), users),
     }
     return [Metric(subject, name + suffix, value, n) for name, (value, n) in values.items()]

@@ -26,9 +26,15 @@ MEMORY_DAYS = 28
 
 def popular_in_window(lake: Lake, ds: str) -> pa.Array:
     """item_id by weight of the positives that arrived in the last WINDOW_DAYS, descending."""
+    items, weights = window_popularity(lake, ds)
+    return _descending(items, weights)
+
+
+def window_popularity(lake: Lake, ds: str) -> tuple[pa.Array, Floats]:
+    """Distinct item_id, ascending, and the weight of the positives of the last WINDOW_DAYS."""
     days = days_between(shift(ds, -WINDOW_DAYS), shift(ds, -1))
     events = positive_events(lake, days, ["item_id", "event_type"])
-    return by_popularity(events.column("item_id"), event_weights(lake, events.column("event_type")))
+    return _summed(events.column("item_id"), event_weights(lake, events.column("event_type")))
 
 
 def popular_decayed(lake: Lake, ds: str) -> pa.Array:
@@ -50,9 +56,17 @@ def days_before(instant: datetime, timestamps: pa.ChunkedArray) -> Floats:
 
 def by_popularity(item_ids: pa.ChunkedArray, weights: Floats) -> pa.Array:
     """Distinct item ids by summed weight, descending; ties by id, ascending."""
+    return _descending(*_summed(item_ids, weights))
+
+
+def _summed(item_ids: pa.ChunkedArray, weights: Floats) -> tuple[pa.Array, Floats]:
     text = item_ids.cast(pa.string())
     items = pc.unique(text)
     items = items.take(pc.sort_indices(items))
     summed = np.bincount(positions_in(text, items), weights, minlength=len(items))
+    return items, summed.astype(np.float64)
+
+
+def _descending(items: pa.Array, weights: Floats) -> pa.Array:
     # Sums of the same events in another order differ in the last digits; they are still a tie.
-    return items.take(pa.array(np.argsort(-np.round(summed, 9), kind="stable")))
+    return items.take(pa.array(np.argsort(-np.round(weights, 9), kind="stable")))

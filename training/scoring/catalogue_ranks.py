@@ -20,7 +20,8 @@ from conf.dataset import DatasetConfig
 from feature_store.tables import HALF_LIVES_DAYS, MISSING
 from training.features.as_of import day_numbers
 from training.features.rows import Float32, Instants, Int32, Int64, Side
-from training.scoring.metrics import Floats, percentile_rank
+from training.scoring.metrics import Floats
+from training.scoring.rankings import percentile_rank
 from training.scoring.slate import top_k
 
 if TYPE_CHECKING:

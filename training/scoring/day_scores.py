@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,18 +18,27 @@ from training.scoring.catalogue_ranks import (
     popularity_percentile_ranks,
 )
 from training.scoring.metrics import (
+    Bools,
     Floats,
     Metric,
     constant_log_loss,
-    mean_percentile_rank,
     score_metrics,
 )
+from training.scoring.rankings import mean_percentile_rank
 
 if TYPE_CHECKING:
     from training.features.reader import FeatureReader
     from training.scorers.trained import TrainedScorer
 
 TOP_SHARE = 0.01
+SLICE_METRICS = (
+    "auc",
+    "log_loss",
+    "observed_expected",
+    "mean_percentile_rank",
+    "recall_at_1_percent",
+)
+"""What is said of each slice of the day."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +86,19 @@ def finite_logits(scorer: TrainedScorer, rows: Rows) -> Floats:
     return logits
 
 
-def day_metrics(scores: DayScores, labels: Floats, dataset: DatasetConfig) -> dict[str, float]:
+def day_metrics(scores: DayScores, examples: pa.Table, dataset: DatasetConfig) -> dict[str, float]:
     """Every metric of the scores that the day's rows define, by name.
 
     Where negatives are drawn they set the rate, so that only ranks say something.
+
+    Args:
+        scores: of `examples`.
+        examples: columns label and user_index.
+        dataset: how labels come about.
     """
     if dataset.labels.kind != "sampled":
-        return score_metrics(scores.logits, labels)
+        labels, users = (examples.column(name).to_numpy() for name in ("label", "user_index"))
+        return score_metrics(scores.logits, labels, users)
     ranked = scores.percentile[~np.isnan(scores.percentile)]
     if not len(ranked):
         return {}
@@ -90,6 +106,28 @@ def day_metrics(scores: DayScores, labels: Floats, dataset: DatasetConfig) -> di
         "mean_percentile_rank": mean_percentile_rank(ranked),
         "recall_at_1_percent": float((ranked >= 1 - TOP_SHARE).mean()),
     }
+
+
+def sliced_metrics(
+    scores: DayScores,
+    examples: pa.Table,
+    dataset: DatasetConfig,
+    slices: Mapping[str, Bools],
+) -> Iterator[tuple[str, float, int]]:
+    """Name `METRIC_SLICE`, value and number of rows of SLICE_METRICS within each slice.
+
+    Args:
+        scores: of `examples`.
+        examples: as for `day_metrics`.
+        dataset: how labels come about.
+        slices: (n,) rows by name.
+    """
+    for name, rows in slices.items():
+        part = DayScores(scores.logits[rows], scores.percentile[rows])
+        values = day_metrics(part, examples.filter(pa.array(rows)), dataset)
+        for metric in SLICE_METRICS:
+            if metric in values:
+                yield f"{metric}_{name}", values[metric], ranked_rows(part, dataset)
 
 
 def ranked_rows(scores: DayScores, dataset: DatasetConfig) -> int:
@@ -114,6 +152,6 @@ def baseline_metrics(
     ranks = popularity_percentile_ranks(reader, examples, half_life_days)
     said = DayScores(ranks, ranks)
     n = ranked_rows(said, dataset)
-    values = day_metrics(said, examples.column("label").to_numpy(), dataset)
+    values = day_metrics(said, examples, dataset)
     subject = f"popularity_h{half_life_days}"
     return [Metric(subject, name, value, n) for name, value in values.items()]

@@ -14,7 +14,7 @@ from feature_store.tables import EVENTS, RECOMMENDATIONS
 from tests.training.lake_fixture import small_dataset
 from tests.training.log_fixture import FIRST_DAY, LINEAGE
 from tests.training.taken_fixture import put_taken
-from training.measures.lists import measure_lists
+from training.measures.lists import measure_lists, measure_spread
 
 DS = "2026-02-10"
 Event = tuple[str, str, str]
@@ -180,3 +180,18 @@ def test_days_after_the_day_change_nothing(own_lake_of: Callable[[str], Lake]) -
 
 def test_an_empty_day_has_no_metrics(lake: Lake) -> None:
     assert measured(lake, FIRST_DAY) == {}
+
+
+def test_the_spread_of_yesterdays_lists_by_hand(lake: Lake) -> None:
+    put_events(lake, "2026-02-09", clicks("ann:x", "bob:x", "cid:x", "cid:y"))
+    put_lists(lake, "2026-02-09", {"ann": ["y", "z"], "bob": ["z"], "*": ["x"]})
+    put_lists(lake, DS, {"ann": ["x"]})
+    found = {m.name: (m.value, m.n) for m in measure_spread(lake, DS, 4)}
+    assert found["coverage"] == (
+        pytest.approx(2 / 4),
+        3,
+    )  # what nobody in particular got is no list
+    # Four positives: y had one, z none twice.
+    bits = (math.log2(5 / 2) + 2 * math.log2(5)) / 3
+    assert found["novelty"] == (pytest.approx(bits), 3)
+    assert measure_spread(lake, "2026-02-09", 4) == []

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sk
 
 from training.scoring.metrics import (
@@ -14,20 +13,14 @@ from training.scoring.metrics import (
     calibration_error,
     classification,
     constant_log_loss,
+    grouped_auc,
     log_loss,
     logit_of,
-    mean_percentile_rank,
-    mean_reciprocal_rank,
-    ndcg_at_k,
     observed_expected,
-    percentile_rank,
-    recall_at_k,
     score_metrics,
     sigmoid,
 )
 
-HITS = np.array([[True, False, True], [False, False, False], [False, True, False]])
-RELEVANT = np.array([2, 0, 4])
 logits = st.lists(st.floats(-30, 30), min_size=2, max_size=60)
 
 
@@ -59,6 +52,27 @@ def test_auc_of_mirrored_scores_is_one_minus_it(scores: list[float], seed: int) 
     labels = np.random.default_rng(seed).integers(0, 2, len(scores))
     labels[:2] = 0, 1
     assert auc(scores, labels) + auc(-np.array(scores), labels) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_grouped_auc_is_that_of_each_user_by_scikit_learn(seed: int) -> None:
+    scores, labels = labelled(seed)
+    users = np.random.default_rng(seed).integers(0, 120, len(scores))  # some with one class only
+    weighted = rows = 0.0
+    for user in np.unique(users):
+        mine = users == user
+        if len(set(labels[mine])) == 2:
+            weighted += mine.sum() * sk.roc_auc_score(labels[mine], scores[mine])
+            rows += mine.sum()
+    assert grouped_auc(scores, labels, users) == pytest.approx(weighted / rows, abs=1e-12)
+
+
+def test_grouped_auc_does_not_see_differences_between_users() -> None:
+    scores, labels = labelled(0)
+    users = np.arange(len(scores)) % 50
+    moved = scores + 100.0 * users
+    assert grouped_auc(moved, labels, users) == pytest.approx(grouped_auc(scores, labels, users))
+    assert math.isnan(grouped_auc(scores, labels, np.arange(len(scores))))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -129,60 +143,11 @@ def test_classification_is_that_of_scikit_learn(seed: int) -> None:
 
 
 def test_a_day_of_one_class_has_only_the_metrics_that_it_defines() -> None:
-    values = score_metrics([-1.0, -2.0], [0, 0])
+    values = score_metrics([-1.0, -2.0], [0, 0], np.array([1, 2]))
     assert "auc" not in values
     assert values["log_loss"] > 0
     assert not any(math.isnan(value) for value in values.values())
 
 
 def test_no_rows_define_no_metric() -> None:
-    assert score_metrics([], []) == {}
-
-
-def test_recall_at_k_is_over_all_pairs() -> None:
-    assert recall_at_k(HITS, RELEVANT, 3) == pytest.approx(3 / 6)
-    assert recall_at_k(HITS, RELEVANT, 1) == pytest.approx(1 / 6)
-
-
-def test_recall_of_nothing_is_not_defined() -> None:
-    assert math.isnan(recall_at_k(HITS[:0], RELEVANT[:0], 3))
-
-
-def test_ndcg_by_hand_leaves_out_users_without_relevant_items() -> None:
-    first = (1 + 1 / 2) / (1 + 1 / math.log2(3))  # positions 1 and 3 of the best 1 and 2
-    third = (1 / math.log2(3)) / (1 + 1 / math.log2(3) + 1 / 2)
-    assert ndcg_at_k(HITS, RELEVANT, 3) == pytest.approx((first + third) / 2)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_ndcg_is_that_of_scikit_learn(seed: int) -> None:
-    relevant = np.random.default_rng(seed).random((20, 30)) < 0.2
-    relevant[:, 0] = True
-    ranked = np.tile(-np.arange(30.0), (20, 1))
-    expected = sk.ndcg_score(relevant.astype(float), ranked, k=10)
-    assert ndcg_at_k(relevant, relevant.sum(axis=1), 10) == pytest.approx(expected)
-
-
-def test_mean_reciprocal_rank_by_hand() -> None:
-    assert mean_reciprocal_rank(HITS, RELEVANT) == pytest.approx((1 + 1 / 2) / 2)
-    assert mean_reciprocal_rank(np.zeros((1, 0), bool), np.array([1])) == 0
-
-
-def test_percentile_rank_by_hand() -> None:
-    assert percentile_rank(4, 0, 5) == 1
-    assert percentile_rank(0, 0, 5) == 0
-    assert percentile_rank(0, 4, 5) == 0.5  # all five tie
-    assert percentile_rank(0, 0, 1) == 1
-
-
-@settings(deadline=None)
-@given(arrays(float, st.integers(2, 40), elements=st.integers(0, 5).map(float)))
-def test_percentile_ranks_of_a_whole_catalogue_have_mean_one_half(scores: np.ndarray) -> None:
-    below = (scores[:, None] > scores).sum(axis=1)
-    equal = (scores[:, None] == scores).sum(axis=1) - 1
-    assert mean_percentile_rank(percentile_rank(below, equal, len(scores))) == pytest.approx(0.5)
-
-
-def test_unknown_items_do_not_count_in_the_mean_percentile_rank() -> None:
-    assert mean_percentile_rank([0.2, np.nan, 0.4]) == pytest.approx(0.3)
-    assert math.isnan(mean_percentile_rank([np.nan]))
+    assert score_metrics([], [], np.empty(0, np.int32)) == {}
