@@ -10,7 +10,7 @@ the one that the simulator planted. Dayfold also compares what it wrote with wha
 the tables' rules and commits. Sessions are warm: another day runs first. CPU seconds are those of
 this process and of its children (the JVM); decompression is in all of them. With `--workers`
 Dayfold runs on a standalone Spark cluster of so many workers of one core on this machine. Polars
-comes with `pip install -e ".[bench]" -c constraints.txt`.
+is an extra: without it the command says how to install it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cleaning_peers import clean_with_duckdb, clean_with_polars
+from benchmarks.cleaning_duckdb import clean_with_duckdb
 from benchmarks.result import write_result
 from benchmarks.standalone_cluster import standalone_cluster
 from conf.dataset import load_dataset
@@ -39,6 +40,7 @@ from feature_store.step import StepContext
 from feature_store.tables import INTAKE
 
 DAY = "2026-01-05"
+ENGINES = ("dayfold", "duckdb", "polars")
 WARM_UP_EVENTS = 1_000_000
 EVENTS_PER_USER = 8.2
 """Of a simulated Monday, on average."""
@@ -146,15 +148,35 @@ def _size(events: int) -> str:
     return f"{round(events / 1e6)}m"
 
 
+def _refuse(names: list[str]) -> None:
+    """Pass if all these engines can run; else say which cannot, and what helps."""
+    unknown = sorted(set(names) - set(ENGINES))
+    if unknown:
+        sys.exit(f"--engines: {unknown} are not known, expected some of {list(ENGINES)}")
+    if "polars" in names and find_spec("polars") is None:
+        sys.exit(
+            "Polars is not installed. Next: .venv/bin/uv pip install --python .venv/bin/python -e "
+            "'.[dev,bench]' -c constraints.txt, or leave it out: --engines dayfold,duckdb"
+        )
+
+
+def _polars(folder: Path, key: bytes) -> Callable[[Path], Counter[str]]:
+    from benchmarks.cleaning_polars import clean_with_polars
+
+    return lambda day: clean_with_polars(day, DAY, folder, key)
+
+
 def main() -> None:
     """Run the engines one after the other, `--runs` times."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--home", type=Path, default=Path(".dayfold/bench"))
-    parser.add_argument("--engines", default="dayfold,duckdb,polars")
+    parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--workers", type=int, default=0, help="0 = one process, local[2]")
     arguments = parser.parse_args()
+    names = arguments.engines.split(",")
+    _refuse(names)
     home = arguments.home.absolute() / "cleaning"
     home.mkdir(parents=True, exist_ok=True)
     make_key(home / "pseudonym.key")
@@ -170,9 +192,10 @@ def main() -> None:
         engines: dict[str, Callable[[Path], Counter[str]]] = {
             "dayfold": lambda day: clean_with_dayfold(day, home, master),
             "duckdb": lambda day: clean_with_duckdb(day, DAY, home / "duckdb", key),
-            "polars": lambda day: clean_with_polars(day, DAY, home / "polars", key),
         }
-        chosen = {name: engines[name] for name in arguments.engines.split(",")}
+        if "polars" in names:
+            engines["polars"] = _polars(home / "polars", key)
+        chosen = {name: engines[name] for name in names}
         summary, rows = compared(chosen, home, arguments.events, arguments.runs, size)
     print(write_result(f"cleaning-{size.replace('_', '-')}", summary, rows))
 
