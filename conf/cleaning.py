@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Literal, Self
@@ -76,11 +77,11 @@ class RuleSettings(_Frozen):
     event_types: tuple[str, ...] = ()
     """Events of these types only; none = of every type."""
     required: Literal[True] | None = None
-    one_of: tuple[str, ...] | None = None
+    one_of: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """The text is one of these; of a list, each value is."""
     between: tuple[float, float] | None = None
     """The number lies between these two, which are included."""
-    matches: str | None = None
+    matches: Annotated[str, Field(min_length=1)] | None = None
     """A regular expression that the whole text matches, as Java and Python both read it."""
     max_length: PositiveInt | None = None
     """Most characters of the text."""
@@ -111,9 +112,17 @@ class RuleSettings(_Frozen):
         if self.matches is None:
             return self
         try:
-            re.compile(_JAVA_CLASS.sub(".", self.matches))
+            with warnings.catch_warnings():
+                # What Python may come to read as an operation on sets, Java does read as one.
+                warnings.simplefilter("error", FutureWarning)
+                re.compile(_JAVA_CLASS.sub(".", self.matches))
         except re.error as error:
             raise ValueError(f"matches: {self.matches!r} is no pattern: {error}") from error
+        except FutureWarning as warning:
+            raise ValueError(
+                f"matches: {self.matches!r} means one thing to Java and another to Python "
+                f"({str(warning).lower()}): escape the second character with a backslash"
+            ) from warning
         if _PYTHON_ONLY.search(self.matches):
             raise ValueError(f"matches: {self.matches!r}: (?P and (?( are not known to Spark")
         return self
@@ -261,10 +270,10 @@ def rule_conflicts(
 
 
 _KINDS_FOR: dict[str, tuple[Kind, ...]] = {
-    "required": ("text", "instant", "number", "whole", "values"),
-    "one_of": ("text", "values"),
+    "required": ("id", "text", "instant", "number", "whole", "values"),
+    "one_of": ("id", "text", "values"),
     "between": ("number", "whole"),
-    "matches": ("text",),
-    "max_length": ("text",),
+    "matches": ("id", "text"),
+    "max_length": ("id", "text"),
 }
 """The kinds of field that each test can be asked of."""

@@ -7,24 +7,25 @@ from typing import Literal
 Stream = Literal["events", "profiles", "items"]
 STREAMS: tuple[Stream, ...] = ("events", "profiles", "items")
 
-Kind = Literal["text", "instant", "number", "whole", "values"]
-"""What a field means: text; an instant (ISO-8601 with offset, epoch s or ms); a finite number; a
-32-bit integer; a list of values (a JSON array, or text separated by `|`)."""
+Kind = Literal["id", "text", "instant", "number", "whole", "values"]
+"""What a field means: an id (text that is no list and no object); text; an instant (ISO-8601 with
+offset, epoch s or ms); a finite number; a 32-bit integer; a list of values (a JSON array, or text
+separated by `|`)."""
 
 OWN_FIELDS: dict[Stream, dict[str, Kind]] = {
     "events": {
         "event_timestamp": "instant",
-        "user_id": "text",
-        "item_id": "text",
+        "user_id": "id",
+        "item_id": "id",
         "event_type": "text",
         "event_id": "text",
         "value": "number",
         "request_id": "text",
         "position": "whole",
     },
-    "profiles": {"user_id": "text", "updated_at": "instant"},
+    "profiles": {"user_id": "id", "updated_at": "instant"},
     "items": {
-        "item_id": "text",
+        "item_id": "id",
         "updated_at": "instant",
         "available_from": "instant",
         "available_until": "instant",

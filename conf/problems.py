@@ -47,13 +47,25 @@ def problem_lines(
         yield f"  {key}{said}" + (f" ({', '.join(details)})" if details else "")
 
 
+_WORDS = {
+    "missing": "required, but not there",
+    "model_type": "expected a mapping, lines of `key: value`",
+    "dict_type": "expected a mapping, lines of `key: value`",
+    "tuple_type": "expected a list, [one, two]",
+    "list_type": "expected a list, [one, two]",
+}
+
+
 def _said(problem: Any, model: type[BaseModel] | None) -> str:
     if problem["type"] == "extra_forbidden" and model is not None:
         return _unknown(str(problem["loc"][-1]), _keys_at(model, problem["loc"][:-1]))
-    if problem["type"] == "missing":
-        return "required, but not there"
-    if problem["type"] in {"model_type", "dict_type"}:
-        return "expected a mapping, lines of `key: value`"
+    if problem["type"] in _WORDS:
+        return _WORDS[problem["type"]]
+    if problem["type"] in {"too_long", "too_short"}:
+        limits = problem["ctx"]
+        least, most = limits.get("min_length"), limits.get("max_length")
+        wanted = f"at least {least}" if most is None else f"at most {most}"
+        return f"expected {wanted}, not {limits['actual_length']}"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     return str(problem["msg"])

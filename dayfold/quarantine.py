@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
+from conf.cleaning import Cleaning
 from conf.errors import ConfigError, MissingPartition
 from dayfold.workplace import Workplace
 
@@ -22,31 +23,40 @@ def rejected_rows(
     """
     from feature_store.tables import INTAKE, QUARANTINE
 
-    cleaning = workplace.dataset.cleaning
-    known = cleaning.reasons
-    if reason in cleaning.own_rules and cleaning.severity(reason) == "warn":
-        raise ConfigError(
-            f"--reason {reason}: this rule has severity `warn`, its rows are kept and none is in "
-            "the quarantine. Next: `dayfold status` shows three of them for each day."
-        )
-    if reason is not None and reason not in known:
-        raise ConfigError(
-            f"--reason {reason!r} is not known: expected one of {', '.join(known)}. "
-            "Next: `dayfold quarantine rules` says what each of them means."
-        )
     lake = workplace.lake()
     if not lake.read(INTAKE, [ds]).num_rows:
+        _require_known(workplace.dataset.cleaning, reason, set())
         raise MissingPartition(
             f"{ds} was not cleaned. Next: dayfold status, or `dayfold run --from {ds} --to {ds}`."
         )
     rows = lake.read(QUARANTINE, [ds]).sort_by(
         [("stream", "ascending"), ("file", "ascending"), ("line", "ascending")]
     )
+    # A rule may have been changed or taken out since it rejected these rows.
+    found = set(rows.column("reason").unique().to_pylist())
+    _require_known(workplace.dataset.cleaning, reason, found)
     return [
         row
         for row in rows.to_pylist()
         if reason in (None, row["reason"]) and stream in (None, row["stream"])
     ]
+
+
+def _require_known(cleaning: Cleaning, reason: str | None, found: Collection[str]) -> None:
+    """Pass if `reason` is one that is declared, or among those `found` in the quarantine."""
+    if reason is None or reason in found:
+        return
+    if reason in cleaning.own_rules and cleaning.severity(reason) == "warn":
+        raise ConfigError(
+            f"--reason {reason}: this rule has severity `warn`, its rows are kept and none is in "
+            "the quarantine. Next: `dayfold status` shows three of them for each day."
+        )
+    known = cleaning.reasons
+    if reason not in known:
+        raise ConfigError(
+            f"--reason {reason!r} is not known: expected one of {', '.join(known)}. "
+            "Next: `dayfold quarantine rules` says what each of them means."
+        )
 
 
 def rejected_lines(

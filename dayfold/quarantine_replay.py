@@ -64,6 +64,9 @@ def replay_rows(
         if reason == "too_late":
             days = workplace.dataset.cleaning.lateness_days
             what = f"Events more than {days} days older than {into} will be too_late again. {what}"
+        for name, rule in workplace.dataset.cleaning.own_rules.items():
+            if rule.severity == "reject" and reason == (rule.reason or name):
+                what = f"cleaning.rules.{name} is on: rows that break it come back. {what}"
     if not files:
         return f"No event of {ds} was rejected as {reason}: there is nothing to deliver."
     delivered = ", ".join(_deliver(workplace, into, files))

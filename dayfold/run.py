@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from threading import Thread
 from typing import Any
@@ -19,7 +20,14 @@ from dayfold.progress import Progress
 from dayfold.step import finished_steps, run_step, task_name
 from dayfold.workplace import Workplace
 from feature_store.days import days_between, shift
-from feature_store.ledger import check_order, close_day, closed_days, reopen_days
+from feature_store.ledger import (
+    ClosedDay,
+    built_after,
+    check_order,
+    close_day,
+    closed_days,
+    reopen_days,
+)
 from feature_store.raw_files import changed_since_read
 from feature_store.step import resolve
 
@@ -52,14 +60,21 @@ def run_days(
         DayfoldError: a day failed; the days after it were not started.
     """
     closed = closed_days(workplace.lake())
-    if not force:
-        _require_same_files(workplace, [ds for ds in days_between(first, last) if ds in closed])
+    _require_same_files(workplace, [ds for ds in days_between(first, last) if ds in closed])
     for ds in days_between(first, last):
         if ds in closed and not force:
-            progress.note(f"{ds} is already {closed[ds].state}; --force runs it again")
+            progress.note(f"{ds} is already {closed[ds].state}; {_way_on(workplace, ds, closed)}")
             continue
         workplace.raw_zone().require_complete([ds])
         run_day(workplace, ds, progress)
+
+
+def _way_on(workplace: Workplace, ds: str, closed: Mapping[str, ClosedDay]) -> str:
+    """How a closed day is run again."""
+    came_late = closed[ds].state == "waived" and workplace.raw_zone().is_complete(ds)
+    if came_late and built_after(closed, ds):
+        return f"it has come: `dayfold run --from {ds} --to {ds} --cascade` builds it"
+    return "--force runs it again"
 
 
 def _require_same_files(workplace: Workplace, closed: list[str]) -> None:

@@ -49,10 +49,11 @@ def run_step(
     if scorer is not None and scorer not in SCORER_NAMES:
         raise ConfigError(f"--scorer {scorer!r} is not known: expected one of {SCORER_NAMES}.")
     lake = workplace.lake()
-    if len(days) == 1:
-        _require_upstream(lake, step, days[0], scorer)
     context = StepContext(tuple(days), lake, workplace.dataset, workplace.settings, scorer)
     with stepping(lake.root):
+        # Within the lock: a day that is opened again takes back that its steps have finished.
+        if len(days) == 1:
+            _require_upstream(lake, step, days[0], scorer)
         return _run(step, context)
 
 

@@ -82,6 +82,7 @@ def open_text(path: Path) -> io.TextIOWrapper:
 
 def _of_rows(lines: Iterable[str]) -> dict[str, str]:
     kinds: dict[str, set[str]] = defaultdict(set)
+    ids: set[object] = set()
     given: dict[str, int] = defaultdict(int)
     rows = 0
     for line in lines:
@@ -92,12 +93,15 @@ def _of_rows(lines: Iterable[str]) -> dict[str, str]:
         if not isinstance(row, dict):
             continue
         rows += 1
+        ids |= {row[name] for name in _IDS & row.keys() if isinstance(row[name], str)}
         for name, value in row.items():
             kinds[name].add(_KINDS[type(value)])
             given[name] += value is not None
     return {
         name: "|".join(sorted(found - {NULL} or {NULL})) + (SOMETIMES if given[name] < rows else "")
         for name, found in sorted(kinds.items())
+        # An object by user is data: its keys are no fields.
+        if name not in ids
     }
 
 

@@ -20,7 +20,7 @@ from pipelines.cleaning_lookups import (
 from pipelines.cleaning_rules import judged
 from pipelines.cleaning_tombstones import FORGOTTEN, with_forgotten
 from pipelines.cleaning_windows import BOT, repeated_ids, without_repeats_and_bots
-from pipelines.field_columns import RAW, typed
+from pipelines.field_columns import RAW, is_nested, typed
 from pipelines.masking import MASK, SHORTEST_ID_LOOKED_FOR, masked_row
 from pipelines.personal_fields import shown_fields, starred_cells, without_personal
 from pipelines.pseudonym_column import with_pseudonym
@@ -30,6 +30,8 @@ EARLIER = ("event_id", "event_type", *SHOWN)
 """What cleaning reads of the events that it accepted before."""
 _HASH_BITS = 256
 _NO_LIMIT = 2**31 - 1
+_IDS_OF_THE_LOG = frozenset({"event_id", "request_id"})
+"""Fields in which logs name their users."""
 
 
 def classified_events(
@@ -93,6 +95,11 @@ def _clean_columns(rows: DataFrame, dataset: DatasetConfig) -> DataFrame:
     raw_id = F.col(RAW + "user_id")
     shown = shown_fields(list(dataset.fields("events")), dataset.personal)
     cells = {name: F.col(RAW + name) for name in shown} | starred_cells(dataset.personal)
+    # What a list or an object in the place of the id names cannot be looked for.
+    for name in _IDS_OF_THE_LOG & cells.keys():
+        cells[name] = F.when(is_nested(raw_id) & cells[name].isNotNull(), MASK).otherwise(
+            cells[name]
+        )
     readable = F.when(~valid, masked_row(cells, ("user_id",), raw_id))
     masked = F.when(F.col("reason") == FORGOTTEN, F.lit("")).otherwise(
         F.coalesce("masked_fault", readable)

@@ -26,6 +26,7 @@ _ISO_WITH_OFFSET = (
 )
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _LIST_SEPARATOR = r"\|"
+_NESTED = r'^(\{["}]|\[(["\[{\]]|(-?[\d.]+|true|false|null)[,\]]))'
 _MILLISECONDS_FROM = 1e11
 """Epoch numbers from here on are milliseconds: as seconds they would lie after the year 5138."""
 _LATEST_EPOCH_MICROS = 4e17
@@ -56,6 +57,15 @@ def is_bad(names: Sequence[str]) -> Column:
     return bad
 
 
+def is_nested(raw: Column) -> Column:
+    """Whether text is a JSON list or object: what stands in it would be read by nobody.
+
+    An id in braces or brackets, as `{3f25}`, is none.
+    """
+    # The search for the pattern is dear, and such beginnings are rare.
+    return F.substring(raw, 1, 1).isin("[", "{") & raw.rlike(_NESTED)
+
+
 def _without_blanks(value: Column) -> Column:
     return F.trim(value)
 
@@ -77,6 +87,8 @@ def _parsed(name: str) -> Column:
 def _typed(name: str, kind: Kind) -> Column:
     raw = F.col(RAW + name)
     match kind:
+        case "id":
+            return F.when(~is_nested(raw), raw)
         case "text":
             return raw
         case "values":

@@ -97,6 +97,8 @@ def _configuration(settings: Settings) -> dict[str, str]:
         "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.parquet.compression.codec": "zstd",
+        # What is kept for a step's several outputs is read twice and dropped.
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",
         "spark.sql.warehouse.dir": str(settings.path("{home}/spark-warehouse")),
         # A staged file is invisible until the lake's commit: renaming it twice protects nothing.
         "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
@@ -118,8 +120,6 @@ _FOR_SMALL_DAYS = {
     "spark.buffer.pageSize": "1m",
     # Re-planning at each shuffle costs a small day more than it saves.
     "spark.sql.adaptive.enabled": "false",
-    # What is kept for a step's several outputs is read twice and dropped.
-    "spark.sql.inMemoryColumnarStorage.compressed": "false",
 }
 
 

@@ -180,6 +180,24 @@ def test_a_rule_that_warns_has_no_rows_in_the_quarantine(cleaned: Workbench) -> 
         rejected_rows(place(warned), MONDAY, "odd")
 
 
+def test_rows_of_a_rule_that_is_gone_are_listed_and_taken_in_again(cleaned: Workbench) -> None:
+    def under(**rule: object) -> Workbench:
+        rules = {"no_rival": {"stream": "events", "field": "item_id", "one_of": ["i9"], **rule}}
+        declared = dataset(cleaning=Cleaning.model_validate({"rules": rules}))
+        return replace(cleaned, dataset=declared)
+
+    ruled = under()
+    ruled.run("clean_events", MONDAY)
+    rejected = rejected_rows(place(ruled), MONDAY, "no_rival")
+    assert rejected
+    again = replay_rows(place(ruled), MONDAY, shift(MONDAY, 1), "no_rival", None)
+    assert again.startswith("cleaning.rules.no_rival is on: rows that break it come back. ")
+    for later in (cleaned, under(severity="off"), under(severity="warn")):
+        assert rejected_rows(place(later), MONDAY, "no_rival") == rejected
+        said = replay_rows(place(later), MONDAY, shift(MONDAY, 1), "no_rival", None)
+        assert f"{len(rejected)} rows rejected as no_rival" in said
+
+
 def test_a_refused_replay_delivers_nothing(cleaned: Workbench) -> None:
     file = cleaned.folder("events", MONDAY) / "part-1.csv"
     before = file.read_bytes()

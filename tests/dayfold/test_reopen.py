@@ -136,6 +136,8 @@ def test_a_plain_run_does_not_pass_over_a_closed_day_with_other_files(tmp_path: 
     assert f"{NEXT} is closed, and has other raw files" in done.stderr
     assert f"items/ds={NEXT}/part-0.jsonl had 11 bytes and has 45" in done.stderr
     assert f"`dayfold run --from {NEXT} --to {NEXT} --cascade`" in done.stderr
+    forced = dayfold(tmp_path, *span, "--force")  # runs on the raw files that it read
+    assert (forced.returncode, forced.stderr) == (2, done.stderr)
 
 
 def test_a_waiver_on_which_nothing_was_built_is_withdrawn(tmp_path: Path) -> None:

@@ -70,3 +70,24 @@ def test_half_a_surrogate_pair_is_no_text(rows: dict[str, Row]) -> None:
 def test_a_whole_surrogate_pair_is_its_character(rows: dict[str, Row]) -> None:
     assert rows["pair"]["user_id"] == rows["the same, written out"]["user_id"]
     assert rows["pair"]["user_id"] != rows["question mark"]["user_id"]
+
+
+def test_a_list_or_an_object_is_no_id(bench: Bench) -> None:
+    shop = bench()
+    nested = ['["hidden-1"]', '{"id":"hidden-1"}', "[7]", "[]", "{}", '[["hidden-1"]]', "[null]"]
+    fine = ['"{3f2504e0}"', '"[abc]"', '"[7"', "17", '"null"']
+    text = (
+        f'{{{{"event_timestamp":"{MONDAY}T10:00:00Z","event_type":"click","request_id":"hidden-1",'
+        '"user_id":{},"item_id":{},"event_id":"e-hidden-1-{}"}}'
+    )
+    users = [text.format(value, '"i1"', number) for number, value in enumerate(nested + fine)]
+    items = [text.format('"u1"', value, f"i{number}") for number, value in enumerate(nested)]
+    shop.write(MONDAY, [line.encode() for line in users + items])
+    shop.run("clean_events", MONDAY)
+    rejected = shop.rows(QUARANTINE)
+    assert [row["reason"] for row in sorted(rejected, key=lambda row: row["line"])] == (
+        ["missing_user_id"] * len(nested) + ["missing_item_id"] * len(nested)
+    )
+    assert len(shop.rows(EVENTS)) == len(fine)
+    masked = [row["masked_line"] for row in rejected if row["reason"] == "missing_user_id"]
+    assert not [line for line in masked if "hidden" in line]

@@ -91,6 +91,9 @@ def test_what_looks_like_data_is_no_field(tmp_path: Path) -> None:
     row = b'{"user_id": "u1", "\\ud800x": 1, "alice@example.com": 2, "\xc3\xa9": 3}'
     (tmp_path / "part-2.jsonl").write_bytes(row)
     assert fields_in(tmp_path / "part-2.jsonl") == {"user_id": "text"}
+    by_user = [{"user_id": "u1", "u2": 1}, {"user_id": "u2", "u1": 2, "n": 3}]
+    (tmp_path / "part-3.jsonl").write_text("\n".join(map(json.dumps, by_user)))
+    assert fields_in(tmp_path / "part-3.jsonl") == {"user_id": "text", "n": "number?"}
 
 
 def test_changes_are_told_apart_from_what_comes_and_goes() -> None:

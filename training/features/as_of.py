@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from feature_store.days import ordinal
 from feature_store.lake import Lake
@@ -97,7 +98,8 @@ class Dimension:
         order = np.argsort(key, kind="stable")  # on a tie the later ds wins: it comes last
         values = np.full((rows.num_rows + 1, len(categorical)), missing, dtype=np.int32)
         for position, name in enumerate(categorical):
-            values[:-1, position] = rows.column(name).to_numpy()
+            # A day from before the attribute was declared has nulls.
+            values[:-1, position] = pc.fill_null(rows.column(name), missing).to_numpy()
         lists = tuple(padded_lists(rows.column(name)) for name in multi)
         return Dimension(key[order], order, changes, values, lists)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from conf.errors import TrainingError
 from feature_store.days import end_of_day, ordinal, shift
@@ -20,6 +21,7 @@ from feature_store.tables import (
     ENCODED_ITEMS,
     HALF_LIVES_DAYS,
     ITEM_STATS,
+    MISSING,
     USER_STATS,
     USERS,
 )
@@ -181,8 +183,9 @@ class FeatureReader:
     def context(self, examples: pa.Table) -> Int32:
         """(n, X): hour, weekday, then the dataset's context fields in declared order."""
         names = ["hour", "weekday", *(f"ctx_{name}" for name in self._lake.dataset.context)]
-        fields = [examples.column(name).to_numpy().astype(np.int32) for name in names]
-        return np.stack(fields, axis=1)
+        # A day from before the field was declared has nulls.
+        fields = [pc.fill_null(examples.column(name), MISSING).to_numpy() for name in names]
+        return np.stack(fields, axis=1).astype(np.int32)
 
     def at_end_of(self, ds: str) -> tuple[np.datetime64, int]:
         """The instant (UTC) at which `ds` ends and the day to read then: state includes `ds`."""

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conf.dataset import Attribute
 from conf.errors import TrainingError
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
-from feature_store.tables import EXAMPLES, ITEM_STATS, USER_SEQUENCES, USERS
-from tests.training.lake_fixture import small_dataset
+from feature_store.tables import EXAMPLES, ITEM_STATS, MISSING, USER_SEQUENCES, USERS
+from tests.training.lake_fixture import small_dataset, small_lake
 from tests.training.log_fixture import FIRST_DAY
 from training.features.as_of import DailyState, Dimension, Totals
 from training.features.reader import (
@@ -274,3 +275,23 @@ def test_a_rate_without_evidence_is_the_priors(tmp_path: Path) -> None:
     found = dict(zip(ITEM_NUMERIC, numeric[0], strict=True))
     assert [found[f"rate_h{h}"] for h in (1, 7, 30)] == [0.0, 0.0, 0.0]
     assert (PRIOR_CLICKS, PRIOR_IMPRESSIONS) == (1.0, 10.0)
+
+
+def test_what_is_declared_later_was_missing_before(tmp_path: Path) -> None:
+    small_lake(tmp_path / "lake", days=4)
+    declared = small_dataset()
+    added = Attribute(name="brand", kind="categorical")
+    colours = Attribute(name="colours", kind="multi")
+    later = declared.model_copy(
+        update={
+            "context": (*declared.context, "place"),
+            "item_attributes": (*declared.item_attributes, added, colours),
+        }
+    )
+    lake = Lake(tmp_path / "lake", later)
+    ds = shift(FIRST_DAY, 2)
+    rows = FeatureReader(lake, ds, ds).rows(lake.read(EXAMPLES, [ds]))
+    assert set(rows.context[:, -1]) == {MISSING}
+    assert set(rows.item.categorical[:, -1]) == {MISSING}
+    assert set(rows.item.multi[-1].ravel()) == {PADDING}
+    assert (rows.context >= 0).all()
