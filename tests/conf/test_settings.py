@@ -244,7 +244,6 @@ OF_CITY = {"stream": "profiles", "field": "city", "matches": "[A-Z].*"}
         ({"sane": OF_CITY | {"event_types": ["click"]}}, "this rule is of another stream"),
         ({"sane": OF_CITY | {"matches": "[a"}}, "matches: .* is no pattern"),
         ({"sane": OF_CITY | {"matches": "(?P<n>a)"}}, "not known to Spark"),
-        ({"sane": OF_CITY | {"matches": ""}}, "sane.matches: .*at least 1"),
         ({"sane": OF_CITY | {"matches": "[a&&b]"}}, "one thing to Java and another to Python"),
         ({"sane": OF_CITY | {"one_of": "Graz"}}, r"sane.one_of: expected a list, .*found 'Graz'"),
         ({"sane": OF_VALUE | {"between": [1, 2, 3]}}, "sane.between: expected at most 2, not 3"),
