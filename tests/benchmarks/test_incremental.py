@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from benchmarks import session_memory
-from benchmarks.incremental import State, learned_weights, run_periods, sources
+from benchmarks.incremental import State, learned_weights, main, run_periods, sources
 from benchmarks.next_item import MISS, Predictions, places
 from benchmarks.session_memory import Counts, SessionMemory
 from benchmarks.sessions import Sessions, joined, load_periods
@@ -156,3 +157,24 @@ def test_weights_make_what_came_likelier_and_the_protocol_goes_on(tmp_path: Path
     assert [row["period"] for row in again] == [1, 2, 3]
     assert len(kept.read_text().splitlines()) == 3
     assert again[-1]["known"]["interpolated"]["recall20"] == 100.0  # six items, all within 20
+
+
+def test_the_command_writes_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(1)
+    for period in range(5):
+        log = random.integers(0, 30, 40)
+        lines = [f"s{s} i{(item + k) % 40}" for s, item in enumerate(log) for k in range(3)]
+        (tmp_path / f"period_{period}.txt").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr("benchmarks.result.RESULTS", tmp_path)
+    arguments = ["incremental", "--source", str(tmp_path), "--quick", "--home", str(tmp_path / "h")]
+    monkeypatch.setattr("sys.argv", arguments)
+    main()
+    assert "period 3 of 3: 80 predictions" in capsys.readouterr().out
+    written = json.loads((tmp_path / "incremental-quick.json").read_text())
+    summary = written["summary"]
+    assert summary["periods"] == len(written["rows"]) == 3
+    assert summary["recall20_counts"] > summary["recall20_popularity"]
+    assert summary["mrr20_interpolated"] > 20
+    assert summary["recall20_interpolated_whole"] <= summary["recall20_interpolated"]
