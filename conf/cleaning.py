@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from conf.fields import Kind, Stream
+from conf.frozen import Frozen
 
 REASONS = (
     "malformed",
@@ -30,6 +31,7 @@ REASONS = (
     "unknown_item",
     "orphan_click",
 )
+
 """Why the standard rules reject a row, in the order in which they are applied; also their names."""
 OPTIONAL_RULES = frozenset({"bot", "unknown_item", "orphan_click"})
 """Standard rules that a dataset may switch off, or have warn; what breaks another is of no use."""
@@ -52,11 +54,7 @@ _JAVA_CLASS = re.compile(r"\\[pP]\{\w+\}")
 """A class of characters that Python's expressions do not know."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RuleSettings(_Frozen):
+class RuleSettings(Frozen):
     """One rule by its name: a standard one with its severity and limits, or one of the dataset.
 
     The dataset's own names a `stream`, a `field` and what is required of it: one of `required`,
@@ -131,7 +129,7 @@ class RuleSettings(_Frozen):
 Response = Literal["ignore", "warn", "fail"]
 
 
-class SchemaDrift(_Frozen):
+class SchemaDrift(Frozen):
     """What follows when fields of the raw files change: `ignore`, `warn` or `fail` the day."""
 
     new_field: Response = "warn"
@@ -144,7 +142,7 @@ class SchemaDrift(_Frozen):
     """A declared attribute or context field that no file has had so far."""
 
 
-class Cleaning(_Frozen):
+class Cleaning(Frozen):
     """Limits of the cleaning rules, and the dataset's own rules."""
 
     lateness_days: Annotated[int, Field(ge=0, le=MAX_LATENESS_DAYS)] = 2
@@ -154,7 +152,7 @@ class Cleaning(_Frozen):
     bot_events_per_day: PositiveInt = 2000
     """A user with more events than this on an arrival day is a bot: all its events are rejected."""
     schema_drift: SchemaDrift = SchemaDrift()
-    rules: dict[str, RuleSettings] = {}
+    rules: dict[str, RuleSettings] = Field(default_factory=dict)
     """By name. A standard rule that is not named rejects without limit; `unknown_item` (an event of
     an item that the catalogue does not hold) and `orphan_click` (a click without an impression of
     its item to its user within the attribution window) are off unless they are named."""

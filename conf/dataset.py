@@ -9,8 +9,7 @@ from typing import Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
+    Field,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -21,6 +20,7 @@ from pydantic import (
 from conf.cleaning import Cleaning, rule_conflicts
 from conf.errors import ConfigError
 from conf.fields import ATTRIBUTE_KINDS, OWN_FIELDS, STREAMS, Kind, Stream
+from conf.frozen import Frozen
 from conf.personal import Personal, conflicts
 from conf.problems import validation_message
 from conf.vocabulary import VocabularyRule
@@ -41,6 +41,7 @@ EVENT_TYPES = frozenset(
         "dislike",
     }
 )
+
 """Event types that every dataset may use without declaring them."""
 
 MINUTES_PER_DAY = 1440
@@ -50,11 +51,7 @@ _NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 _DATASET_NAME = re.compile(r"^[a-z][a-z0-9_-]{0,39}$")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Attribute(_Frozen):
+class Attribute(Frozen):
     """One declared attribute of users or of items.
 
     `categorical` is one value, `multi` a list of values, `numeric` a number cut at `bins`.
@@ -86,7 +83,7 @@ class Attribute(_Frozen):
         return self
 
 
-class Labels(_Frozen):
+class Labels(Frozen):
     """How labels arise."""
 
     kind: Literal["impressions", "threshold", "sampled"]
@@ -111,7 +108,7 @@ class Labels(_Frozen):
         return self
 
 
-class RecommendRules(_Frozen):
+class RecommendRules(Frozen):
     """What the published lists must respect."""
 
     exclude_taken: bool = True
@@ -122,7 +119,7 @@ class RecommendRules(_Frozen):
     """At most this many items of one category in a list."""
 
 
-class DatasetConfig(_Frozen):
+class DatasetConfig(Frozen):
     """One dataset, as declared in `conf/datasets/<name>.yaml`."""
 
     name: str
@@ -139,7 +136,7 @@ class DatasetConfig(_Frozen):
     cleaning: Cleaning = Cleaning()
     recommend: RecommendRules = RecommendRules()
     personal: Personal = Personal()
-    vocabulary: dict[str, VocabularyRule] = {}
+    vocabulary: dict[str, VocabularyRule] = Field(default_factory=dict)
     """Rules by vocabulary field; a field without one has the default rule."""
 
     @property

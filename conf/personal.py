@@ -6,19 +6,19 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
+
+from conf.frozen import Frozen
 
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,59}$")
 
 
-class Personal(BaseModel):
+class Personal(Frozen):
     """Personal fields of events, profiles and items, by what is done to them.
 
     A field need not be declared otherwise. One that is an attribute or a context field reads as
     missing where it is dropped or masked.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     drop: tuple[str, ...] = ()
     """Never read: in no table, not even in the quarantine."""

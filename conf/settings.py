@@ -12,36 +12,25 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     ValidationError,
-    model_validator,
 )
 
 from conf.errors import ConfigError
+from conf.frozen import Frozen
 from conf.origins import FLAGS, PREFIX, refusal
+from conf.training import TrainingSettings
 from conf.yaml_files import read_yaml
 
 CONF_DIR = Path(__file__).parent
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-ScorerName = Literal["two_tower", "mlp", "ncf", "sequence", "lstm"]
-SCORER_NAMES = get_args(ScorerName)
-RECALLING_SCORERS = frozenset({"two_tower", "sequence", "lstm"})
-"""Those with a vector of each user and item, whose dot product is their logit."""
 
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SparkSettings(_Frozen):
+class SparkSettings(Frozen):
     """Where Spark runs."""
 
     master: str = "local[2]"
@@ -54,54 +43,14 @@ class SparkSettings(_Frozen):
     plans adaptively, which small days do not live long enough to gain from."""
 
 
-class FeatureSettings(_Frozen):
+class FeatureSettings(Frozen):
     """Sizes of the state that is folded forward."""
 
     sequence_length: PositiveInt = 50
     """Last positive items kept per user."""
 
 
-class TrainingSettings(_Frozen):
-    """How a candidate is trained."""
-
-    scorers: tuple[ScorerName, ...] = ("two_tower", "mlp")
-    """Scorers trained on a day that retrains; the first must be able to recall."""
-    seed: int = 7
-    batch_size: PositiveInt = 1024
-    embedding_dim: PositiveInt = 16
-    hidden: tuple[PositiveInt, ...] = (128, 64)
-    dropout: Share = 0.1
-    learning_rate: PositiveFloat = 2e-3
-    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-5
-    max_epochs: PositiveInt = 2
-    """Passes over the training days of a warm start."""
-    bootstrap_epochs: PositiveInt = 4
-    """Passes over the history when there is no parent."""
-    validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1
-    """Last share of the training rows by time, held out for early stopping."""
-    replay_days: PositiveInt = 28
-    """Days before the new ones from which replay rows are drawn."""
-    replay_rows: Annotated[int, Field(ge=0)] = 30_000
-    """Most replay rows added to the new days' rows."""
-    save_every_seconds: Annotated[float, Field(ge=0.0)] = 30.0
-    """How often a training keeps its progress, from which a killed one goes on."""
-    negatives: PositiveInt = 32
-    """Negatives drawn per positive where the log has no impressions."""
-    unknown_masking: Share = 0.02
-    """Share of ids that training reads as unknown (0), so that row 0 is trained."""
-
-    @model_validator(mode="after")
-    def _scorers_are_distinct_and_the_first_recalls(self) -> Self:
-        if len(set(self.scorers)) != len(self.scorers):
-            raise ValueError(f"scorers: {list(self.scorers)} names one twice")
-        if not self.scorers or self.scorers[0] not in RECALLING_SCORERS:
-            raise ValueError(
-                f"scorers: the first one recalls, expected one of {sorted(RECALLING_SCORERS)}"
-            )
-        return self
-
-
-class DriftSettings(_Frozen):
+class DriftSettings(Frozen):
     """When the day is called changed (score drift, label drift)."""
 
     reference_days: PositiveInt = 56
@@ -118,7 +67,7 @@ class DriftSettings(_Frozen):
     """A longer gap since the champion's last training day forces a retrain."""
 
 
-class GateSettings(_Frozen):
+class GateSettings(Frozen):
     """What a candidate must show to become champion."""
 
     margin: PositiveFloat = 0.01
@@ -131,7 +80,7 @@ class GateSettings(_Frozen):
     errors, or as large as that of what it is compared with."""
 
 
-class RecommendSettings(_Frozen):
+class RecommendSettings(Frozen):
     """Sizes of the published lists."""
 
     recall_k: Annotated[PositiveInt, Field(le=10_000)] = 100
@@ -142,7 +91,7 @@ class RecommendSettings(_Frozen):
     """Half-life of the decayed popularity that tops lists up and serves cold users."""
 
 
-class ScheduleSettings(_Frozen):
+class ScheduleSettings(Frozen):
     """How long a scheduled day waits for its log."""
 
     poll_minutes: PositiveInt = 5
@@ -151,7 +100,7 @@ class ScheduleSettings(_Frozen):
     """After that the run fails; it may be cleared when the log has come."""
 
 
-class MlflowSettings(_Frozen):
+class MlflowSettings(Frozen):
     """Where runs and models are kept."""
 
     tracking_uri: str = "sqlite:///{home}/mlflow.db"
@@ -159,7 +108,7 @@ class MlflowSettings(_Frozen):
     model_name: str = "dayfold-{dataset}"
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """Everything a step needs to know besides its day."""
 
     profile: Literal["local", "cluster"] = "local"

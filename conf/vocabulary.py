@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import PositiveInt
+
+from conf.frozen import Frozen
 
 
-class VocabularyRule(BaseModel):
+class VocabularyRule(Frozen):
     """When a value gets its id, and when it expires.
 
     An occurrence is one clean row (event, profile or item) that holds the value.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_count: PositiveInt = 1
     """A value gets its id on the first day by whose end it occurred this many times."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import ConfigError, MissingPartition
-from conf.settings import SCORER_NAMES
+from conf.training import SCORER_NAMES
 from dayfold.day import step_named, upstream_of
 from dayfold.process_cost import cpu_seconds, peak_memory_mb
 from dayfold.step_checks import recorded_checks, warnings_said

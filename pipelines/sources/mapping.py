@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from conf.fields import OWN_FIELDS
+from conf.frozen import Frozen
 
 _SAMPLE = datetime(2026, 11, 23, 14, 5, 6, tzinfo=UTC)
 """Written and read back, it tells whether a pattern can be read at all."""
@@ -21,11 +22,7 @@ _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _Column = Annotated[str, Field(min_length=1)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EventColumns(_Frozen):
+class EventColumns(Frozen):
     """Which column of the log is which field of an event."""
 
     event_timestamp: _Column
@@ -38,7 +35,7 @@ class EventColumns(_Frozen):
     position: _Column | None = None
 
 
-class ProfileColumns(_Frozen):
+class ProfileColumns(Frozen):
     """Which column is which field of a profile."""
 
     user_id: _Column
@@ -46,7 +43,7 @@ class ProfileColumns(_Frozen):
     """Without it a profile appears on the day of its user's first event."""
 
 
-class ItemColumns(_Frozen):
+class ItemColumns(Frozen):
     """Which column is which field of an item."""
 
     item_id: _Column
@@ -60,7 +57,7 @@ class ItemColumns(_Frozen):
     available_until: _Column | None = None
 
 
-class AttributeMapping(_Frozen):
+class AttributeMapping(Frozen):
     """Where an attribute comes from and how its value is read."""
 
     column: _Column
@@ -69,7 +66,7 @@ class AttributeMapping(_Frozen):
     """Between the values of a `multi` attribute; a Parquet list needs none."""
 
 
-class TableFile(_Frozen):
+class TableFile(Frozen):
     """Files of one kind."""
 
     path: Annotated[str, Field(min_length=1)]
@@ -117,9 +114,9 @@ class EventsMapping(TableFile):
     columns: EventColumns
     event_type_value: str | None = None
     """The type of every event, where the log has no column for it."""
-    event_types: dict[str, str | None] = {}
+    event_types: dict[str, str | None] = Field(default_factory=dict)
     """Their name of an event type -> ours; null leaves such rows out. Others pass unchanged."""
-    context: dict[_Name, _Column] = {}
+    context: dict[_Name, _Column] = Field(default_factory=dict)
     """Our name of a context field -> their column."""
 
     @model_validator(mode="after")
@@ -134,7 +131,7 @@ class ProfilesMapping(TableFile):
     """User profiles."""
 
     columns: ProfileColumns
-    attributes: dict[_Name, AttributeMapping] = {}
+    attributes: dict[_Name, AttributeMapping] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _attributes_have_names_of_their_own(self) -> Self:
@@ -147,7 +144,7 @@ class ItemsMapping(TableFile):
 
     columns: ItemColumns
     tags_separator: Annotated[str, Field(min_length=1)] = "|"
-    attributes: dict[_Name, AttributeMapping] = {}
+    attributes: dict[_Name, AttributeMapping] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _attributes_have_names_of_their_own(self) -> Self:
@@ -155,7 +152,7 @@ class ItemsMapping(TableFile):
         return self
 
 
-class Mapping(_Frozen):
+class Mapping(Frozen):
     """One mapping file."""
 
     events: EventsMapping

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from conf.errors import ConcurrentWrite, MissingPartition, OrderError
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from dayfold.forget import days_in_progress, forget, look
 from dayfold.step import run_step
 from dayfold.workplace import Workplace

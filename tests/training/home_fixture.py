@@ -8,7 +8,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from conf.settings import GateSettings, Settings, TrainingSettings
+from conf.settings import GateSettings, Settings
+from conf.training import TrainingSettings
 from training.registry.registry import Registry
 
 

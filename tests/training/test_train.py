@@ -11,7 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from conf.errors import TrainingError
-from conf.settings import Settings, TrainingSettings
+from conf.settings import Settings
+from conf.training import TrainingSettings
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext

@@ -14,7 +14,7 @@ import pyarrow as pa
 import torch
 
 from conf.errors import TrainingError
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from feature_store.days import ordinal
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES

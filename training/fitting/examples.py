@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from conf.errors import TrainingError
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from feature_store.lake import Lake
 from training.fitting.candidate import train_candidate
 from training.fitting.examples import load_examples, plan_of

@@ -5,16 +5,14 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from conf.frozen import Frozen
 
 Rate = Annotated[float, Field(ge=0, le=0.2)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PlantedDrift(_Frozen):
+class PlantedDrift(Frozen):
     """One change of the world, from `day` on for good."""
 
     day: date
@@ -33,7 +31,7 @@ class PlantedDrift(_Frozen):
         return self
 
 
-class DirtRates(_Frozen):
+class DirtRates(Frozen):
     """How much of what is wrong in real logs is in these. Rates are per clean event of a day."""
 
     duplicate: Rate = 0.003
@@ -60,7 +58,7 @@ class DirtRates(_Frozen):
     """Events without an event_id; they are clean all the same."""
 
 
-class SimulationSettings(_Frozen):
+class SimulationSettings(Frozen):
     """One world. Equal settings give equal bytes."""
 
     users: PositiveInt = 2000

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from conf.errors import RegistryError, TrainingError
-from conf.settings import SCORER_NAMES, TrainingSettings
+from conf.training import SCORER_NAMES, TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import (

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES, EXPIRIES, VOCABULARIES

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from conf.errors import TrainingError
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import ENCODED_ITEMS, ITEM_STATS, USER_STATS, Table

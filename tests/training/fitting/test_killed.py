@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from feature_store.days import shift
 from feature_store.lake import Lake
 from tests.training.log_fixture import FIRST_DAY
@@ -33,7 +33,7 @@ _SAVED_EVERY = 3
 _CHILD = """
 import os, signal, sys
 from pathlib import Path
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from feature_store.lake import Lake
 from tests.training.lake_fixture import small_dataset
 import training.fitting.candidate as candidate

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from conf.settings import TrainingSettings
+from conf.training import TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from tests.training.log_fixture import FIRST_DAY

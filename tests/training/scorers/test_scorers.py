@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from conf.errors import ConfigError, TrainingError
-from conf.settings import RECALLING_SCORERS, SCORER_NAMES
+from conf.training import RECALLING_SCORERS, SCORER_NAMES
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
