@@ -39,6 +39,19 @@ class Predictions:
             prefix[there, lag - 1] = seen[at[there] - lag]
         return Predictions(sessions.items[at], prefix)
 
+    @staticmethod
+    def none() -> Predictions:
+        """Nothing to be predicted."""
+        return Predictions(np.empty(0, dtype=np.int64), np.empty((0, LENGTH), dtype=np.int64))
+
+    @staticmethod
+    def joined(parts: list[Predictions]) -> Predictions:
+        """All of `parts`, in their order."""
+        return Predictions(
+            np.concatenate([part.target for part in parts]),
+            np.concatenate([part.prefix for part in parts]),
+        )
+
     def __len__(self) -> int:
         """N."""
         return len(self.target)

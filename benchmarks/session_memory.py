@@ -85,7 +85,7 @@ class SessionMemory:
         parts = []
         for first in range(0, len(prefixes), _AT_ONCE):
             wanted = _weighted(prefixes[first : first + _AT_ONCE], self.items)
-            parts.append(_nearest(wanted @ by_item, NEIGHBOURS) @ by_session)
+            parts.append(largest(wanted @ by_item, NEIGHBOURS) @ by_session)
         return sparse.vstack(parts, format="csr")
 
     def _holds(self, sessions: Sessions) -> Scores:
@@ -134,7 +134,7 @@ def _weighted(prefixes: Ints, size: int) -> Scores:
     return sparse.csr_matrix(cells, shape=(len(prefixes), size))
 
 
-def _nearest(similarity: Scores, most: int) -> Scores:
+def largest(similarity: Scores, most: int) -> Scores:
     """The `most` largest cells of each row; ties: the newer session."""
     similarity.sort_indices()
     kept = np.ones(similarity.nnz, dtype=np.bool_)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
 from benchmarks import session_memory
-from benchmarks.incremental import State, learned_weights, main, run_periods, sources
+from benchmarks.evidence import State, learned_weights, sources, target_shares
+from benchmarks.incremental import main
 from benchmarks.next_item import MISS, Predictions, places
+from benchmarks.periods import Run, run_periods
+from benchmarks.reranker import candidates_of, places_among
+from benchmarks.sequence_network import fresh
 from benchmarks.session_memory import Counts, SessionMemory
 from benchmarks.sessions import Sessions, joined, load_periods
+from benchmarks.teaching import REPLAYED, Replay, candidate_logits, full_places
 
 ITEMS = 6
 logs = st.lists(st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=7), min_size=1, max_size=8)
@@ -136,29 +143,93 @@ def test_places_are_those_of_a_stable_sort(rows: list[list[int]]) -> None:
     assert places(sparse.csr_matrix(dense), target).tolist() == expected
 
 
-def test_weights_make_what_came_likelier_and_the_protocol_goes_on(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    log = [[(s + k) % ITEMS for k in range(2 + s % 4)] for s in random.integers(0, 99, 200)]
+def test_weights_make_what_came_likelier() -> None:
+    log = walks(200)
     state = State.empty(ITEMS).with_period(sessions(log))
     lesson = Predictions.of(sessions(log), state.known)
-    weights = learned_weights(state, lesson)
+    found = sources(state, lesson.prefix)
+    weights = learned_weights(target_shares(found, lesson.target), lesson.length_class)
     np.testing.assert_allclose(weights.sum(axis=1), 1)
-    said = np.stack(
-        [s.toarray()[np.arange(len(lesson)), lesson.target] for s in sources(state, lesson.prefix)]
-    )
+    said = np.stack([s.toarray()[np.arange(len(lesson)), lesson.target] for s in found])
     mixed = (weights[lesson.length_class].T * said).sum(axis=0)
     assert np.log(mixed).mean() >= np.log(said.mean(axis=0)).mean()
+
+
+def walks(number: int) -> list[list[int]]:
+    random = np.random.default_rng(0)
+    return [[(s + k) % ITEMS for k in range(2 + s % 4)] for s in random.integers(0, 99, number)]
+
+
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_a_stopped_protocol_goes_on_to_the_same_figures(tmp_path: Path) -> None:
+    log = walks(200)
     parts = [sessions(log[n::4]) for n in range(4)]
     assert len(joined(parts)) == len(log)
-    kept = tmp_path / "rows.jsonl"
-    first = next(run_periods(parts, ITEMS, 50, kept))
-    again = list(run_periods(parts, ITEMS, 50, kept))
-    assert again[0] == first
+    small = Run(predictions=50, network_predictions=30, full_retrains=1, taught=40, learned=60)
+    whole = list(run_periods(parts, ITEMS, small, tmp_path))
+    stopped = tmp_path / "stopped"
+    stopped.mkdir()
+    rows = run_periods(parts, ITEMS, small, stopped)
+    next(rows)
+    next(rows)  # killed after the second period's row
+    rows.close()
+    again = list(run_periods(parts, ITEMS, small, stopped))
     assert [row["period"] for row in again] == [1, 2, 3]
-    assert len(kept.read_text().splitlines()) == 3
-    assert again[-1]["known"]["interpolated"]["recall20"] == 100.0  # six items, all within 20
+    assert [row["known"] for row in again] == [row["known"] for row in whole]
+    assert len((stopped / "rows.jsonl").read_text().splitlines()) == 3
+    # six items: all within 20
+    assert {metrics["recall20"] for metrics in again[-1]["known"].values()} == {100.0}
+    assert "full_retrain" in again[0]["known"]
+    assert "full_retrain" not in again[1]["known"]
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6))
+def test_replay_is_bounded_and_knows_the_past_alone(periods: list[int]) -> None:
+    replay = Replay()
+    for number, size in enumerate(periods):
+        new = np.full(size, number)
+        prefix = np.full((size, session_memory.LENGTH), -1)
+        replay = replay.with_period(Predictions(new, prefix))
+        assert len(replay.kept) <= REPLAYED
+        assert set(replay.kept.target) <= set(range(number + 1))
+
+
+def test_places_among_candidates_are_those_of_a_stable_sort() -> None:
+    scores = sparse.csr_matrix(np.array([[0, 3, 1, 0, 3], [0, 0, 0, 2, 0.0]]))
+    items = candidates_of(scores)
+    assert {*items[0][items[0] >= 0]} == {1, 2, 4}
+    assert {*items[1][items[1] >= 0]} == {3}
+    said = np.where(items >= 0, scores.toarray()[np.arange(2)[:, None], items], 0)
+    for target, place in ((1, 1), (4, 2), (2, 3), (0, MISS)):
+        found = places_among(said.astype(np.float32), items, np.array([target, 3]))
+        assert found.tolist() == [place, 1]
+
+
+def test_a_net_ranks_all_items_and_says_the_same_of_candidates() -> None:
+    network = fresh(5, 3)
+    prefix = np.full((4, session_memory.LENGTH), -1)
+    prefix[:, 0] = [0, 4, 2, 1]
+    vectors = network.vectors()
+    dense = (network.users(prefix) @ vectors.T).numpy()
+    target = np.array([3, 0, 2, 4])
+    expected = [1 + int((dense[n] > dense[n, target[n]]).sum()) for n in range(4)]
+    assert full_places(network, Predictions(target, prefix)).tolist() == expected
+    items = np.array([[4, 0], [1, 2], [3, 3], [2, -1]])
+    said = candidate_logits(network, vectors, prefix, items)
+    np.testing.assert_allclose(said[0], dense[0, [4, 0]], rtol=1e-5)
+    np.testing.assert_allclose(said[3, 0], dense[3, 2], rtol=1e-5)
+
+
+@pytest.mark.usefixtures("_one_thread")
 def test_the_command_writes_its_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,4 +248,6 @@ def test_the_command_writes_its_figures(
     assert summary["periods"] == len(written["rows"]) == 3
     assert summary["recall20_counts"] > summary["recall20_popularity"]
     assert summary["mrr20_interpolated"] > 20
+    assert summary["mrr20_best"] > 20
+    assert 0 < summary["cost_ratio_finetune"] < summary["cost_ratio_best"]
     assert summary["recall20_interpolated_whole"] <= summary["recall20_interpolated"]
