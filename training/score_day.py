@@ -29,6 +29,7 @@ from training.scoring.day_scores import (
 )
 from training.scoring.metrics import Metric
 from training.scoring.slices import new_and_seen
+from training.text.kept import keep_texts_of
 
 
 def run(context: StepContext) -> StepResult:
@@ -54,7 +55,9 @@ def _of_examples(
     scores, sketches = (lake.schema(t).empty_table().drop_columns("ds") for t in (SCORES, SKETCHES))
     if not examples.num_rows:
         return scores, sketches, []
-    reader = FeatureReader(lake, ds, ds)
+    keep_texts_of(context.settings)
+    reads_text = composite is not None and composite.ranker.reads_text
+    reader = FeatureReader(lake, ds, ds, with_text=reads_text)
     half_life = context.settings.recommend.popularity_half_life_days
     metrics = baseline_metrics(reader, examples, dataset, half_life)
     catalogue = reader.catalogue(reader.start_of(ordinal(ds)), ordinal(ds))

@@ -34,8 +34,8 @@ _STATE = (USER_STATS, ITEM_STATS, USER_SEQUENCES)
 
 SCORE_DAY = Step(
     name="score_day",
-    reads=(EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS, EVENTS),
-    before=(EVENTS, USERS, ENCODED_ITEMS, *_STATE, USER_TAKEN, PROMOTIONS, RECOMMENDATIONS),
+    reads=(EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS, ITEMS, EVENTS),
+    before=(EVENTS, USERS, ENCODED_ITEMS, ITEMS, *_STATE, USER_TAKEN, PROMOTIONS, RECOMMENDATIONS),
     writes=(SCORES, SKETCHES, DAILY_METRICS),
     engine="torch",
     entry="training.score_day:run",
@@ -53,7 +53,7 @@ CHECK_DRIFT = Step(
 TRAIN = Step(
     name="train",
     reads=(DRIFT,),
-    before=(EXAMPLES, VOCABULARIES, EXPIRIES, USERS, ENCODED_ITEMS, *_STATE, PROMOTIONS),
+    before=(EXAMPLES, VOCABULARIES, EXPIRIES, USERS, ENCODED_ITEMS, ITEMS, *_STATE, PROMOTIONS),
     writes=(CANDIDATES,),
     engine="torch",
     entry="training.train:run",
@@ -62,8 +62,8 @@ TRAIN = Step(
 )
 EVALUATE = Step(
     name="evaluate",
-    reads=(CANDIDATES, EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS),
-    before=(USERS, ENCODED_ITEMS, *_STATE, PROMOTIONS),
+    reads=(CANDIDATES, EXAMPLES, VOCABULARIES, USERS, ENCODED_ITEMS, ITEMS),
+    before=(USERS, ENCODED_ITEMS, ITEMS, *_STATE, PROMOTIONS),
     writes=(CANDIDATE_SCORES, EVALUATIONS),
     engine="torch",
     entry="training.evaluate:run",
@@ -81,9 +81,10 @@ PROMOTE = Step(
         VOCABULARIES,
         USERS,
         ENCODED_ITEMS,
+        ITEMS,
         *_STATE,
     ),
-    before=(PROMOTIONS, VOCABULARIES, USERS, ENCODED_ITEMS, *_STATE),
+    before=(PROMOTIONS, VOCABULARIES, USERS, ENCODED_ITEMS, ITEMS, *_STATE),
     writes=(GATES, PROMOTIONS, SCORE_MAPS),
     engine="python",
     entry="training.promote:run",

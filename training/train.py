@@ -15,6 +15,7 @@ from training.fitting.candidate import Candidate, train_candidate
 from training.fitting.checkpoint import save_scorer, scorer_name
 from training.registry.champion import standing_before
 from training.registry.registry import Registry
+from training.text.kept import keep_texts_of
 
 
 def run(context: StepContext) -> StepResult:
@@ -33,6 +34,7 @@ def run(context: StepContext) -> StepResult:
     standing = standing_before(context.lake, ds)
     version = standing.heads.get(scorer, 0) if standing else 0
     parent = _part_of(registry.version_directory(version), scorer) if version else None
+    keep_texts_of(context.settings)
     started = time.monotonic()
     home = Path(context.settings.home).absolute()
     directory = Path("candidates") / context.dataset.name / ds / scorer

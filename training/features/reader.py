@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +38,7 @@ from training.features.entities import (
 )
 from training.features.histories import Histories
 from training.features.rows import Float32, Float64, Instants, Int32, Int64, Rows, Side
+from training.features.texts import LakeTexts
 
 _LAG_DAYS = 2
 """Days further back at which item state is read too, for what one day added."""
@@ -90,7 +92,10 @@ class FeatureReader:
     at most one base period of state), not with history.
     """
 
-    def __init__(self, lake: Lake, first_day: str, last_day: str) -> None:
+    def __init__(
+        self, lake: Lake, first_day: str, last_day: str, *, with_text: bool = False
+    ) -> None:
+        """Load the state; with texts for scorers that read them, which takes longer."""
         self._lake = lake
         dataset = lake.dataset
         self._first = shift(
@@ -113,6 +118,7 @@ class FeatureReader:
         self._histories = Histories(lake, shift(self._first, -1), last_day)
         # a log with impressions tells by its own labels what goes together
         self._with_neighbours = dataset.labels.kind == "sampled"
+        self.texts = LakeTexts(lake, self._first, last_day) if with_text else None
 
     def users(self, index: Int32, at: Instants, day: Int64) -> Side:
         """Users as known at `at`, with state as of the end of the day before `day`.
@@ -139,7 +145,11 @@ class FeatureReader:
         neighbours, affinity = None, None
         if self._with_neighbours:
             neighbours, affinity = self._histories.neighbours(index, day, start)
-        return Side(index, categorical, multi, _stacked(numeric), history, neighbours, affinity)
+        side = Side(index, categorical, multi, _stacked(numeric), history, neighbours, affinity)
+        if self.texts is None:
+            return side
+        text = self.texts.users(history, categorical, multi, at)
+        return replace(side, text=text, words=self.texts.words)
 
     def items(self, index: Int32, at: Instants, day: Int64) -> Side:
         """Items as known at `at`; arguments as for `users`."""
@@ -170,7 +180,10 @@ class FeatureReader:
             row >= 0,
         )
         history = np.zeros((len(index), 0), dtype=np.int32)
-        return Side(index, categorical, multi, _stacked(numeric), history)
+        side = Side(index, categorical, multi, _stacked(numeric), history)
+        if self.texts is None:
+            return side
+        return replace(side, text=self.texts.items(index, at), words=self.texts.words)
 
     def rows(self, examples: pa.Table) -> Rows:
         """Users, items and contexts of rows of the examples table, in their order."""
@@ -211,6 +224,8 @@ class FeatureReader:
         yield from self._items.arrays()
         rows = self._items.dimension.order
         yield from (self._available_from[rows], self._available_until[rows], self._valid_from[rows])
+        if self.texts is not None:
+            yield from self.texts.arrays()
 
     def popularity(self, index: Int32, day: int) -> Float64:
         """(n, half-lives) positive sums of items, decayed to the end of the day before `day`."""

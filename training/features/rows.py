@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from training.features.words import Words, joined
+
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Instants = NDArray[np.datetime64]
 Selection = slice | NDArray[np.bool_] | NDArray[np.integer]
-Array = TypeVar("Array", Int32, Float32)
+Array = TypeVar("Array", Int32, Int64, Float32)
 
 PADDING = -1
 """Fills the lists of multi attributes; histories are padded with 0, the unknown item."""
@@ -44,6 +46,11 @@ class Side:
     affinity: Float32 | None = None
     """(n, R, F) how each neighbour goes with the history, of order one; see
     `training.features.neighbours`."""
+    text: Int64 | None = None
+    """(n, K) numbers of texts, 0 = none. Items: K = 1. Users: their last items' texts, newest
+    first, then their profile's words; see `training.features.texts`. None = not read."""
+    words: Words | None = None
+    """What the numbers stand for."""
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -52,7 +59,9 @@ class Side:
     def arrays(self) -> Iterator[NDArray[Any]]:
         """Every array that is there, in a fixed order."""
         yield from (self.index, self.categorical, *self.multi, self.numeric, self.history)
-        yield from (part for part in (self.neighbours, self.affinity) if part is not None)
+        yield from (
+            part for part in (self.neighbours, self.affinity, self.text) if part is not None
+        )
 
     def take(self, rows: Selection) -> Side:
         """The rows that `rows` selects (positions, a mask or a slice), in its order."""
@@ -64,6 +73,8 @@ class Side:
             self.history[rows],
             None if self.neighbours is None else self.neighbours[rows],
             None if self.affinity is None else self.affinity[rows],
+            None if self.text is None else self.text[rows],
+            self.words,
         )
 
 
@@ -98,6 +109,8 @@ def concatenate_sides(sides: Sequence[Side]) -> Side:
         np.concatenate([side.history for side in sides]),
         _optional([side.neighbours for side in sides]),
         _optional([side.affinity for side in sides]),
+        _optional([side.text for side in sides]),
+        joined([side.words for side in sides]),
     )
 
 
@@ -111,7 +124,7 @@ def _optional(parts: Sequence[Array | None]) -> Array | None:
     if not there:
         return None
     if len(there) != len(parts):
-        raise ValueError("Sides with neighbours cannot be joined with sides without.")
+        raise ValueError("Sides with neighbours or texts cannot be joined with sides without.")
     return np.concatenate(there)
 
 

@@ -35,6 +35,7 @@ from training.fitting.loader import BatchStream
 from training.fitting.module import ScorerModule
 from training.fitting.optimizer import Moments
 from training.fitting.progress import Progress, load_progress, save_progress
+from training.fitting.texts import architecture_of, begin_with_texts
 from training.scorers import Architecture, ScorerNet, build
 from training.scorers.schema import Schema, schema_on
 
@@ -83,16 +84,17 @@ def train_candidate(
         TrainingError: there is too little to train on, or the loss is not finite.
     """
     schema = schema_on(lake, plan_of(lake, ds, None).last_day)
-    architecture = Architecture(settings.embedding_dim, settings.hidden, settings.dropout)
+    architecture = architecture_of(scorer, settings)
     warm, fresh_because = _parent_of(parent, schema, architecture)
     plan = plan_of(lake, ds, warm.training.last_day if warm else None)
-    examples = load_examples(lake, plan, settings)
+    examples = load_examples(lake, plan, settings, scorer)
     rows, replay = _rows_of(examples, scorer, plan)
     since_parent, expired = _expired(lake, warm, schema.day)
     input_hash = _input_hash(examples, schema, settings, scorer, warm, (since_parent, expired))
     with _reproducible(settings.seed):
         if warm is None:
             net, moments = build(scorer, schema, architecture), None
+            begin_with_texts(net, examples.reader)
         else:
             net = build(scorer, warm.net.schema, architecture)
             net.load_state_dict(warm.net.state_dict())
@@ -245,5 +247,8 @@ def _input_hash(
         (ids[field] for ids, field in fields),
     )
     texts = (*names, *(f"expired {field}" for _, field in fields))
-    settings_json = settings.model_dump_json(exclude={"save_every_seconds"})
-    return digest_of(arrays, scorer, settings_json, schema.to_json(), *texts)
+    settings_json = settings.model_dump_json(
+        exclude={"save_every_seconds": True, "text": {"cache_mb": True}}
+    )
+    language_model = repr(architecture_of(scorer, settings).text)
+    return digest_of(arrays, scorer, settings_json, language_model, schema.to_json(), *texts)

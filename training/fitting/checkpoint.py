@@ -15,6 +15,7 @@ from training.fitting.optimizer import Moments
 from training.scorers import Architecture, ScorerNet, build
 from training.scorers.schema import Schema
 from training.scorers.trained import TrainedScorer
+from training.text.architecture import TextArchitecture
 
 ABOUT = "scorer.json"
 WEIGHTS = "weights.safetensors"
@@ -130,4 +131,5 @@ def _architecture(about: dict[str, dict[str, object]]) -> Architecture:
         int(str(shape["embedding_dim"])),
         tuple(int(h) for h in shape["hidden"]),  # type: ignore[attr-defined]
         float(str(shape["dropout"])),
+        TextArchitecture.from_json(shape.get("text")),  # type: ignore[arg-type]
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from conf.errors import TrainingError
-from conf.training import TrainingSettings
+from conf.training import TEXT_SCORERS, TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
@@ -18,6 +18,7 @@ from training.features.reader import FeatureReader
 from training.features.rows import Float64, Int32, Int64, Rows, Side
 from training.fitting.loader import LabelledSource, PositiveEvents, SampledSource, Source
 from training.fitting.negatives import Proposal
+from training.fitting.texts import drawn_rows, most_rows
 from training.scorers.schema import Schema
 
 MIN_ROWS = 2
@@ -98,20 +99,24 @@ class Examples:
         yield from (self.context, self.item, self.day, self.label, self.weight, self.replayed)
 
 
-def load_examples(lake: Lake, plan: Plan, settings: TrainingSettings) -> Examples:
+def load_examples(lake: Lake, plan: Plan, settings: TrainingSettings, scorer: str = "") -> Examples:
     """The new rows of `plan` and a replay sample, each with the features it had at its time.
+
+    A `scorer` that reads text gets texts beside them, and fewer rows (`text.pairs_per_day`).
 
     Where labels are `sampled`, a positive whose item was not known when its day began is left out:
     it could not have been recommended.
     """
     new = _in_time_order(lake.read(EXAMPLES, plan.new_days))
     new = new.slice(max(0, new.num_rows - MAX_ROWS))
+    of_scorer = most_rows(scorer, settings, len(plan.new_days), MAX_ROWS)
+    new = drawn_rows(new, of_scorer, [settings.seed, ordinal(plan.first_day)])
     most = min(settings.replay_rows, REPLAY_PER_NEW_ROW * new.num_rows) if plan.warm else 0
     replay = _replay(lake, plan, settings, most)
     rows = pa.concat_tables([replay, new])
     replayed = np.arange(rows.num_rows) < replay.num_rows
     first = min(rows.column("ds").unique().to_pylist(), default=plan.first_day)
-    reader = FeatureReader(lake, first, plan.last_day)
+    reader = FeatureReader(lake, first, plan.last_day, with_text=scorer in TEXT_SCORERS)
     if lake.dataset.labels.kind != "sampled":
         return _gathered(reader, lake, rows, replayed, None)
     day = day_numbers(rows.column("event_ds"))

@@ -31,7 +31,7 @@ def footprint(lake: Lake, settings: TrainingSettings, scorer: str, ds: str) -> F
     Raises:
         TrainingError: there is too little to train on.
     """
-    examples = load_examples(lake, plan_of(lake, ds, None), settings)
+    examples = load_examples(lake, plan_of(lake, ds, None), settings, scorer)
     net = train_candidate(lake, settings, scorer, ds).checkpoint.net
     inputs = {f"array {n}": array for n, array in enumerate(examples.arrays())}
     weights = {name: tensor.numpy() for name, tensor in net.state_dict().items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from training.fitting.parameter_groups import parameter_groups
+
 Moments = dict[str, Tensor]
 """`<parameter>|<step, exp_avg or exp_avg_sq>` -> tensor."""
 
@@ -16,7 +18,10 @@ def make_optimizer(
 ) -> torch.optim.AdamW:
     """AdamW over `net`, continuing from `moments`; rows that are new have moments of zero."""
     optimizer = torch.optim.AdamW(
-        net.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
+        parameter_groups(net, learning_rate),
+        lr=learning_rate,
+        weight_decay=weight_decay,
+        fused=True,
     )
     if moments:
         for name, parameter in net.named_parameters():

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from conf.lineage import digest, model_hash
+from conf.training import TEXT_SCORERS
 from feature_store.ledger import table_versions
 from feature_store.step import StepContext
 from training.features.digest import digest_of
@@ -57,7 +58,13 @@ class Assembly:
     @cached_property
     def _snapshot(self) -> Snapshot:
         settings = self._context.settings
-        return take_snapshot(self._context.lake, self._context.ds, settings.recommend.active_days)
+        with_text = not TEXT_SCORERS.isdisjoint(settings.training.scorers)
+        return take_snapshot(
+            self._context.lake,
+            self._context.ds,
+            settings.recommend.active_days,
+            with_text=with_text,
+        )
 
     @cached_property
     def _snapshot_digest(self) -> str:

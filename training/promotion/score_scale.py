@@ -13,6 +13,7 @@ from training.promotion.candidates import Aligned
 from training.registry.serving import load_version
 from training.scoring.day_scores import finite_logits
 from training.scoring.metrics import Floats
+from training.text.kept import keep_texts_of
 
 
 def same_rows_logits(
@@ -29,14 +30,16 @@ def same_rows_logits(
         return aligned.champion_logits, aligned.logits[new_scorer]
     lake, ds = context.lake, context.ds
     examples = lake.read(EXAMPLES, [ds]).sort_by("example_id")
-    reader = FeatureReader(lake, ds, ds)
-    rows = reader.rows(examples)
-    seed = [context.settings.training.seed, ordinal(ds)]
-    negatives, _ = drawn_negatives(reader, examples, rows, seed)
     rankers = [
         load_version(lake, context.settings, version).ranker
         for version in (old_version, new_version)
     ]
+    keep_texts_of(context.settings)
+    with_text = any(ranker.reads_text for ranker in rankers)
+    reader = FeatureReader(lake, ds, ds, with_text=with_text)
+    rows = reader.rows(examples)
+    seed = [context.settings.training.seed, ordinal(ds)]
+    negatives, _ = drawn_negatives(reader, examples, rows, seed)
     old, new = (
         np.concatenate([finite_logits(ranker, part) for part in (rows, negatives)])
         for ranker in rankers

@@ -22,6 +22,7 @@ from conf.dataset import DatasetConfig
 from feature_store.lake import Lake
 from training.features.population import names_of, served_users
 from training.features.rows import Side
+from training.features.words import NO_TEXT, Words, joined
 from training.scoring.catalogue_ranks import neutral_context
 from training.scoring.composite import Composite, load_composite
 
@@ -42,11 +43,11 @@ class Snapshot:
     """The items available then."""
 
 
-def take_snapshot(lake: Lake, ds: str, active_days: int) -> Snapshot:
+def take_snapshot(lake: Lake, ds: str, active_days: int, *, with_text: bool = False) -> Snapshot:
     """The users active in the `active_days` up to `ds`, and the items available at its end."""
     from training.features.reader import FeatureReader
 
-    reader = FeatureReader(lake, ds, ds)
+    reader = FeatureReader(lake, ds, ds, with_text=with_text)
     at, day = reader.at_end_of(ds)
     users = served_users(lake, ds, active_days)
     items = reader.catalogue(at, day)
@@ -69,6 +70,7 @@ def save_snapshot(directory: Path, snapshot: Snapshot, dataset: DatasetConfig) -
         "dataset": dataset.model_dump(mode="json"),
         "user_ids": snapshot.user_ids,
         "item_ids": snapshot.item_ids,
+        "texts": _texts(snapshot),
     }
     (directory / "snapshot.json").write_text(json.dumps(about))
 
@@ -84,8 +86,9 @@ class Bundle:
         self._composite: Composite = load_composite(directory, 0)
         self._dataset = DatasetConfig.model_validate(about["dataset"])
         self._day = int(about["day"])
-        self._users = _side("users", arrays)
-        self._items = _side("items", arrays)
+        words = Words(about.get("texts", []))
+        self._users = _side("users", arrays, words)
+        self._items = _side("items", arrays, words)
         self._row = {user_id: row for row, user_id in enumerate(about["user_ids"])}
         self._item_ids: list[str] = about["item_ids"]
         self._item_vectors = self._composite.retriever.item_vectors(self._items)
@@ -151,10 +154,23 @@ def _arrays(prefix: str, side: Side) -> dict[str, npt.NDArray[Any]]:
     }
     if side.neighbours is not None and side.affinity is not None:
         arrays |= {"neighbours": side.neighbours, "affinity": side.affinity}
+    if side.text is not None:
+        arrays["text"] = side.text
     return {f"{prefix}.{name}": np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def _side(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> Side:
+def _texts(snapshot: Snapshot) -> list[str]:
+    """The texts that its users and items stand for, in the order of the alphabet."""
+    sides = (snapshot.users, snapshot.items)
+    words = joined([side.words for side in sides])
+    if words is None:
+        return []
+    parts = [side.text.ravel() for side in sides if side.text is not None]
+    used = np.unique(np.concatenate(parts))
+    return sorted(words.text(int(number)) for number in used if number != NO_TEXT)
+
+
+def _side(prefix: str, arrays: dict[str, npt.NDArray[Any]], words: Words) -> Side:
     fields = sum(name.startswith(f"{prefix}.multi") for name in arrays)
     return Side(
         arrays[f"{prefix}.index"],
@@ -164,4 +180,6 @@ def _side(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> Side:
         arrays[f"{prefix}.history"],
         arrays.get(f"{prefix}.neighbours"),
         arrays.get(f"{prefix}.affinity"),
+        arrays.get(f"{prefix}.text"),
+        words if f"{prefix}.text" in arrays else None,
     )

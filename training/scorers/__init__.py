@@ -14,12 +14,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conf.errors import ConfigError
+from conf.training import TEXT_SCORERS
 from training.scorers.lstm import Lstm
 from training.scorers.mlp import Mlp
 from training.scorers.ncf import Ncf
 from training.scorers.schema import Schema
 from training.scorers.sequence import Sequence
+from training.scorers.text import TextScorer
 from training.scorers.two_tower import TwoTower
+from training.text.architecture import TextArchitecture
+from training.text.encoder import encoder_of
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,11 @@ class Architecture:
     embedding_dim: int
     hidden: tuple[int, ...]
     dropout: float
+    text: TextArchitecture | None = None
+    """The language model of those that read text."""
 
 
-ScorerNet = TwoTower | Mlp | Ncf
+ScorerNet = TwoTower | Mlp | Ncf | TextScorer
 SCORERS: dict[str, type[TwoTower] | type[Sequence] | type[Lstm] | type[Mlp] | type[Ncf]] = {
     "two_tower": TwoTower,
     "mlp": Mlp,
@@ -39,22 +45,27 @@ SCORERS: dict[str, type[TwoTower] | type[Sequence] | type[Lstm] | type[Mlp] | ty
     "sequence": Sequence,
     "lstm": Lstm,
 }
+"""Those that read ids; `conf.training.TEXT_SCORERS` read words."""
 
 
 def build(name: str, schema: Schema, architecture: Architecture) -> ScorerNet:
     """A fresh scorer; its weights are drawn from torch's generator.
 
     Raises:
-        ConfigError: there is no scorer of this name.
+        ConfigError: there is no scorer of this name, or its language model is not there.
     """
-    if name not in SCORERS:
+    known = SCORERS.keys() | TEXT_SCORERS
+    if name not in known:
         raise ConfigError(
-            f"Scorer {name!r} is not known, expected one of {sorted(SCORERS)}. "
+            f"Scorer {name!r} is not known, expected one of {sorted(known)}. "
             "Correct training.scorers in conf/base.yaml."
         )
-    return SCORERS[name](
-        schema, architecture.embedding_dim, architecture.hidden, architecture.dropout
-    )
+    shape = (architecture.embedding_dim, architecture.hidden, architecture.dropout)
+    if name in TEXT_SCORERS:
+        if architecture.text is None:
+            raise ConfigError(f"Scorer {name!r} reads text, expected a language model beside it.")
+        return TextScorer(schema, *shape, encoder_of(architecture.text))
+    return SCORERS[name](schema, *shape)
 
 
 __all__ = ["SCORERS", "Architecture", "ScorerNet", "build"]

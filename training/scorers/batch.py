@@ -15,6 +15,7 @@ from torch import Tensor
 
 from training.features.neighbours import AFFINITIES
 from training.features.rows import Rows, Side
+from training.features.words import Words
 from training.scorers.schema import Schema, SideSchema, clip
 
 
@@ -35,6 +36,10 @@ class SideTensors(NamedTuple):
     """(n, R) int64 item ids; 0 = padding or unknown. R = 0 where there are none."""
     affinity: Tensor
     """(n, R, F) float32."""
+    text: Tensor | None = None
+    """(n, K) int64: `Side.text`."""
+    words: Words | None = None
+    """What `text` stands for."""
 
 
 class Batch(NamedTuple):
@@ -72,6 +77,8 @@ def side_tensors(side: Side, schema: SideSchema, items: int) -> SideTensors:
         _ids(clip(side.history, items)),
         _ids(clip(neighbours, items)),
         torch.from_numpy(np.ascontiguousarray(affinity, dtype=np.float32)),
+        None if side.text is None else torch.from_numpy(np.ascontiguousarray(side.text)),
+        side.words,
     )
 
 

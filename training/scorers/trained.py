@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conf.errors import TrainingError
+from conf.training import TEXT_SCORERS
 from training.features.rows import Float32, Float64, Int32, Int64, Rows, Side
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class TrainedScorer:
     def can_recall(self) -> bool:
         """Whether its logit is a dot product of `user_vectors` and `item_vectors`."""
         return self.net.can_recall
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it must be asked with texts (`FeatureReader(..., with_text=True)`)."""
+        return self.name in TEXT_SCORERS
 
     def logits(self, rows: Rows) -> Float64:
         """(n,) log-odds of a positive (a score without calibration where labels are `sampled`)."""

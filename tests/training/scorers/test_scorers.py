@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from conf.errors import ConfigError, TrainingError
-from conf.training import RECALLING_SCORERS, SCORER_NAMES
+from conf.training import RECALLING_SCORERS, SCORER_NAMES, TEXT_SCORERS
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
@@ -184,7 +184,7 @@ def test_pair_dropout_drops_the_same_units_for_all_items_of_a_user() -> None:
 
 def test_an_unknown_scorer_is_refused_with_the_known_ones(lake_of: LakeOf) -> None:
     schema: Schema = schema_on(lake_of("impressions"), EARLY)
-    known = r"\['lstm', 'mlp', 'ncf', 'sequence', 'two_tower'\]"
+    known = r"\['bert', 'gpt2', 'lstm', 'mlp', 'ncf', 'sequence', 'two_tower'\]"
     with pytest.raises(ConfigError, match=f"'gpt9' is not known, expected one of {known}"):
         build("gpt9", schema, SMALL)
 
@@ -216,4 +216,4 @@ def test_a_list_has_the_logits_of_its_pairs(lake_of: LakeOf, name: str, kind: st
 
 def test_the_settings_know_which_scorers_recall() -> None:
     assert {name for name, net in SCORERS.items() if net.can_recall} == RECALLING_SCORERS
-    assert set(SCORERS) == set(SCORER_NAMES)
+    assert SCORERS.keys() | TEXT_SCORERS == set(SCORER_NAMES)

@@ -1,0 +1,1 @@
+"""Language models that read texts: where they come from, their frozen part, their trained part."""
