@@ -153,8 +153,18 @@ def _sha256(path: Path, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def quiet() -> None:
-    """Offline unless the environment says otherwise, and no bars on the terminal."""
+def quiet(*further: str) -> None:
+    """Ready transformers (and `further` packages): offline unless the environment says otherwise.
+
+    Raises:
+        ConfigError: one of the packages is not installed.
+    """
+    for name in ("transformers", "tokenizers", *further):
+        if importlib.util.find_spec(name) is None:
+            raise ConfigError(
+                f"The scorers bert and gpt2 need the package {name}, which is not installed. Next: "
+                "pip install 'dayfold[text]', or take them out of training.scorers."
+            )
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from conf.errors import ConfigError
+from training.text.base import quiet
 
 _ADAPTED = {"bert": ["query", "value"], "gpt2": ["c_attn"]}
 """Linear maps of a layer that LoRA adapts."""
@@ -51,6 +52,7 @@ def upper_layers(model: nn.Module, upper: int) -> nn.Module:
 
 def adapted(model: nn.Module, rank: int) -> None:
     """Put LoRA adapters of `rank` into the model's layers; they alone are trained then."""
+    quiet("peft")
     from peft import LoraConfig, inject_adapter_in_model
 
     _, kind = _layers(model)

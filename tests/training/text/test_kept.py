@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from conf.training import TextSettings
 from tests.training.text.tiny_models import tiny_bert
@@ -48,7 +47,6 @@ def test_what_was_kept_is_what_would_be_encoded_to_the_bit_in_any_company(
     from_disk = FrozenPart(architecture).encode(numbers[::-1], Words())  # no text is there to read
     KEPT.keep_in(None, 64)
     KEPT.forget()
-    torch.set_num_threads(2)
     for number in numbers.tolist():
         alone = FrozenPart(architecture).encode(np.array([number]), words)[number]
         np.testing.assert_array_equal(together[number], alone)
