@@ -17,6 +17,7 @@ from conf.errors import ConfigError
 from training.scorers.lstm import Lstm
 from training.scorers.mlp import Mlp
 from training.scorers.ncf import Ncf
+from training.scorers.neighbours import Neighbours, SequenceNeighbours
 from training.scorers.schema import Schema
 from training.scorers.sequence import Sequence
 from training.scorers.two_tower import TwoTower
@@ -31,13 +32,15 @@ class Architecture:
     dropout: float
 
 
-ScorerNet = TwoTower | Mlp | Ncf
-SCORERS: dict[str, type[TwoTower] | type[Sequence] | type[Lstm] | type[Mlp] | type[Ncf]] = {
+ScorerNet = TwoTower | Mlp | Ncf | Neighbours
+SCORERS: dict[str, type[TwoTower] | type[Mlp] | type[Ncf] | type[Neighbours]] = {
     "two_tower": TwoTower,
     "mlp": Mlp,
     "ncf": Ncf,
     "sequence": Sequence,
     "lstm": Lstm,
+    "neighbours": Neighbours,
+    "sequence_neighbours": SequenceNeighbours,
 }
 
 
