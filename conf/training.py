@@ -9,7 +9,17 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from conf.frozen import Frozen
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-ScorerName = Literal["two_tower", "mlp", "ncf", "sequence", "lstm", "bert", "gpt2"]
+ScorerName = Literal[
+    "two_tower",
+    "mlp",
+    "ncf",
+    "sequence",
+    "lstm",
+    "neighbours",
+    "sequence_neighbours",
+    "bert",
+    "gpt2",
+]
 SCORER_NAMES = get_args(ScorerName)
 RECALLING_SCORERS = frozenset({"two_tower", "sequence", "lstm"})
 """Those with a vector of each user and item, whose dot product is their logit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from feature_store.days import ordinal
 from feature_store.lake import Lake
 from feature_store.tables import USER_SEQUENCES
 from training.features.as_of import DailyState, day_numbers, flat_lists, read_state
@@ -37,6 +38,21 @@ class Histories:
         self._start, self._end, self._items = flat_lists(lists)
         times = pa.concat_arrays(rows.column("event_timestamps").chunks or [_NO_TIMES])
         self._times = times.values.to_numpy(zero_copy_only=False).astype("datetime64[us]")
+
+    def newest(self, day: int, users: int, length: int) -> Int32:
+        """(n <= users, length) last items of who took something last before `day`, newest first.
+
+        Without a word of who they are; 0 = padding.
+        """
+        index = self._state.entities()
+        row, _ = self._state.before(index, np.full(len(index), day))
+        row = row[row >= 0]
+        row = row[self._end[row] > self._start[row]]
+        latest = np.argsort(-self._times[self._end[row] - 1].astype(np.int64), kind="stable")
+        row = row[latest[:users]]
+        position = self._end[row][:, None] - 1 - np.arange(length)
+        inside = position >= self._start[row][:, None]
+        return np.where(inside, self._items[position], 0).astype(np.int32)
 
     def before(self, index: Int32, day: Int64) -> Int32:
         """(n, HISTORY_LENGTH) each user's last items before its day, newest first; 0 = padding."""
@@ -91,3 +107,8 @@ class Histories:
         position = np.repeat(last, size) - 1 - place
         age = np.maximum((start - self._times[position]) / _DAY, 0.0)
         return Taken(np.repeat(there, size), self._items[position], age, place)
+
+
+def newest_sequences(lake: Lake, ds: str, users: int, length: int) -> Int32:
+    """(n <= users, length) as `Histories.newest`, as known at the end of `ds`."""
+    return Histories(lake, ds, ds).newest(ordinal(ds) + 1, users, length)

@@ -32,11 +32,13 @@ from training.fitting.examples import (
 from training.fitting.expired import Expired, ids_by_field, reset_rows
 from training.fitting.fit import Fitted, fit
 from training.fitting.loader import BatchStream
+from training.fitting.memory import Memories, memories_of, remember, remembers, trained_part
 from training.fitting.module import ScorerModule
 from training.fitting.optimizer import Moments
 from training.fitting.progress import Progress, load_progress, save_progress
 from training.fitting.texts import architecture_of, begin_with_texts
 from training.scorers import Architecture, ScorerNet, build
+from training.scorers.neighbours import Neighbours
 from training.scorers.schema import Schema, schema_on
 
 WARM_LEARNING_RATE = 0.5
@@ -90,7 +92,9 @@ def train_candidate(
     examples = load_examples(lake, plan, settings, scorer)
     rows, replay = _rows_of(examples, scorer, plan)
     since_parent, expired = _expired(lake, warm, schema.day)
-    input_hash = _input_hash(examples, schema, settings, scorer, warm, (since_parent, expired))
+    memories = memories_of(lake, examples, schema.day, expired) if remembers(scorer) else None
+    lost = (since_parent, expired)
+    input_hash = _input_hash(examples, schema, settings, scorer, warm, lost, memories)
     with _reproducible(settings.seed):
         if warm is None:
             net, moments = build(scorer, schema, architecture), None
@@ -99,10 +103,11 @@ def train_candidate(
             net = build(scorer, warm.net.schema, architecture)
             net.load_state_dict(warm.net.state_dict())
             net.grow(schema)
-            moments = reset_rows(net, warm.moments, since_parent)
-        fitted = _fit(net, moments, examples, plan, settings, Kept(progress, input_hash))
+            moments = reset_rows(trained_part(net), warm.moments, since_parent)
+        kept = Kept(progress, input_hash)
+        fitted = _learned(net, moments, examples, plan, settings, kept, memories)
         # replayed rows may have trained them: what is expired is the row of unknown
-        moments = reset_rows(net, fitted.best.moments, expired)
+        moments = reset_rows(trained_part(net), fitted.best.moments, expired)
     version = parent_version if warm else 0
     trained = Training(version, plan.first_day, plan.last_day, rows, replay, settings.seed)
     return Candidate(
@@ -153,6 +158,24 @@ def _differences(warm: Checkpoint, schema: Schema, architecture: Architecture) -
     shape = replace(warm.architecture, dropout=architecture.dropout)
     changed = [] if shape == architecture else [f"shape: {shape} -> {architecture}"]
     return [*warm.net.schema.difference(schema), *changed]
+
+
+def _learned(
+    net: ScorerNet,
+    moments: Moments | None,
+    examples: Examples,
+    plan: Plan,
+    settings: TrainingSettings,
+    kept: Kept,
+    memories: Memories | None,
+) -> Fitted:
+    """Train `net`, or what it has beside its memory, which is given to it after that."""
+    if not isinstance(net, Neighbours) or memories is None:
+        return _fit(net, moments, examples, plan, settings, kept)
+    beside = None
+    if net.beside is not None:
+        beside = _fit(net.beside, moments, examples, plan, settings, kept)
+    return remember(net, memories, settings, beside)
 
 
 def _fit(
@@ -234,6 +257,7 @@ def _input_hash(
     scorer: str,
     warm: Checkpoint | None,
     expired: tuple[Expired, Expired],
+    memories: Memories | None,
 ) -> str:
     """Digest of all that decides the weights: rows, features, settings, parent, expired ids."""
     parent: dict[str, torch.Tensor] = {}
@@ -245,6 +269,7 @@ def _input_hash(
         examples.arrays(),
         (parent[name].numpy() for name in names),
         (ids[field] for ids, field in fields),
+        memories.arrays() if memories else (),
     )
     texts = (*names, *(f"expired {field}" for _, field in fields))
     settings_json = settings.model_dump_json(

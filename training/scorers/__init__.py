@@ -18,6 +18,7 @@ from conf.training import TEXT_SCORERS
 from training.scorers.lstm import Lstm
 from training.scorers.mlp import Mlp
 from training.scorers.ncf import Ncf
+from training.scorers.neighbours import Neighbours, SequenceNeighbours
 from training.scorers.schema import Schema
 from training.scorers.sequence import Sequence
 from training.scorers.text import TextScorer
@@ -37,13 +38,15 @@ class Architecture:
     """The language model of those that read text."""
 
 
-ScorerNet = TwoTower | Mlp | Ncf | TextScorer
-SCORERS: dict[str, type[TwoTower] | type[Sequence] | type[Lstm] | type[Mlp] | type[Ncf]] = {
+ScorerNet = TwoTower | Mlp | Ncf | Neighbours | TextScorer
+SCORERS: dict[str, type[TwoTower] | type[Mlp] | type[Ncf] | type[Neighbours]] = {
     "two_tower": TwoTower,
     "mlp": Mlp,
     "ncf": Ncf,
     "sequence": Sequence,
     "lstm": Lstm,
+    "neighbours": Neighbours,
+    "sequence_neighbours": SequenceNeighbours,
 }
 """Those that read ids; `conf.training.TEXT_SCORERS` read words."""
 

@@ -18,7 +18,7 @@ from training.scorers.schema import Field, Schema, SideSchema
 _HISTORY_DECAY = 0.9
 """Weight of a history item relative to the next newer one."""
 _INITIAL_SCALE = 0.05
-_PRIOR = (0.6, 0.3, 0.1)
+STANDING_PRIOR = (0.6, 0.3, 0.1)
 """What the standings of half-lives 1, 7 and 30 count at the start."""
 
 
@@ -166,7 +166,7 @@ class PopularityPrior(nn.Module):
         super().__init__()
         names = [f"standing_h{h}" for h in HALF_LIVES_DAYS]
         self._columns = [schema.item.numeric.index(name) for name in names]
-        start = _PRIOR if schema.labels == "sampled" else (0.0,) * len(names)
+        start = STANDING_PRIOR if schema.labels == "sampled" else (0.0,) * len(names)
         self.weight = nn.Parameter(torch.tensor(start))
 
     def forward(self, side: SideTensors) -> Tensor:

@@ -62,6 +62,7 @@ candidate.train_candidate(lake, settings, scorer, ds, progress=Path(path))
         (1, "mlp", "impressions"),
         pytest.param(2, "two_tower", "sampled", marks=pytest.mark.slow),
         pytest.param(3, "sequence", "impressions", marks=pytest.mark.slow),
+        pytest.param(4, "sequence_neighbours", "impressions", marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_training_goes_on_to_the_same_weights(

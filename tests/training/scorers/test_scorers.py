@@ -19,6 +19,7 @@ from tests.training.log_fixture import FIRST_DAY
 from training.features.reader import FeatureReader
 from training.features.rows import Rows
 from training.fitting.losses import check_finite, click_loss, list_loss
+from training.fitting.memory import remembers
 from training.fitting.optimizer import make_optimizer, moments_of
 from training.scorers import SCORERS, Architecture, build
 from training.scorers.batch import Batch, batch_of_rows
@@ -40,7 +41,8 @@ def fixed(seed: int = 0) -> None:
     torch.manual_seed(seed)
 
 
-@pytest.mark.parametrize("name", SCORERS)
+# a memory has no weights to learn rows by heart with, and the net beside it is `sequence`
+@pytest.mark.parametrize("name", [name for name in SCORERS if not remembers(name)])
 def test_a_scorer_overfits_32_rows(lake_of: LakeOf, name: str) -> None:
     lake = lake_of("impressions")
     rows, label = rows_on(lake, EARLY)
@@ -184,7 +186,10 @@ def test_pair_dropout_drops_the_same_units_for_all_items_of_a_user() -> None:
 
 def test_an_unknown_scorer_is_refused_with_the_known_ones(lake_of: LakeOf) -> None:
     schema: Schema = schema_on(lake_of("impressions"), EARLY)
-    known = r"\['bert', 'gpt2', 'lstm', 'mlp', 'ncf', 'sequence', 'two_tower'\]"
+    known = (
+        r"\['bert', 'gpt2', 'lstm', 'mlp', 'ncf', 'neighbours', 'sequence', "
+        r"'sequence_neighbours', 'two_tower'\]"
+    )
     with pytest.raises(ConfigError, match=f"'gpt9' is not known, expected one of {known}"):
         build("gpt9", schema, SMALL)
 
