@@ -65,7 +65,7 @@ def memories_of(lake: Lake, examples: Examples, last_day: str, expired: Expired)
 
 def remembers(scorer: str) -> bool:
     """Whether the scorer of this name has a memory."""
-    return issubclass(SCORERS[scorer], Neighbours)
+    return scorer in SCORERS and issubclass(SCORERS[scorer], Neighbours)
 
 
 def trained_part(net: ScorerNet) -> ScorerNet:
