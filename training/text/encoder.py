@@ -118,6 +118,9 @@ class PartlyTrained(TextEncoder):
 class Made(TextEncoder):
     """A small GPT-2 made here, trained from its first token on."""
 
+    # with the rate of the net above it runs into overfitting in its first pass
+    learning_rate_share = 0.1
+
     def __init__(self, architecture: TextArchitecture) -> None:
         super().__init__(architecture)
         self.model = MadeGpt2(

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from conf.errors import RegistryError, TrainingError
-from conf.training import SCORER_NAMES, TrainingSettings
+from conf.training import SCORER_NAMES, TEXT_SCORERS, TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import (
@@ -80,13 +80,15 @@ def test_training_leaves_the_process_as_it_was(lake_of: LakeOf) -> None:
 def test_a_candidate_learns(lake_of: LakeOf, scorer: str) -> None:
     lake = lake_of("impressions")
     changes = {"bootstrap_epochs": 8, "embedding_dim": 8, "learning_rate": 0.01}
-    patient = {"bootstrap_epochs": 24, "learning_rate": 0.003} if scorer == "lstm" else {}
+    patient = {"bootstrap_epochs": 24, "learning_rate": 0.003} if scorer in {"lstm", "gpt2"} else {}
     settings = QUICK.model_copy(update=changes | patient)
     candidate = train_candidate(lake, settings, scorer, shift(FIRST_DAY, 11))
     label = lake.read(EXAMPLES, [shift(FIRST_DAY, d) for d in range(11)]).column("label")
     rate = pc.mean(label).as_py()
     entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
-    assert candidate.validation_losses[candidate.best_pass - 1] < 0.97 * entropy
+    # a language model that begins from nothing gains less from so few rows
+    share = 0.99 if scorer == "gpt2" else 0.97
+    assert candidate.validation_losses[candidate.best_pass - 1] < share * entropy
     assert candidate.best_pass == 1 + int(np.argmin(candidate.validation_losses))
 
 
@@ -232,7 +234,8 @@ def test_a_saved_scorer_gives_the_same_logits(lake_of: LakeOf, scorer: str, tmp_
         "weights.safetensors",
     ]
     assert [p.name for p in directory.parent.iterdir()] == [scorer]
-    rows = FeatureReader(lake, DS, DS).rows(lake.read(EXAMPLES, [DS]))
+    reader = FeatureReader(lake, DS, DS, with_text=scorer in TEXT_SCORERS)
+    rows = reader.rows(lake.read(EXAMPLES, [DS]))
     from training.scorers.trained import TrainedScorer
 
     expected = TrainedScorer(scorer, candidate.checkpoint.net).logits(rows)
