@@ -7,9 +7,9 @@ A made-up log (`benchmarks.training_rows`): slates of ten rows, 100,000 users an
 over seven days, 18 label-encoded fields, 13 and 19 numbers, a history of 50 items. What is measured
 is the product's own `BatchStream` over its `LabelledSource`, one thread: the order of a pass, the
 gathers of users, items and histories by position from their wide tables, context, label, weight,
-and the hiding of ids (`training.unknown_masking`). The gathers alone (without order and hiding) stand
-beside it. Parquet and point-in-time features are read once per training, before the first batch,
-and are not part of it. `loader_rows_per_s` is by CPU time, the median of the turns.
+and the hiding of ids (`training.unknown_masking`). The gathers alone stand beside it. Parquet and
+point-in-time features are read once per training, before the first batch, and are not part of it.
+`loader_rows_per_s` is by CPU time, the median of the turns.
 """
 
 from __future__ import annotations

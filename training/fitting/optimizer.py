@@ -41,7 +41,7 @@ class AdamByRows(torch.optim.AdamW):
     """
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; a large table's gradient is gone after it."""
         loss = None
         if closure is not None:

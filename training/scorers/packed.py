@@ -55,7 +55,9 @@ class PackedSide:
 
     def take(self, rows: Tensor) -> SideTensors:
         """The rows at positions `rows` (n,) int64."""
-        index, categorical, *multi = self.ids.index_select(0, rows).long().split(self.widths, 1)
+        index, categorical, *multi = torch.split(
+            self.ids.index_select(0, rows).long(), list(self.widths), dim=1
+        )
         return SideTensors(
             index[:, 0],
             categorical,
