@@ -4,7 +4,7 @@
     dayfold bench loader --rows 200000 --turns 3
 
 A made-up log (`benchmarks.training_rows`): slates of ten rows, 100,000 users and 20,000 items
-over seven days, 18 label-encoded fields, 13 and 19 numbers, a history of 50 items. What is measured
+over seven days, 18 label-encoded fields, 11 and 19 numbers, a history of 50 items. What is measured
 is the product's own `BatchStream` over its `LabelledSource`, one thread: the order of a pass, the
 gathers of users, items and histories by position from their wide tables, context, label, weight,
 and the hiding of ids (`training.unknown_masking`). The gathers alone stand beside it. Parquet and

@@ -89,7 +89,7 @@ class TrainingSettings(Frozen):
     """Numbers that a training computes with: `32-true`, or `bf16-mixed` (16 bits, weights of 32).
     `auto` is bf16-mixed on a CUDA GPU and 32-true on a CPU."""
     accumulate_batches: PositiveInt = 1
-    """Batches whose gradients are summed before the weights take one step."""
+    """Batches whose gradients are averaged for one step of the weights."""
     compile: Compile = "auto"
     """Whether torch compiles the scorer: `on`, `off`, or `auto`, which is off so far."""
     replay_days: PositiveInt = 28

@@ -38,7 +38,7 @@ def optimizer_steps(batches: int, batches_per_pass: int, accumulate_batches: int
 def compiled(net: nn.Module, choice: Compile) -> Iterator[None]:
     """`net` compiled by torch where `choice` is `on`, and as it was afterwards.
 
-    `auto` is off: on a CPU compiling gains nothing for these scorers, and costs a minute.
+    `auto` is off: on a CPU compiling gains nothing for `mlp`, and no GPU has been measured.
     """
     if choice != "on":
         yield
