@@ -33,6 +33,7 @@ from benchmarks.training_peer import peer_pass
 from benchmarks.training_rows import Log, made_up
 from benchmarks.training_runs import (
     BATCH,
+    WARM_UP,
     Rate,
     bare_pass,
     fitted_pass,
@@ -117,6 +118,8 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=LARGE, help="rows of large tables (1 M)")
     parser.add_argument("--peer", default=str(PEER), help=f"folder of deepctr-torch ({PEER}); none")
     arguments = parser.parse_args()
+    if arguments.steps < WARM_UP + 2:
+        parser.error(f"--steps {arguments.steps}: expected {WARM_UP + 2} or more")
     peer = Path(arguments.peer)
     there = arguments.peer != "none" and (peer / "deepctr_torch").is_dir()
     if not there:

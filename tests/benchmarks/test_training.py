@@ -24,7 +24,7 @@ runpy.run_module(f"benchmarks.{sys.argv[0]}", run_name="__main__", alter_sys=Fal
     ("command", "keys"),
     [
         (
-            "training --steps 4 --pairs 1 --large 60000 --peer none",
+            "training --steps 5 --pairs 1 --large 60000 --peer none",
             {"ratio_lightning_to_bare_loop", "ratio_1m_rows_to_14k"},
         ),
         ("loader --rows 20000 --turns 1", {"loader_rows_per_s", "gathers_rows_per_s"}),
