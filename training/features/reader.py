@@ -74,7 +74,6 @@ STANDING_SCALE = 3.0
 _HALF_LIVES = np.array(HALF_LIVES_DAYS, dtype=float)
 
 
-
 class FeatureReader:
     """Reads users and items as of any instant of the events that arrived in [first_day, last_day].
 
