@@ -253,9 +253,8 @@ class FeatureReader:
         """The first row of each user or item, day and attributes; for each row which one it is."""
         if self.texts is None:
             return first_rows(index, day, entities.dimension.at(index, at))
-        return first_rows(
-            index, day, np.unique(at, return_inverse=True)[1]
-        )  # texts change at any time
+        # texts change at any time
+        return first_rows(index, day, np.unique(at, return_inverse=True)[1])
 
     def _check(self, day: Int64) -> None:
         if len(day) and day.min() < ordinal(self._first):
