@@ -20,6 +20,8 @@ ScorerName = Literal[
     "bert",
     "gpt2",
 ]
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+Compile = Literal["auto", "on", "off"]
 SCORER_NAMES = get_args(ScorerName)
 RECALLING_SCORERS = frozenset({"two_tower", "sequence", "lstm"})
 """Those with a vector of each user and item, whose dot product is their logit."""
@@ -80,6 +82,16 @@ class TrainingSettings(Frozen):
     """Passes over the history when there is no parent."""
     validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1
     """Last share of the training rows by time, held out for early stopping."""
+    sparse_rows: PositiveInt = 50_000
+    """Rows from which on a table of ids is updated row by row (row-wise Adagrad) instead of as a
+    whole (AdamW): see docs/figures.md for where it pays."""
+    precision: Precision = "auto"
+    """Numbers that a training computes with: `32-true`, or `bf16-mixed` (16 bits, weights of 32).
+    `auto` is bf16-mixed on a CUDA GPU and 32-true on a CPU."""
+    accumulate_batches: PositiveInt = 1
+    """Batches whose gradients are averaged for one step of the weights."""
+    compile: Compile = "auto"
+    """Whether torch compiles the scorer: `on`, `off`, or `auto`, which is off so far."""
     replay_days: PositiveInt = 28
     """Days before the new ones from which replay rows are drawn."""
     replay_rows: Annotated[int, Field(ge=0)] = 30_000

@@ -146,13 +146,14 @@ def test_the_next_training_has_the_rows_of_the_others_alone(shop: Workplace) -> 
     plan = plan_of(lake, LAST, None)
     index = index_of(lake, ANNA)
     before = load_examples(lake, plan, settings)
-    mine = int((before.user.index == index).sum())
+    is_mine = before.users.index[before.user] == index
+    mine = int(is_mine.sum())
     assert mine > 0
     forget(shop, ANNA, "", quiet)
     after = load_examples(lake, plan, settings)
     assert len(after) == len(before) - mine
-    assert index not in after.user.index
-    assert np.array_equal(after.label, before.label[before.user.index != index])
+    assert index not in after.users.index
+    assert np.array_equal(after.label, before.label[~is_mine])
 
 
 def begin(lake: Lake, table: Table, ds: str, *steps: str) -> None:

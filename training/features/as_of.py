@@ -173,3 +173,16 @@ class Totals:
     def before(self, day: Int64) -> Float64:
         """(n, statistics): the sums at the end of the day before each `day`."""
         return self.by_day[day - 1 - self.first]
+
+
+def first_rows(index: Int32, day: Int64, attributes: Int64) -> tuple[Int64, Int64]:
+    """The first of the rows with the same three values, ascending; for each row which one it is."""
+    if not len(index):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    _, dated = np.unique(index.astype(np.int64) << 20 | day, return_inverse=True)
+    of_attributes = dated * (attributes.max() + 2) + attributes + 1
+    _, first, position = np.unique(of_attributes, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[position]

@@ -7,7 +7,6 @@ day after the last known one, so that training and serving see the same thing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -26,17 +25,15 @@ from feature_store.tables import (
     USER_STATS,
     USERS,
 )
-from training.features.as_of import Totals, day_numbers, instants
+from training.features.as_of import Totals, day_numbers, first_rows, instants
 from training.features.entities import (
     FAVOURITE,
-    IMPRESSION,
     POSITIVE,
     PURCHASE,
-    VALUE,
-    VALUED,
     Entities,
 )
 from training.features.histories import Histories
+from training.features.numbers import days, mean_value, rates
 from training.features.rows import Float32, Float64, Instants, Int32, Int64, Rows, Side
 from training.features.texts import LakeTexts
 
@@ -75,14 +72,6 @@ STANDING_SCALE = 3.0
 """A standing is (log share of the catalogue's popularity + 6) / STANDING_SCALE."""
 
 _HALF_LIVES = np.array(HALF_LIVES_DAYS, dtype=float)
-
-PRIOR_IMPRESSIONS = 10.0
-PRIOR_CLICKS = 1.0
-"""A rate is (positives + PRIOR_CLICKS) / (impressions + PRIOR_IMPRESSIONS): the prior's own rate
-until there is evidence. Constants, because a model's weights mean features made with them; what
-differs between shops (a higher rate, say) a model learns from the rows."""
-_NOTHING = 1e-9
-_DAY = np.timedelta64(1, "D")
 
 
 class FeatureReader:
@@ -135,10 +124,10 @@ class FeatureReader:
         numeric = (
             *np.log1p(sums[:, POSITIVE]).T / 2,
             np.log1p(sums[:, 4]) / 3,
-            *_rates(sums),
-            _mean_value(sums),
-            _days(start - self._users.last_event[row], row) / 2,
-            _days(start - self._users.first_event[row], row) / 3,
+            *rates(sums),
+            mean_value(sums),
+            days(start - self._users.last_event[row], row) / 2,
+            days(start - self._users.first_event[row], row) / 3,
             row >= 0,
         )
         history = self._histories.before(index, day)
@@ -168,12 +157,12 @@ class FeatureReader:
             *np.log1p(positive).T / 2,
             (h1 - h7) / 2,
             (h7 - h30) / 2,
-            *_rates(sums),
+            *rates(sums),
             np.log1p(sums[:, 4]) / 3,
             np.log1p(sums[:, FAVOURITE]) / 2,
             np.log1p(sums[:, PURCHASE]) / 2,
-            _mean_value(sums),
-            _days(start - known_since, np.where(np.isnat(known_since), -1, 0)) / 3,
+            mean_value(sums),
+            days(start - known_since, np.where(np.isnat(known_since), -1, 0)) / 3,
             *((np.log((positive + 0.1) / (total + 1.0)) + 6.0) / STANDING_SCALE).T,
             np.log1p(self._added(index, day, sums)) / 2,
             np.log1p(self._added(index, day - 1)) / 2,
@@ -184,6 +173,16 @@ class FeatureReader:
         if self.texts is None:
             return side
         return replace(side, text=self.texts.items(index, at), words=self.texts.words)
+
+    def distinct_users(self, index: Int32, at: Instants, day: Int64) -> tuple[Side, Int64]:
+        """Each different user of `users(index, at, day)` once, and (n,) where each row's is."""
+        first, position = self._distinct(self._users, index, at, day)
+        return self.users(index[first], at[first], day[first]), position
+
+    def distinct_items(self, index: Int32, at: Instants, day: Int64) -> tuple[Side, Int64]:
+        """Each different item of `items(index, at, day)` once, and (n,) where each row's is."""
+        first, position = self._distinct(self._items, index, at, day)
+        return self.items(index[first], at[first], day[first]), position
 
     def rows(self, examples: pa.Table) -> Rows:
         """Users, items and contexts of rows of the examples table, in their order."""
@@ -248,6 +247,15 @@ class FeatureReader:
         days, position = np.unique(day, return_inverse=True)
         return np.array([self.start_of(d) for d in days], dtype="datetime64[us]")[position]
 
+    def _distinct(
+        self, entities: Entities, index: Int32, at: Instants, day: Int64
+    ) -> tuple[Int64, Int64]:
+        """The first row of each user or item, day and attributes; for each row which one it is."""
+        if self.texts is None:
+            return first_rows(index, day, entities.dimension.at(index, at))
+        # texts change at any time
+        return first_rows(index, day, np.unique(at, return_inverse=True)[1])
+
     def _check(self, day: Int64) -> None:
         if len(day) and day.min() < ordinal(self._first):
             raise TrainingError(
@@ -265,26 +273,6 @@ def _first_known(*candidates: Instants) -> Instants:
     for candidate in candidates[1:]:
         known = np.where(np.isnat(known), candidate, known)
     return known
-
-
-def _days(duration: np.ndarray, row: Int64) -> Float64:
-    """log(1 + days); 0 where nothing is known."""
-    days = np.where(row >= 0, duration / _DAY, 0.0)
-    return np.log1p(np.maximum(days, 0.0))
-
-
-def _rates(sums: Float64) -> Float64:
-    """(half-lives, n): log of the smoothed positives per impression, 0 = the prior's rate."""
-    positive = sums[:, POSITIVE]
-    shown = np.maximum(sums[:, IMPRESSION], positive)
-    prior = math.log(PRIOR_CLICKS / PRIOR_IMPRESSIONS)
-    return (np.log((positive + PRIOR_CLICKS) / (shown + PRIOR_IMPRESSIONS)) - prior).T
-
-
-def _mean_value(sums: Float64) -> Float64:
-    """Mean logged value (rating, quantity), its magnitude on a log scale; 0 without values."""
-    mean = sums[:, VALUE] / np.maximum(sums[:, VALUED], _NOTHING)
-    return np.where(sums[:, VALUED] > _NOTHING, np.sign(mean) * np.log1p(np.abs(mean)) / 2, 0.0)
 
 
 def _stacked(columns: tuple[np.ndarray, ...]) -> Float32:

@@ -31,6 +31,7 @@ from training.fitting.examples import (
 )
 from training.fitting.expired import Expired, ids_by_field, reset_rows
 from training.fitting.fit import Fitted, fit
+from training.fitting.hardware import compiled, optimizer_steps, trainer_options
 from training.fitting.loader import BatchStream
 from training.fitting.memory import Memories, memories_of, remember, remembers, trained_part
 from training.fitting.module import ScorerModule
@@ -199,17 +200,24 @@ def _fit(
     if begun:
         net.load_state_dict(begun.weights)
         moments = begun.moments
+    per_pass, accumulated = stream.steps_per_pass, settings.accumulate_batches
     module = ScorerModule(
         net,
         listwise=examples.sampled,
         learning_rate=settings.learning_rate * (WARM_LEARNING_RATE if warm else 1.0),
         weight_decay=settings.weight_decay,
-        steps=len(stream),
+        steps=optimizer_steps(len(stream), per_pass, accumulated),
         seed=settings.seed,
+        sparse_rows=settings.sparse_rows,
         moments=moments,
+        first_step=optimizer_steps(begun.step if begun else 0, per_pass, accumulated),
         begun=begun,
     )
-    return fit(module, stream, validation, begun, kept.save, settings.save_every_seconds)
+    options = trainer_options(settings.precision, accumulated)
+    with compiled(net, settings.compile):
+        return fit(
+            module, stream, validation, begun, kept.save, settings.save_every_seconds, options
+        )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from conf.errors import TrainingError
 from conf.training import TEXT_SCORERS, TrainingSettings
@@ -15,10 +16,12 @@ from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
 from training.features.as_of import day_numbers, instants
 from training.features.reader import FeatureReader
-from training.features.rows import Float64, Int32, Int64, Rows, Side
+from training.features.rows import Float64, Int32, Int64, Side
 from training.fitting.loader import LabelledSource, PositiveEvents, SampledSource, Source
 from training.fitting.negatives import Proposal
 from training.fitting.texts import drawn_rows, most_rows
+from training.scorers.batch import context_tensor
+from training.scorers.packed import PackedSide
 from training.scorers.schema import Schema
 
 MIN_ROWS = 2
@@ -66,15 +69,28 @@ def plan_of(lake: Lake, ds: str, trained_until: str | None) -> Plan:
 
 
 @dataclass(frozen=True)
+class Catalogue:
+    """Each item as of each day, once, and the examples' positions in it."""
+
+    items: Side
+    item: Int64
+    """(n,) positions in `items`."""
+
+
+@dataclass(frozen=True)
 class Examples:
     """Rows in the order of time, replayed ones first, with all that batches are made of."""
 
     reader: FeatureReader
     leave_out_taken: bool
-    user: Side
+    users: Side
+    """Each user as of each day, once."""
+    user: Int64
+    """(n,) positions in `users`."""
     context: Int32
     item: Int32
-    items: Side | Proposal
+    """(n,) vocabulary ids."""
+    items: Catalogue | Proposal
     """The items' features; or, where they are read per batch, what others are drawn from."""
     day: Int64
     label: Float64
@@ -92,11 +108,20 @@ class Examples:
 
     def arrays(self) -> Iterator[np.ndarray]:
         """Everything that batches are made of, in a fixed order."""
-        yield from self.user.arrays()
+        yield from self.users.arrays()
+        if isinstance(self.items, Proposal):
+            yield from self.reader.item_arrays()
+        else:
+            yield from (*self.items.items.arrays(), self.items.item)
         yield from (
-            self.reader.item_arrays() if isinstance(self.items, Proposal) else self.items.arrays()
+            self.user,
+            self.context,
+            self.item,
+            self.day,
+            self.label,
+            self.weight,
+            self.replayed,
         )
-        yield from (self.context, self.item, self.day, self.label, self.weight, self.replayed)
 
 
 def load_examples(lake: Lake, plan: Plan, settings: TrainingSettings, scorer: str = "") -> Examples:
@@ -138,10 +163,10 @@ def _gathered(
     return Examples(
         reader,
         lake.dataset.recommend.exclude_taken,
-        reader.users(user, at, day),
+        *reader.distinct_users(user, at, day),
         reader.context(rows),
         item,
-        reader.items(item, at, day) if proposal is None else proposal,
+        Catalogue(*reader.distinct_items(item, at, day)) if proposal is None else proposal,
         day,
         rows.column("label").to_numpy(),
         rows.column("weight").to_numpy(),
@@ -165,6 +190,20 @@ def _replay(lake: Lake, plan: Plan, settings: TrainingSettings, most: int) -> pa
     return rows.take(np.sort(drawn))
 
 
+def labelled_source(examples: Examples, catalogue: Catalogue, schema: Schema) -> LabelledSource:
+    """All rows as a source; users and items as a scorer with `schema` knows them."""
+    known = schema.item.index.size
+    return LabelledSource(
+        PackedSide.of(examples.users, schema.user, known),
+        PackedSide.of(catalogue.items, schema.item, known),
+        torch.from_numpy(examples.user),
+        torch.from_numpy(catalogue.item),
+        context_tensor(examples.context, schema),
+        torch.from_numpy(examples.label.astype(np.float32)),
+        torch.from_numpy(examples.weight.astype(np.float32)),
+    )
+
+
 def sources_of(
     examples: Examples, schema: Schema, settings: TrainingSettings, whole_lists: bool
 ) -> tuple[Source, Source]:
@@ -180,13 +219,14 @@ def sources_of(
         cut = len(examples)
     train, last = slice(0, cut), slice(cut, len(examples))
     if not isinstance(examples.items, Proposal):
-        rows = Rows(examples.user, examples.items, examples.context)
-        return tuple(  # type: ignore[return-value]
-            LabelledSource(rows.take(part), examples.label[part], examples.weight[part], schema)
-            for part in (train, last)
-        )
+        source = labelled_source(examples, examples.items, schema)
+        return source.part(train), source.part(last)
     positives = PositiveEvents(
-        examples.user, examples.item, examples.context, examples.day, examples.weight
+        examples.users.take(examples.user),
+        examples.item,
+        examples.context,
+        examples.day,
+        examples.weight,
     )
     return tuple(  # type: ignore[return-value]
         SampledSource(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytorch_lightning as lightning
 
@@ -32,6 +33,7 @@ def fit(
     begun: Progress | None,
     save: Callable[[Progress], None],
     save_every_seconds: float,
+    options: dict[str, Any],
 ) -> Fitted:
     """Train the module's net on `stream`; afterwards it holds the weights of the best pass.
 
@@ -42,13 +44,14 @@ def fit(
         begun: how far an earlier try came, whose weights and moments `module` has.
         save: keeps the progress for a further try.
         save_every_seconds: how often it is called within a pass; after a pass it always is.
+        options: of the Trainer; see `training.fitting.hardware.trainer_options`.
     """
-    passes = _Passes(module, stream, bool(len(held_out)), begun, save, save_every_seconds)
+    every = (save_every_seconds, int(options["accumulate_grad_batches"]))
+    passes = _Passes(module, stream, bool(len(held_out)), begun, save, every)
     done = passes.step // max(stream.steps_per_pass, 1)
     if done < stream.passes and not passes.exhausted:
         trainer = lightning.Trainer(
-            accelerator="cpu",
-            devices=1,
+            **options,
             max_epochs=stream.passes - done,
             reload_dataloaders_every_n_epochs=1,
             limit_val_batches=None if len(held_out) else 0,
@@ -91,10 +94,12 @@ class _Passes(lightning.Callback):
         validated: bool,
         begun: Progress | None,
         save: Callable[[Progress], None],
-        save_every_seconds: float,
+        every: tuple[float, int],
     ) -> None:
+        """`every` so many seconds progress is saved, after a multiple of so many batches."""
         self._module, self._stream, self._validated = module, stream, validated
-        self._save, self._every, self._saved_at = save, save_every_seconds, time.monotonic()
+        self._save, self._saved_at = save, time.monotonic()
+        self._every_seconds, self._every_batches = every
         self.step = begun.step if begun else 0
         self.best = begun.best if begun else Best()
 
@@ -107,9 +112,11 @@ class _Passes(lightning.Callback):
     def on_train_batch_end(self, *_: object) -> None:
         """After each step."""
         self.step += 1
-        ends_pass = self.step % self._stream.steps_per_pass == 0
-        # At the end of a pass its validation comes first.
-        if not ends_pass and time.monotonic() - self._saved_at >= self._every:
+        position = self.step % self._stream.steps_per_pass
+        # At the end of a pass its validation comes first; gradients that wait are in no progress.
+        if not position or position % self._every_batches:
+            return
+        if time.monotonic() - self._saved_at >= self._every_seconds:
             self._keep_progress()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
@@ -132,5 +139,5 @@ class _Passes(lightning.Callback):
 
     def _state(self) -> tuple[Tensors, Tensors]:
         weights = self._module.net.state_dict()
-        copied = {name: values.detach().clone() for name, values in weights.items()}
+        copied = {name: values.detach().to("cpu", copy=True) for name, values in weights.items()}
         return copied, self._module.moments()

@@ -12,18 +12,19 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from training.features.reader import FeatureReader
-from training.features.rows import Float64, Int32, Int64, Rows, Side
+from training.features.rows import Float64, Int32, Int64, Side
 from training.fitting.negatives import Proposal, item_key, split_key
 from training.scorers.batch import (
     Batch,
     SideTensors,
-    batch_of_rows,
     context_tensor,
     mask_ids,
     side_tensors,
 )
+from training.scorers.packed import PackedSide
 from training.scorers.schema import Schema
 
 BLOCK = 64
@@ -47,12 +48,23 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """Examples with a label 0 or 1 (`impressions`, `threshold`): one item each."""
+    """Examples with a label 0 or 1 (`impressions`, `threshold`): one item each.
 
-    rows: Rows
-    label: Float64
-    weight: Float64
-    schema: Schema
+    They are narrow: what describes a user and an item is gathered for each batch.
+    """
+
+    users: PackedSide
+    items: PackedSide
+    user: Tensor
+    """(n,) int64 positions in `users`."""
+    item: Tensor
+    """(n,) int64 positions in `items`."""
+    context: Tensor
+    """(n, X) int64."""
+    label: Tensor
+    """(n,) float32."""
+    weight: Tensor
+    """(n,) float32."""
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -64,8 +76,21 @@ class LabelledSource:
 
     def batch(self, chosen: Int64, generator: np.random.Generator) -> Batch:
         """The batch of the examples at `chosen`; nothing is drawn."""
-        rows = self.rows.take(chosen)
-        return batch_of_rows(rows, self.schema, self.label[chosen], self.weight[chosen])
+        rows = torch.from_numpy(np.ascontiguousarray(chosen))
+        return Batch(
+            self.users.take(self.user.index_select(0, rows)),
+            self.items.take(self.item.index_select(0, rows)),
+            torch.arange(len(rows))[:, None],
+            self.context.index_select(0, rows),
+            self.label.index_select(0, rows),
+            self.weight.index_select(0, rows),
+            torch.zeros(len(rows), 1),
+        )
+
+    def part(self, rows: slice) -> LabelledSource:
+        """The examples that `rows` selects; the wide tables are shared."""
+        narrow = (self.user, self.item, self.context, self.label, self.weight)
+        return LabelledSource(self.users, self.items, *(values[rows] for values in narrow))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from training.fitting.expired import Expired
 from training.fitting.fit import Fitted
 from training.fitting.loader import BatchStream, Source
 from training.fitting.losses import check_finite
+from training.fitting.negatives import Proposal
 from training.fitting.progress import Best
 from training.scorers import SCORERS, ScorerNet
 from training.scorers.memory import LENGTH, SEQUENCES
@@ -170,10 +171,10 @@ def _rows(examples: Examples, rows: np.ndarray) -> Examples:
     items = examples.items
     return replace(
         examples,
-        user=examples.user.take(rows),
+        user=examples.user[rows],
         context=examples.context[rows],
         item=examples.item[rows],
-        items=items if examples.sampled else items.take(rows),  # type: ignore[union-attr]
+        items=items if isinstance(items, Proposal) else replace(items, item=items.item[rows]),
         day=examples.day[rows],
         label=examples.label[rows],
         weight=examples.weight[rows],

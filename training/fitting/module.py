@@ -31,7 +31,9 @@ class ScorerModule(lightning.LightningModule):
         weight_decay: float,
         steps: int,
         seed: int,
+        sparse_rows: int | None = None,
         moments: Moments | None = None,
+        first_step: int = 0,
         begun: Progress | None = None,
     ) -> None:
         """A training of `steps` steps, from its beginning or from where an earlier try stopped.
@@ -41,23 +43,24 @@ class ScorerModule(lightning.LightningModule):
             listwise: whether each user comes with a list whose first item is the positive one.
             learning_rate: at the first step.
             weight_decay: of AdamW: L2 that is not mixed into the gradients.
-            steps: over all passes.
+            steps: of the optimizer, over all passes.
             seed: of dropout.
+            sparse_rows: rows from which a table is updated row by row; None = none is.
             moments: the optimizer's, to begin with.
+            first_step: steps of the optimizer that the earlier try had taken.
             begun: how far the earlier try came; `net` and `moments` are then its own.
         """
         super().__init__()
         self.net = net
         self._loss = list_loss if listwise else click_loss
-        self._first = begun.step if begun else 0
-        self._optimizer = make_optimizer(net, learning_rate, weight_decay, moments)
+        self._optimizer = make_optimizer(net, learning_rate, weight_decay, moments, sparse_rows)
         self._schedule = LambdaLR(
             self._optimizer,
-            lambda step: max(FINAL_LEARNING_RATE, 1.0 - (self._first + step) / max(steps, 1)),
+            lambda step: max(FINAL_LEARNING_RATE, 1.0 - (first_step + step) / max(steps, 1)),
         )
         self._seed = seed
         self.training_losses: list[float] = list(begun.training_losses) if begun else []
-        """One per step."""
+        """One per batch."""
         self.validation_losses: list[float] = list(begun.validation_losses) if begun else []
         """One per pass."""
         self._validated: list[tuple[float, float]] = []
@@ -65,7 +68,7 @@ class ScorerModule(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
         # dropout depends on (seed, step, rank) alone, so that a resumed run draws the same
-        step = self._first + self.global_step
+        step = len(self.training_losses)
         torch.manual_seed((self._seed * _SEED_PRIME + step) * 64 + self.global_rank)
         loss = self._loss(self.net(batch), batch) / batch.weight.sum().clamp(min=1e-6)
         self.training_losses.append(check_finite(float(loss.detach()), step))
@@ -80,7 +83,7 @@ class ScorerModule(lightning.LightningModule):
         """Close the pass."""
         losses, weights = zip(*self._validated, strict=True)
         mean = sum(losses) / max(sum(weights), 1e-6)
-        self.validation_losses.append(check_finite(mean, self._first + self.global_step))
+        self.validation_losses.append(check_finite(mean, len(self.training_losses)))
         self._validated = []
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

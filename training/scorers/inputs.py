@@ -25,6 +25,9 @@ STANDING_PRIOR = (0.6, 0.3, 0.1)
 class Table(nn.Module):
     """One field's embeddings. Row 0 is the unknown value."""
 
+    by_rows = False
+    """Whether gradients hold only the rows that were read: for tables that are large."""
+
     def __init__(self, field: Field, dim: int, scale: float = _INITIAL_SCALE) -> None:
         super().__init__()
         self.field = field.name
@@ -32,13 +35,26 @@ class Table(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(..., D) rows of `ids`."""
-        return F.embedding(ids, self.weight)
+        return F.embedding(ids, self.weight, sparse=self.by_rows)
 
     def pooled(self, ids: Tensor, weights: Tensor) -> Tensor:
         """(n, D) sums of the rows of `ids` (n, W), weighted by `weights` (n, W)."""
         if not ids.shape[1]:
             return self.weight.new_zeros(len(ids), self.weight.shape[1])
-        return F.embedding_bag(ids, self.weight, mode="sum", per_sample_weights=weights)
+        if not self.training:
+            return F.embedding_bag(ids, self.weight, mode="sum", per_sample_weights=weights)
+        # padding, half of a usual history, costs the backward pass as much as what is there
+        there = weights > 0
+        ends = there.sum(dim=1).cumsum(dim=0)
+        return F.embedding_bag(
+            ids[there],
+            self.weight,
+            F.pad(ends, (1, 0)),
+            mode="sum",
+            per_sample_weights=weights[there],
+            include_last_offset=True,
+            sparse=self.by_rows,
+        )
 
     def grow(self, size: int) -> None:
         """Add rows up to `size`, each a copy of row 0."""

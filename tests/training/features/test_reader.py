@@ -22,10 +22,9 @@ from feature_store.tables import EXAMPLES, ITEM_STATS, MISSING, USER_SEQUENCES, 
 from tests.training.lake_fixture import small_dataset, small_lake
 from tests.training.log_fixture import FIRST_DAY
 from training.features.as_of import DailyState, Dimension, Totals
+from training.features.numbers import PRIOR_CLICKS, PRIOR_IMPRESSIONS
 from training.features.reader import (
     ITEM_NUMERIC,
-    PRIOR_CLICKS,
-    PRIOR_IMPRESSIONS,
     FeatureReader,
 )
 from training.features.rows import PADDING, concatenate_sides

@@ -57,22 +57,29 @@ candidate.train_candidate(lake, settings, scorer, ds, progress=Path(path))
 
 
 @pytest.mark.parametrize(
-    ("seed", "scorer", "kind"),
+    ("seed", "scorer", "kind", "changes"),
     [
-        (1, "mlp", "impressions"),
-        pytest.param(2, "two_tower", "sampled", marks=pytest.mark.slow),
-        pytest.param(3, "sequence", "impressions", marks=pytest.mark.slow),
-        pytest.param(4, "sequence_neighbours", "impressions", marks=pytest.mark.slow),
+        (1, "mlp", "impressions", {"sparse_rows": 20}),
+        pytest.param(2, "two_tower", "sampled", {}, marks=pytest.mark.slow),
+        pytest.param(3, "sequence", "impressions", {}, marks=pytest.mark.slow),
+        pytest.param(4, "sequence_neighbours", "impressions", {}, marks=pytest.mark.slow),
+        pytest.param(5, "mlp", "impressions", {"accumulate_batches": 3}, marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_training_goes_on_to_the_same_weights(
-    lake_of: Callable[[str], Lake], tmp_path: Path, seed: int, scorer: str, kind: str
+    lake_of: Callable[[str], Lake],
+    tmp_path: Path,
+    seed: int,
+    scorer: str,
+    kind: str,
+    changes: dict[str, int],
 ) -> None:
     lake = lake_of(kind)
-    settings = QUICK.model_copy(update={"seed": seed})
+    settings = QUICK.model_copy(update={"seed": seed, **changes})
     whole = train_candidate(lake, settings, scorer, DS)
     steps = len(whole.training_losses)
-    killed_at = random.Random(seed).randint(_SAVED_EVERY, steps - 1)
+    saves = steps // settings.accumulate_batches
+    killed_at = random.Random(seed).randint(_SAVED_EVERY, saves - 1)
     path = tmp_path / "mlp.progress"
     arguments = (lake.root, kind, scorer, DS, path, settings.model_dump_json())
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}

@@ -11,6 +11,7 @@ import torch
 from conf.training import TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
+from feature_store.tables import EXAMPLES
 from tests.training.log_fixture import FIRST_DAY
 from training.features.reader import FeatureReader
 from training.fitting.examples import Examples, load_examples, plan_of, sources_of
@@ -40,7 +41,8 @@ def stream_of(lake: Lake, **changes: object) -> BatchStream:
 
 def tensors(batch: Batch) -> list[torch.Tensor]:
     user, item = batch.user, batch.item
-    return [user.ids, user.numeric, item.ids, item.numeric, *item.multi, *batch[2:]]
+    sides = [[s.ids, s.categorical, *s.multi, s.numeric, s.history] for s in (user, item)]
+    return [*sides[0], *sides[1], *batch[2:]]
 
 
 @pytest.mark.parametrize("kind", ["impressions", "sampled"])
@@ -117,18 +119,33 @@ def test_ids_born_after_the_vocabulary_day_read_as_unknown(lake_of: LakeOf) -> N
     examples, _ = loaded(lake, settings)
     source = sources_of(examples, early, settings, whole_lists=False)[0]
     assert isinstance(source, LabelledSource)
-    batch = batch_of_rows(source.rows, early)
-    known = source.rows.user.index < early.user.index.size
+    rows = np.arange(len(source))
+    batch = source.batch(rows, np.random.default_rng(0))
+    index = examples.users.index[examples.user[rows]]
+    known = index < early.user.index.size
     assert 0 < known.sum() < len(known)
-    np.testing.assert_array_equal(
-        batch.user.ids.numpy(), np.where(known, source.rows.user.index, 0)
-    )
+    np.testing.assert_array_equal(batch.user.ids.numpy(), np.where(known, index, 0))
     assert batch.user.history.max() < early.item.index.size
 
 
+def test_a_batch_holds_what_a_look_up_row_by_row_gives(lake_of: LakeOf) -> None:
+    lake, settings = lake_of("impressions"), TrainingSettings()
+    examples, schema = loaded(lake, settings)
+    source, _ = sources_of(examples, schema, settings, whole_lists=False)
+    table = lake.read(EXAMPLES, plan_of(lake, DS, None).new_days)
+    table = table.sort_by([("event_timestamp", "ascending"), ("example_id", "ascending")])
+    chosen = np.random.default_rng(0).permutation(len(source))[:200]
+    rows = examples.reader.rows(table.take(chosen))
+    expected = batch_of_rows(rows, schema, examples.label[chosen], examples.weight[chosen])
+    found = source.batch(chosen, np.random.default_rng(0))
+    for one, other in zip(tensors(found), tensors(expected), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert len(examples.users) < len(examples)
+
+
 def test_masking_hides_the_stated_share_and_nothing_else(lake_of: LakeOf) -> None:
-    batch = stream_of(lake_of("impressions"), batch_size=2000).batch(0)
-    masked = mask_ids(batch, 0.25, np.random.default_rng(0))
+    batch, same = (stream_of(lake_of("impressions"), batch_size=2000).batch(0) for _ in range(2))
+    masked = mask_ids(same, 0.25, np.random.default_rng(0))
     known = batch.user.ids > 0
     hidden = known & (masked.user.ids == 0)
     assert hidden.float().sum() / known.sum() == pytest.approx(0.25, abs=0.05)
