@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.tables import EVERYBODY, RECOMMENDATIONS
+from feature_store.vocabularies import words_on
 from training.measures.popularity import popular_decayed, popular_in_window, window_popularity
 from training.measures.positives import distinct_pairs, positions_in, positive_events, taken_by
-from training.scoring.metrics import Ints, Metric
+from training.scoring.metrics import Bools, Ints, Metric
 from training.scoring.rankings import (
     coverage,
     hit_rate_at_k,
@@ -49,21 +50,37 @@ class Pairs:
         """How many pairs there are."""
         return len(self.user)
 
+    def where(self, chosen: Bools) -> Pairs:
+        """The pairs that `chosen` (n,) selects."""
+        return replace(self, user=self.user[chosen], item=self.item[chosen])
+
     def without(self, taken: pa.Table) -> Pairs:
         """The pairs that are not among those of `taken` (user_id, item_id)."""
         span = len(self.items) + 1
         user = positions_in(taken.column("user_id"), self.users)
         item = positions_in(taken.column("item_id"), self.items)
         inside = (user >= 0) & (item >= 0)
-        new = ~np.isin(self.user * span + self.item, (user * span + item)[inside])
-        return replace(self, user=self.user[new], item=self.item[new])
+        return self.where(~np.isin(self.user * span + self.item, (user * span + item)[inside]))
+
+    def slices(self, words: pa.Table) -> dict[str, Bools]:
+        """(n,) pairs whose user or item is new, and seen: has an id among `words`."""
+        slices: dict[str, Bools] = {}
+        for side, field, ids, of in (
+            ("users", "user_id", self.users, self.user),
+            ("items", "item_id", self.items, self.item),
+        ):
+            known = words.filter(pc.equal(words.column("field"), field)).column("value")
+            seen = pc.is_in(ids, known.combine_chunks()).to_numpy(zero_copy_only=False)[of]
+            slices |= {f"new_{side}": ~seen, f"seen_{side}": seen}
+        return slices
 
 
 def measure_lists(lake: Lake, ds: str) -> list[Metric]:
     """Recall, hit rate, nDCG, reciprocal rank at 10 of lists and popularity, on the day's pairs.
 
     The pairs are those that a list may hold: the ones that are new to the user or, where items may
-    be recommended again, all of them. There a second set, named `_new`, is over the new ones.
+    be recommended again, all of them. There a second set, named `_new`, is over the new ones. The
+    first set comes also by slice, `_new_users` and so on: new is what had no id the evening before.
     """
     today = _taken_today(lake, ds)
     if not len(today):
@@ -79,10 +96,17 @@ def measure_lists(lake: Lake, ds: str) -> list[Metric]:
     else:
         sets = [("", today, taken.slice(0, 0)), ("_new", new, taken)]
     metrics: list[Metric] = []
+    words = words_on(lake, shift(ds, -1))
     for suffix, pairs, left_out in sets:
-        metrics += _metrics("lists", list_positions(lake, ds, pairs), pairs, suffix)
+        positions = {"lists": list_positions(lake, ds, pairs)}
         for subject, items in subjects.items():
-            metrics += _metrics(subject, popular_positions(items, pairs, left_out), pairs, suffix)
+            positions[subject] = popular_positions(items, pairs, left_out)
+        slices = {} if suffix else pairs.slices(words)
+        for subject, found in positions.items():
+            if found is not None:
+                metrics += _metrics(subject, found, pairs, suffix)
+                for name, chosen in slices.items():
+                    metrics += _metrics(subject, found[chosen], pairs.where(chosen), f"_{name}")
     return metrics
 
 
@@ -170,8 +194,8 @@ def _taken_today(lake: Lake, ds: str) -> Pairs:
     return Pairs(users, items, user, positions_in(pairs.column("item_id"), items))
 
 
-def _metrics(subject: str, positions: Ints | None, pairs: Pairs, suffix: str = "") -> list[Metric]:
-    if positions is None or not len(pairs):
+def _metrics(subject: str, positions: Ints, pairs: Pairs, suffix: str) -> list[Metric]:
+    if not len(pairs):
         return []
     relevant = np.bincount(pairs.user, minlength=len(pairs.users))
     hits = np.zeros((len(pairs.users), AT), dtype=np.bool_)

@@ -31,14 +31,6 @@ if TYPE_CHECKING:
     from training.scorers.trained import TrainedScorer
 
 TOP_SHARE = 0.01
-SLICE_METRICS = (
-    "auc",
-    "log_loss",
-    "observed_expected",
-    "mean_percentile_rank",
-    "recall_at_1_percent",
-)
-"""What is said of each slice of the day."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ def sliced_metrics(
     dataset: DatasetConfig,
     slices: Mapping[str, Bools],
 ) -> Iterator[tuple[str, float, int]]:
-    """Name `METRIC_SLICE`, value and number of rows of SLICE_METRICS within each slice.
+    """Name `METRIC_SLICE`, value and number of rows of each metric of `day_metrics` by slice.
 
     Args:
         scores: of `examples`.
@@ -125,9 +117,8 @@ def sliced_metrics(
     for name, rows in slices.items():
         part = DayScores(scores.logits[rows], scores.percentile[rows])
         values = day_metrics(part, examples.filter(pa.array(rows)), dataset)
-        for metric in SLICE_METRICS:
-            if metric in values:
-                yield f"{metric}_{name}", values[metric], ranked_rows(part, dataset)
+        for metric, value in values.items():
+            yield f"{metric}_{name}", value, ranked_rows(part, dataset)
 
 
 def ranked_rows(scores: DayScores, dataset: DatasetConfig) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from conf.dataset import RecommendRules
 from feature_store.lake import Lake
-from feature_store.tables import EVENTS, RECOMMENDATIONS
+from feature_store.tables import EVENTS, RECOMMENDATIONS, VOCABULARIES
 from tests.training.lake_fixture import small_dataset
 from tests.training.log_fixture import FIRST_DAY, LINEAGE
 from tests.training.taken_fixture import put_taken
@@ -195,3 +195,29 @@ def test_the_spread_of_yesterdays_lists_by_hand(lake: Lake) -> None:
     bits = (math.log2(5 / 2) + 2 * math.log2(5)) / 3
     assert found["novelty"] == (pytest.approx(bits), 3)
     assert measure_spread(lake, "2026-02-09", 4) == []
+
+
+def put_words(lake: Lake, ds: str, *words: str) -> None:
+    """`user_id:ann` = ann got her id on `ds`."""
+    rows = [
+        {"field": field, "value": value, "id": n, "born_on": ds}
+        for n, (field, value) in enumerate((word.split(":") for word in words), start=2)
+    ]
+    schema = pa.schema([f for f in lake.schema(VOCABULARIES) if f.name != "ds"])
+    lake.replace(VOCABULARIES, {"ds": ds}, pa.Table.from_pylist(rows, schema), LINEAGE)
+
+
+def test_users_and_items_without_an_id_the_evening_before_are_told_apart(lake: Lake) -> None:
+    put_words(lake, "2026-02-09", "user_id:ann", "user_id:cid", "item_id:x", "item_id:y")
+    put_words(lake, DS, "user_id:bob", "item_id:z")
+    put_lists(lake, "2026-02-09", {"ann": ["y", "x"], "*": ["z", "y"]})
+    put_events(lake, DS, clicks("ann:x", "ann:z", "bob:y", "bob:z"))
+    found = measured(lake)
+    assert found["lists.recall_at_10"] == (pytest.approx(3 / 4), 4)
+    assert found["lists.recall_at_10_seen_users"] == (pytest.approx(1 / 2), 2)
+    assert found["lists.recall_at_10_new_users"] == (1, 2)
+    assert found["lists.recall_at_10_seen_items"] == (1, 2)
+    assert found["lists.recall_at_10_new_items"] == (pytest.approx(1 / 2), 2)
+    assert found["lists.mrr_at_10_seen_users"] == (pytest.approx(1 / 2), 1)
+    assert found["lists.hit_rate_at_10_new_items"] == (pytest.approx(1 / 2), 2)
+    assert found["popularity_7d.recall_at_10_new_users"] == (0, 2)

@@ -46,4 +46,7 @@ def test_each_slice_is_measured_on_its_own_rows() -> None:
     found = {n: (v, k) for n, v, k in sliced_metrics(scores, examples, small_dataset(), slices)}
     assert found["auc_new_users"] == (pytest.approx(auc(logits[:15], label[:15])), 15)
     assert found["auc_seen_users"] == (pytest.approx(auc(logits[15:], label[15:])), 25)
+    assert (
+        found["f1_seen_users"][1] == found["gauc_seen_users"][1] == found["ece_seen_users"][1] == 25
+    )
     assert not any(name.endswith("new_items") for name in found)
