@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from feature_store.tables import HALF_LIVES_DAYS
 from training.features.reader import STANDING_SCALE
 from training.scorers.batch import SideTensors
+from training.scorers.dropout import Dropout
 from training.scorers.schema import Field, Schema, SideSchema
 
 _HISTORY_DECAY = 0.9
@@ -190,25 +191,11 @@ class PopularityPrior(nn.Module):
         return (side.numeric[:, self._columns] * STANDING_SCALE) @ self.weight[:, None]
 
 
-class PairDropout(nn.Module):
-    """Dropout that drops the same units for all of a user's items."""
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, values: Tensor) -> Tensor:
-        """(B, P, H)."""
-        if not self.training or self.share == 0:
-            return values
-        return values * F.dropout(torch.ones_like(values[:, :1]), self.share)
-
-
 def hidden_layers(widths: tuple[int, ...], dropout: float) -> nn.Sequential:
     """Linear, BatchNorm, ReLU, Dropout from each width to the next."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), Norm(after), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [nn.Linear(before, after), Norm(after), nn.ReLU(), Dropout(dropout)]
     return nn.Sequential(*layers)
 
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from training.features.neighbours import AFFINITIES
 from training.scorers.batch import Batch
+from training.scorers.dropout import PairDropout
 from training.scorers.inputs import (
     Inputs,
     Norm,
-    PairDropout,
     PopularityPrior,
     Tables,
     straight_line,

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from training.scorers.batch import Batch, SideTensors
+from training.scorers.dropout import PairDropout
 from training.scorers.inputs import (
     Norm,
-    PairDropout,
     PopularityPrior,
     Recency,
     Table,

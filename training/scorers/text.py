@@ -19,9 +19,9 @@ from conf.errors import TrainingError
 from training.features.texts import HISTORY_TEXTS
 from training.features.words import Words
 from training.scorers.batch import Batch
+from training.scorers.dropout import PairDropout
 from training.scorers.inputs import (
     Norm,
-    PairDropout,
     PopularityPrior,
     Recency,
     Tables,
