@@ -21,6 +21,7 @@ from feature_store.tables import EXAMPLES
 from feature_store.vocabularies import expired_between, expired_on, forgotten_by
 from training.features.digest import digest_of
 from training.fitting.checkpoint import Checkpoint, Training, load_checkpoint
+from training.fitting.distillation import Distilled, frozen
 from training.fitting.examples import (
     MIN_ROWS,
     Examples,
@@ -32,6 +33,7 @@ from training.fitting.examples import (
 from training.fitting.expired import Expired, ids_by_field, reset_rows
 from training.fitting.fit import Fitted, fit
 from training.fitting.loader import BatchStream
+from training.fitting.losses import loss_of
 from training.fitting.module import ScorerModule
 from training.fitting.optimizer import Moments
 from training.fitting.progress import Progress, load_progress, save_progress
@@ -56,6 +58,8 @@ class Candidate:
     input_hash: str
     fresh_because: list[str]
     """Why the parent's weights were not used; empty where they were, or there is no parent."""
+    replay_digest: str
+    """Of the ids and days of the replayed rows."""
 
 
 def train_candidate(
@@ -84,21 +88,24 @@ def train_candidate(
     """
     schema = schema_on(lake, plan_of(lake, ds, None).last_day)
     architecture = Architecture(settings.embedding_dim, settings.hidden, settings.dropout)
-    warm, fresh_because = _parent_of(parent, schema, architecture)
-    plan = plan_of(lake, ds, warm.training.last_day if warm else None)
+    warm, fresh_because = _parent_of(parent, schema, architecture, settings)
+    until = warm.training.last_day if warm else None
+    plan = plan_of(lake, ds, until, settings.history_days)
     examples = load_examples(lake, plan, settings)
     rows, replay = _rows_of(examples, scorer, plan)
     since_parent, expired = _expired(lake, warm, schema.day)
     input_hash = _input_hash(examples, schema, settings, scorer, warm, (since_parent, expired))
     with _reproducible(settings.seed):
         if warm is None:
-            net, moments = build(scorer, schema, architecture), None
+            net, moments, teacher = build(scorer, schema, architecture), None, None
         else:
+            teacher = frozen(warm.net) if settings.distillation else None
             net = build(scorer, warm.net.schema, architecture)
             net.load_state_dict(warm.net.state_dict())
             net.grow(schema)
             moments = reset_rows(net, warm.moments, since_parent)
-        fitted = _fit(net, moments, examples, plan, settings, Kept(progress, input_hash))
+        kept = Kept(progress, input_hash)
+        fitted = _fit(net, moments, teacher, examples, plan, settings, kept)
         # replayed rows may have trained them: what is expired is the row of unknown
         moments = reset_rows(net, fitted.best.moments, expired)
     version = parent_version if warm else 0
@@ -110,15 +117,18 @@ def train_candidate(
         fitted.best.number,
         input_hash,
         fresh_because,
+        examples.replay_digest,
     )
 
 
 def _parent_of(
-    folder: Path | None, schema: Schema, architecture: Architecture
+    folder: Path | None, schema: Schema, architecture: Architecture, settings: TrainingSettings
 ) -> tuple[Checkpoint | None, list[str]]:
     """The checkpoint to start from, if there is one that fits, and why it does not."""
     if folder is None:
         return None, []
+    if settings.start == "afresh":
+        return None, ["training.start: afresh"]
     warm = load_checkpoint(folder)
     differences = _differences(warm, schema, architecture)
     return (None if differences else warm), differences
@@ -156,12 +166,13 @@ def _differences(warm: Checkpoint, schema: Schema, architecture: Architecture) -
 def _fit(
     net: ScorerNet,
     moments: Moments | None,
+    teacher: ScorerNet | None,
     examples: Examples,
     plan: Plan,
     settings: TrainingSettings,
     kept: Kept,
 ) -> Fitted:
-    """Train `net`, with the parent's `moments` where it has a parent."""
+    """Train `net`, with the parent's `moments` where it has a parent, near what `teacher` says."""
     warm = moments is not None
     source, held_out = sources_of(examples, net.schema, settings, net.can_recall)
     days = (ordinal(plan.first_day), ordinal(plan.last_day))
@@ -174,15 +185,19 @@ def _fit(
     if begun:
         net.load_state_dict(begun.weights)
         moments = begun.moments
+    loss = loss_of(net.schema.labels)
     module = ScorerModule(
         net,
-        listwise=examples.sampled,
+        loss=loss,
         learning_rate=settings.learning_rate * (WARM_LEARNING_RATE if warm else 1.0),
         weight_decay=settings.weight_decay,
         steps=len(stream),
         seed=settings.seed,
         moments=moments,
         begun=begun,
+        training_loss=(
+            Distilled(loss, teacher, settings.distillation, examples.sampled) if teacher else None
+        ),
     )
     return fit(module, stream, validation, begun, kept.save, settings.save_every_seconds)
 

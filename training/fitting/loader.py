@@ -47,12 +47,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """Examples with a label 0 or 1 (`impressions`, `threshold`): one item each."""
+    """Examples with a label from 0 to 1 (all kinds but `sampled`): one item each."""
 
     rows: Rows
     label: Float64
     weight: Float64
     schema: Schema
+    replayed: NDArray[np.bool_]
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -65,7 +66,8 @@ class LabelledSource:
     def batch(self, chosen: Int64, generator: np.random.Generator) -> Batch:
         """The batch of the examples at `chosen`; nothing is drawn."""
         rows = self.rows.take(chosen)
-        return batch_of_rows(rows, self.schema, self.label[chosen], self.weight[chosen])
+        batch = batch_of_rows(rows, self.schema, self.label[chosen], self.weight[chosen])
+        return batch._replace(replayed=torch.from_numpy(self.replayed[chosen]))
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class PositiveEvents:
     context: Int32
     day: Int64
     weight: Float64
+    replayed: NDArray[np.bool_]
 
     def take(self, rows: Int64 | np.ndarray | slice) -> PositiveEvents:
         """The events that `rows` selects."""
@@ -86,6 +89,7 @@ class PositiveEvents:
             self.context[rows],
             self.day[rows],
             self.weight[rows],
+            self.replayed[rows],
         )
 
 
@@ -150,6 +154,7 @@ class SampledSource:
             torch.ones(len(chosen)),
             torch.from_numpy(part.weight.astype(np.float32)),
             torch.from_numpy(correction),
+            torch.from_numpy(part.replayed),
         )
 
     def _items(self, keys: Int64) -> SideTensors:

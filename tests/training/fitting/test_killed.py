@@ -18,6 +18,7 @@ from feature_store.days import shift
 from feature_store.lake import Lake
 from tests.training.log_fixture import FIRST_DAY
 from training.fitting.candidate import train_candidate
+from training.fitting.checkpoint import save_scorer
 from training.fitting.progress import load_progress
 
 QUICK = TrainingSettings(
@@ -38,7 +39,7 @@ from feature_store.lake import Lake
 from tests.training.lake_fixture import small_dataset
 import training.fitting.candidate as candidate
 
-root, kind, scorer, ds, path, settings, killed_at, every = sys.argv[1:]
+root, kind, scorer, ds, path, settings, parent, killed_at, every = sys.argv[1:]
 real, calls = candidate.save_progress, 0
 
 def save(*arguments):
@@ -52,28 +53,47 @@ def save(*arguments):
 candidate.save_progress = save
 lake = Lake(Path(root), small_dataset(kind))
 settings = TrainingSettings.model_validate_json(settings)
-candidate.train_candidate(lake, settings, scorer, ds, progress=Path(path))
+head = (Path(parent), 1) if parent else (None, 0)
+candidate.train_candidate(lake, settings, scorer, ds, *head, progress=Path(path))
 """
 
 
 @pytest.mark.parametrize(
-    ("seed", "scorer", "kind"),
+    ("seed", "scorer", "kind", "chosen"),
     [
-        (1, "mlp", "impressions"),
-        pytest.param(2, "two_tower", "sampled", marks=pytest.mark.slow),
-        pytest.param(3, "sequence", "impressions", marks=pytest.mark.slow),
+        (1, "mlp", "impressions", {"replay": "recent", "distillation": 0.5}),
+        pytest.param(2, "two_tower", "sampled", {}, marks=pytest.mark.slow),
+        pytest.param(3, "sequence", "impressions", {}, marks=pytest.mark.slow),
+        pytest.param(4, "mlp", "impressions", {"start": "afresh"}, marks=pytest.mark.slow),
+        pytest.param(
+            5,
+            "two_tower",
+            "sampled",
+            {"replay": "exemplars", "distillation": 0.5},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_killed_training_goes_on_to_the_same_weights(
-    lake_of: Callable[[str], Lake], tmp_path: Path, seed: int, scorer: str, kind: str
+    lake_of: Callable[[str], Lake],
+    tmp_path: Path,
+    seed: int,
+    scorer: str,
+    kind: str,
+    chosen: dict[str, object],
 ) -> None:
     lake = lake_of(kind)
-    settings = QUICK.model_copy(update={"seed": seed})
-    whole = train_candidate(lake, settings, scorer, DS)
+    settings = QUICK.model_copy(update={"seed": seed, "max_epochs": 3, **chosen})
+    parent = tmp_path / "parent" if "distillation" in chosen else None
+    if parent:
+        first = train_candidate(lake, QUICK, scorer, shift(DS, -2))
+        save_scorer(parent, first.checkpoint)
+    head = (parent, 1 if parent else 0)
+    whole = train_candidate(lake, settings, scorer, DS, *head)
     steps = len(whole.training_losses)
     killed_at = random.Random(seed).randint(_SAVED_EVERY, steps - 1)
     path = tmp_path / "mlp.progress"
-    arguments = (lake.root, kind, scorer, DS, path, settings.model_dump_json())
+    arguments = (lake.root, kind, scorer, DS, path, settings.model_dump_json(), parent or "")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     child = [sys.executable, "-c", _CHILD, *map(str, arguments)]
     killed = subprocess.run(
@@ -83,7 +103,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     begun = load_progress(path, whole.input_hash)
     assert begun is not None
     assert 0 < begun.step < steps
-    resumed = train_candidate(lake, settings, scorer, DS, progress=path)
+    resumed = train_candidate(lake, settings, scorer, DS, *head, progress=path)
     assert resumed.training_losses == whole.training_losses
     assert resumed.validation_losses == whole.validation_losses
     assert resumed.best_pass == whole.best_pass
