@@ -207,7 +207,7 @@ def test_a_training_that_stopped_goes_on_to_the_same_weights(
         if len(saved) == 3:
             raise Killed
 
-    monkeypatch.setattr(candidate, "save_progress", save)
+    monkeypatch.setattr(learning, "save_progress", save)
     with pytest.raises(Killed):
         trained(lake, tiny, form, progress=path)
     monkeypatch.undo()
