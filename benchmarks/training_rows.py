@@ -92,6 +92,7 @@ def source_of(log: Log) -> LabelledSource:
         context_tensor(log.context, log.schema),
         torch.from_numpy(log.label.astype(np.float32)),
         torch.ones(len(log)),
+        torch.zeros(len(log), dtype=torch.bool),
     )
 
 

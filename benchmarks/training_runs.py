@@ -11,13 +11,13 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.training_rows import Log, source_of
 from conf.training import TrainingSettings
-from training.fitting.candidate import _reproducible
 from training.fitting.fit import fit
 from training.fitting.hardware import trainer_options
 from training.fitting.loader import BatchStream
 from training.fitting.losses import click_loss
 from training.fitting.module import ScorerModule
 from training.fitting.optimizer import make_optimizer
+from training.fitting.reproducible import reproducible
 from training.scorers import Architecture, ScorerNet, build
 from training.scorers.batch import Batch
 
@@ -84,12 +84,12 @@ def net_of(log: Log) -> ScorerNet:
 
 def fitted_pass(log: Log) -> Rate:
     """A pass of the product's own fit."""
-    with _reproducible(7):
+    with reproducible(7):
         stream = stream_of(log)
         nothing = BatchStream(source_of(log).part(slice(0, 0)), BATCH, 1, 7, (0, 6))
         module = ScorerModule(
             net_of(log),
-            listwise=False,
+            loss=click_loss,
             learning_rate=SETTINGS.learning_rate,
             weight_decay=SETTINGS.weight_decay,
             steps=len(stream),
@@ -103,7 +103,7 @@ def fitted_pass(log: Log) -> Rate:
 
 def bare_pass(log: Log, sparse_rows: int | None = SETTINGS.sparse_rows) -> Rate:
     """A pass of a loop that holds nothing but loss, gradients and step."""
-    with _reproducible(7):
+    with reproducible(7):
         stream = stream_of(log)
         _loop(net_of(log), stream, sparse_rows)
         return stream.rate()
@@ -145,7 +145,7 @@ def _cpu_seconds(step: Callable[[], None], steps: int) -> float:
 
 def shares_of_time(log: Log) -> dict[str, float]:
     """Share of a bare loop's CPU time by part; the loader and Lightning are measured apart."""
-    with _reproducible(7):
+    with reproducible(7):
         net, batches = net_of(log), list(stream_of(log))[:8]
         _loop(net, batches[:2], SETTINGS.sparse_rows)
         with profile(activities=[ProfilerActivity.CPU]) as profiled:

@@ -86,24 +86,46 @@ class Attribute(Frozen):
 class Labels(Frozen):
     """How labels arise."""
 
-    kind: Literal["impressions", "threshold", "sampled"]
+    kind: Literal["impressions", "threshold", "sampled", "rating"]
     """`impressions`: an impression is 1 when a positive event of the same user and item follows
     within the attribution window, else 0. `threshold`: an event with a value is 1 when
     value >= `threshold`, else 0. `sampled`: every positive event is 1; negatives are drawn from
-    the items known at that moment."""
+    the items known at that moment. `rating`: an event with a value on `scale` has its place there
+    as label: 0 = the lowest rating, 1 = the highest."""
     attribution_window_minutes: PositiveInt = 60
     threshold: float | None = None
+    """Least value that counts as positive: the label of `threshold`; what `rating` puts into
+    histories and counts."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest value of `rating`."""
 
     @property
     def attribution_days(self) -> int:
         """The attribution window in whole days: as many days before may hold its impression."""
         return math.ceil(self.attribution_window_minutes / MINUTES_PER_DAY)
 
+    @property
+    def of_values(self) -> bool:
+        """Whether labels are made of the values of events."""
+        return self.kind in {"threshold", "rating"}
+
+    @property
+    def rating_scale(self) -> tuple[float, float]:
+        """`scale`, where labels are a `rating`."""
+        assert self.scale is not None  # noqa: S101 - validated
+        return self.scale
+
     @model_validator(mode="after")
-    def _threshold_is_given_where_needed(self) -> Self:
-        if (self.kind == "threshold") != (self.threshold is not None):
+    def _threshold_and_scale_are_given_where_needed(self) -> Self:
+        if self.of_values != (self.threshold is not None):
             raise ValueError(
-                "labels.threshold is required for, and only for, labels.kind: threshold"
+                "labels.threshold is required for, and only for, labels.kind: threshold or rating"
+            )
+        if (self.kind == "rating") != (self.scale is not None):
+            raise ValueError("labels.scale is required for, and only for, labels.kind: rating")
+        if self.scale is not None and not self.scale[0] < self.scale[1]:
+            raise ValueError(
+                f"labels.scale: {list(self.scale)}, expected the lowest rating, then the highest"
             )
         return self
 

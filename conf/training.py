@@ -23,6 +23,7 @@ ScorerName = Literal[
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Compile = Literal["auto", "on", "off"]
 SCORER_NAMES = get_args(ScorerName)
+ReplayKind = Literal["none", "uniform", "recent", "exemplars"]
 RECALLING_SCORERS = frozenset({"two_tower", "sequence", "lstm"})
 """Those with a vector of each user and item, whose dot product is their logit."""
 TEXT_SCORERS = frozenset({"bert", "gpt2"})
@@ -92,10 +93,25 @@ class TrainingSettings(Frozen):
     """Batches whose gradients are averaged for one step of the weights."""
     compile: Compile = "auto"
     """Whether torch compiles the scorer: `on`, `off`, or `auto`, which is off so far."""
+    start: Literal["parent", "afresh"] = "parent"
+    """`parent`: go on from the family's head, on the days after its last one. `afresh`: train anew
+    on all days, every day."""
+    history_days: PositiveInt | None = None
+    """Days before the tested one that a training without parent reads; None = all."""
+    replay: ReplayKind = "uniform"
+    """Which rows of earlier days are trained again beside the new ones. `uniform`: any alike.
+    `recent`: the later, the likelier. `exemplars`: some of each item, as many as it is frequent."""
     replay_days: PositiveInt = 28
     """Days before the new ones from which replay rows are drawn."""
     replay_rows: Annotated[int, Field(ge=0)] = 30_000
     """Most replay rows added to the new days' rows."""
+    replay_half_life_days: PositiveFloat = 7.0
+    """Days by which a row is half as likely to be drawn, of `replay: recent`."""
+    replay_per_item: PositiveInt = 50
+    """Most rows of one item, of `replay: exemplars`."""
+    distillation: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of a replayed row's divergence from what the parent says of it, where its own loss has
+    weight 1; 0 = the parent is not asked."""
     save_every_seconds: Annotated[float, Field(ge=0.0)] = 30.0
     """How often a training keeps its progress, from which a killed one goes on."""
     negatives: PositiveInt = 32
@@ -111,5 +127,14 @@ class TrainingSettings(Frozen):
         if not self.scorers or self.scorers[0] not in RECALLING_SCORERS:
             raise ValueError(
                 f"scorers: the first one recalls, expected one of {sorted(RECALLING_SCORERS)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _distillation_has_a_parent_and_rows(self) -> Self:
+        if self.distillation and (self.start == "afresh" or self.replay == "none"):
+            raise ValueError(
+                f"distillation: {self.distillation} needs start: parent and a replay, found start: "
+                f"{self.start} and replay: {self.replay}; the parent is asked of replayed rows"
             )
         return self

@@ -88,13 +88,22 @@ def labelled_impressions(
 
 
 def labelled_on_arrival(events: DataFrame, dataset: DatasetConfig) -> DataFrame:
-    """Rated events with label value >= threshold, or every positive event with label 1."""
+    """Rated events with label value >= threshold, or every positive event with label 1.
+
+    Where labels are a `rating`, the label is the value's place on the scale, 0 to 1; a value
+    outside the scale gives no example.
+    """
     kinds = sorted(dataset.positive)
     rated = events.where(F.col("event_type").isin(kinds))
-    if dataset.labels.kind == "threshold":
+    if dataset.labels.of_values:
         rated = rated.where(F.col("value").isNotNull())
     weight = positive_weight(dataset)
-    return rated.withColumn("label", (weight > 0).cast("double")).withColumn(
+    label = (weight > 0).cast("double")
+    if dataset.labels.kind == "rating":
+        lowest, highest = dataset.labels.rating_scale
+        rated = rated.where(F.col("value").between(lowest, highest))
+        label = (F.col("value") - lowest) / (highest - lowest)
+    return rated.withColumn("label", label).withColumn(
         "weight", F.when(weight > 0, weight).otherwise(1.0)
     )
 

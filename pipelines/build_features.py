@@ -85,7 +85,7 @@ def positive_weight(dataset: DatasetConfig) -> Column:
     weight = F.lit(0.0)
     for event_type, value in sorted(dataset.positive.items()):
         weight = F.when(F.col("event_type") == event_type, F.lit(value)).otherwise(weight)
-    if dataset.labels.kind == "threshold":
+    if dataset.labels.of_values:
         liked = F.col("value") >= F.lit(dataset.labels.threshold)
         weight = F.when(liked, weight).otherwise(0.0)
     return weight

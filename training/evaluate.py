@@ -198,7 +198,7 @@ def _result(scorer: str, examples: int, evaluations: list[Evaluation] | None) ->
         f"{e.metric.replace('_', ' ')} {e.value:.4f} "
         + ("(no head)" if np.isnan(e.head_value) else f"(head {e.head_value:.4f})")
         for e in evaluations
-        if e.metric in {"auc", "log_loss", "mean_percentile_rank"}
+        if e.metric in {"auc", "log_loss", "mean_percentile_rank", "rmse"}
     )
     values = {e.metric: e.value for e in evaluations}
     return StepResult(f"{scorer} on {examples} examples: {shown}", {"metrics": values})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from conf.errors import TrainingError
+from conf.training import TrainingSettings
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES
 from training.fitting.candidate import Candidate, train_candidate
@@ -16,6 +17,9 @@ from training.fitting.checkpoint import save_scorer, scorer_name
 from training.registry.champion import standing_before
 from training.registry.registry import Registry
 from training.text.kept import keep_texts_of
+
+_AGAINST_FORGETTING = ("start", "history_days", "replay", "distillation")
+"""Settings that the candidate's row repeats."""
 
 
 def run(context: StepContext) -> StepResult:
@@ -46,7 +50,7 @@ def run(context: StepContext) -> StepResult:
     save_scorer(home / directory, candidate.checkpoint)
     run_id = registry.scorer_run(ds, scorer)
     _log(registry, run_id, context, candidate, seconds)
-    rows = _row(candidate, run_id, directory)
+    rows = _row(candidate, context.settings.training, run_id, directory)
     lineage = {"step": "train", "ds": ds, "scorer": scorer, "input_hash": candidate.input_hash}
     context.lake.replace(CANDIDATES, {"ds": ds, "scorer": scorer}, rows, lineage)
     progress.unlink(missing_ok=True)
@@ -64,7 +68,7 @@ def _part_of(directory: Path, scorer: str) -> Path:
     )
 
 
-def _row(candidate: Candidate, run_id: str, directory: Path) -> pa.Table:
+def _row(candidate: Candidate, chosen: TrainingSettings, run_id: str, directory: Path) -> pa.Table:
     checkpoint = candidate.checkpoint
     trained = checkpoint.training
     evidence = {
@@ -74,6 +78,9 @@ def _row(candidate: Candidate, run_id: str, directory: Path) -> pa.Table:
         "vocabulary_sizes": checkpoint.net.schema.sizes(),
         "fresh_because": candidate.fresh_because,
         "input_hash": candidate.input_hash,
+        "vocabulary_day": checkpoint.net.schema.day,
+        "replay_digest": candidate.replay_digest,
+        **{name: getattr(chosen, name) for name in _AGAINST_FORGETTING},
     }
     return pa.table(
         {
@@ -103,6 +110,7 @@ def _log(
             "last_day": trained.last_day,
             "vocabulary_day": checkpoint.net.schema.day,
             "input_hash": candidate.input_hash,
+            "replay_digest": candidate.replay_digest,
         },
         metrics={
             "rows": trained.rows,

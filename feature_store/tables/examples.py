@@ -27,7 +27,7 @@ EXAMPLES = Table(
         nullable("position", "int32", "rank within the slate"),
         Column("hour", "int32", "hour of the day in the dataset's time zone, 0-23"),
         Column("weekday", "int32", "0 = Monday ... 6 = Sunday, in the dataset's time zone"),
-        Column("label", "double", "1 = positive, 0 = not"),
+        Column("label", "double", "1 = positive, 0 = not; of a rating its place on the scale, 0-1"),
         nullable("value", "double", "rating or quantity, where logged"),
         Column("weight", "double", "weight of the positive event type; 1 for negatives"),
     ),

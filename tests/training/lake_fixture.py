@@ -39,6 +39,7 @@ from tests.training.taken_fixture import put_taken
 
 def small_dataset(kind: str = "impressions") -> DatasetConfig:
     """A dataset with every kind of attribute and one context field."""
+    valued = kind in {"threshold", "rating"}
     return DatasetConfig(
         name="small",
         user_attributes=(
@@ -51,8 +52,12 @@ def small_dataset(kind: str = "impressions") -> DatasetConfig:
             Attribute(name="tags", kind="multi"),
         ),
         context=("device",),
-        positive={"rating": 1.0} if kind == "threshold" else {"click": 1.0, "purchase": 1.0},
-        labels=Labels(kind=kind, threshold=4.0 if kind == "threshold" else None),  # type: ignore[arg-type]
+        positive={"rating": 1.0} if valued else {"click": 1.0, "purchase": 1.0},
+        labels=Labels(
+            kind=kind,  # type: ignore[arg-type]
+            threshold=4.0 if valued else None,
+            scale=(1.0, 5.0) if kind == "rating" else None,
+        ),
     )
 
 

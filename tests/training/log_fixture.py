@@ -45,10 +45,10 @@ def simulated(
     at = np.datetime64(FIRST_DAY, "us") + event_day * DAY + seconds.astype("timedelta64[s]")
     late = (generator.random(n) < 0.05) & (event_day < days - 1)
     day = ordinal(FIRST_DAY) + event_day + late
-    if kind == "threshold":
+    if kind in {"threshold", "rating"}:
         value = np.where(liked, 5.0, 2.0)
         log = Log(user + 2, item + 2, at, np.full(n, "rating"), value, day)
-        return log, liked.astype(float)
+        return log, liked.astype(float) if kind == "threshold" else (value - 1) / 4
     nothing = np.full(n, np.nan)
     seen = Log(user + 2, item + 2, at, np.full(n, "impression"), nothing, day)
     clicks = seen.take(liked)

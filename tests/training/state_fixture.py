@@ -24,6 +24,8 @@ from tests.training.log_fixture import DAY, Log, day_name, put_day, utc
 def write_states(lake: Lake, log: Log, first: str, last: str, length: int = 50) -> None:
     """User and item sums and user sequences, folded day by day."""
     positive = np.array([lake.dataset.positive.get(str(k), 0.0) for k in log.kind])
+    if lake.dataset.labels.of_values:
+        positive = np.where(log.value >= lake.dataset.labels.threshold, positive, 0.0)
     valued = ~np.isnan(log.value)
     amounts = {name: (log.kind == name).astype(float) for name in STATISTICS[:4]}
     amounts |= {"positive": positive, "valued": valued.astype(float)}

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,35 +11,20 @@ import torch
 
 from conf.errors import TrainingError
 from conf.training import TrainingSettings
-from feature_store.days import ordinal
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
 from feature_store.vocabularies import expired_between, expired_on, forgotten_by
 from training.features.digest import digest_of
 from training.fitting.checkpoint import Checkpoint, Training, load_checkpoint
-from training.fitting.examples import (
-    MIN_ROWS,
-    Examples,
-    Plan,
-    load_examples,
-    plan_of,
-    sources_of,
-)
+from training.fitting.distillation import frozen
+from training.fitting.examples import MIN_ROWS, Examples, Plan, load_examples, plan_of
 from training.fitting.expired import Expired, ids_by_field, reset_rows
-from training.fitting.fit import Fitted, fit
-from training.fitting.hardware import compiled, optimizer_steps, trainer_options
-from training.fitting.loader import BatchStream
-from training.fitting.memory import Memories, memories_of, remember, remembers, trained_part
-from training.fitting.module import ScorerModule
-from training.fitting.optimizer import Moments
-from training.fitting.progress import Progress, load_progress, save_progress
+from training.fitting.learning import Beginning, Kept, learn
+from training.fitting.memory import Memories, memories_of, remembers, trained_part
+from training.fitting.reproducible import reproducible
 from training.fitting.texts import architecture_of, begin_with_texts
-from training.scorers import Architecture, ScorerNet, build
-from training.scorers.neighbours import Neighbours
+from training.scorers import Architecture, build
 from training.scorers.schema import Schema, schema_on
-
-WARM_LEARNING_RATE = 0.5
-"""Share of the learning rate that a warm start begins with."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +41,8 @@ class Candidate:
     input_hash: str
     fresh_because: list[str]
     """Why the parent's weights were not used; empty where they were, or there is no parent."""
+    replay_digest: str
+    """Of the ids and days of the replayed rows."""
 
 
 def train_candidate(
@@ -88,45 +71,51 @@ def train_candidate(
     """
     schema = schema_on(lake, plan_of(lake, ds, None).last_day)
     architecture = architecture_of(scorer, settings)
-    warm, fresh_because = _parent_of(parent, schema, architecture)
-    plan = plan_of(lake, ds, warm.training.last_day if warm else None)
+    warm, fresh_because = _parent_of(parent, schema, architecture, settings)
+    until = warm.training.last_day if warm else None
+    plan = plan_of(lake, ds, until, settings.history_days)
     examples = load_examples(lake, plan, settings, scorer)
     rows, replay = _rows_of(examples, scorer, plan)
     since_parent, expired = _expired(lake, warm, schema.day)
     memories = memories_of(lake, examples, schema.day, expired) if remembers(scorer) else None
     lost = (since_parent, expired)
     input_hash = _input_hash(examples, schema, settings, scorer, warm, lost, memories)
-    with _reproducible(settings.seed):
+    with reproducible(settings.seed):
         if warm is None:
-            net, moments = build(scorer, schema, architecture), None
-            begin_with_texts(net, examples.reader)
+            begin = Beginning(build(scorer, schema, architecture))
+            begin_with_texts(begin.net, examples.reader)
         else:
             net = build(scorer, warm.net.schema, architecture)
             net.load_state_dict(warm.net.state_dict())
             net.grow(schema)
             moments = reset_rows(trained_part(net), warm.moments, since_parent)
+            teacher = frozen(trained_part(warm.net)) if settings.distillation else None
+            begin = Beginning(net, moments, teacher)
         kept = Kept(progress, input_hash)
-        fitted = _learned(net, moments, examples, plan, settings, kept, memories)
+        fitted = learn(begin, examples, plan, settings, kept, memories)
         # replayed rows may have trained them: what is expired is the row of unknown
-        moments = reset_rows(trained_part(net), fitted.best.moments, expired)
+        moments = reset_rows(trained_part(begin.net), fitted.best.moments, expired)
     version = parent_version if warm else 0
     trained = Training(version, plan.first_day, plan.last_day, rows, replay, settings.seed)
     return Candidate(
-        Checkpoint(scorer, net, architecture, trained, moments),
+        Checkpoint(scorer, begin.net, architecture, trained, moments),
         fitted.training_losses,
         fitted.validation_losses,
         fitted.best.number,
         input_hash,
         fresh_because,
+        examples.replay_digest,
     )
 
 
 def _parent_of(
-    folder: Path | None, schema: Schema, architecture: Architecture
+    folder: Path | None, schema: Schema, architecture: Architecture, settings: TrainingSettings
 ) -> tuple[Checkpoint | None, list[str]]:
     """The checkpoint to start from, if there is one that fits, and why it does not."""
     if folder is None:
         return None, []
+    if settings.start == "afresh":
+        return None, ["training.start: afresh"]
     warm = load_checkpoint(folder)
     differences = _differences(warm, schema, architecture)
     return (None if differences else warm), differences
@@ -159,103 +148,6 @@ def _differences(warm: Checkpoint, schema: Schema, architecture: Architecture) -
     shape = replace(warm.architecture, dropout=architecture.dropout)
     changed = [] if shape == architecture else [f"shape: {shape} -> {architecture}"]
     return [*warm.net.schema.difference(schema), *changed]
-
-
-def _learned(
-    net: ScorerNet,
-    moments: Moments | None,
-    examples: Examples,
-    plan: Plan,
-    settings: TrainingSettings,
-    kept: Kept,
-    memories: Memories | None,
-) -> Fitted:
-    """Train `net`, or what it has beside its memory, which is given to it after that."""
-    if not isinstance(net, Neighbours) or memories is None:
-        return _fit(net, moments, examples, plan, settings, kept)
-    beside = None
-    if net.beside is not None:
-        beside = _fit(net.beside, moments, examples, plan, settings, kept)
-    return remember(net, memories, settings, beside)
-
-
-def _fit(
-    net: ScorerNet,
-    moments: Moments | None,
-    examples: Examples,
-    plan: Plan,
-    settings: TrainingSettings,
-    kept: Kept,
-) -> Fitted:
-    """Train `net`, with the parent's `moments` where it has a parent."""
-    warm = moments is not None
-    source, held_out = sources_of(examples, net.schema, settings, net.can_recall)
-    days = (ordinal(plan.first_day), ordinal(plan.last_day))
-    passes = settings.max_epochs if warm else settings.bootstrap_epochs
-    stream = BatchStream(
-        source, settings.batch_size, passes, settings.seed, days, settings.unknown_masking
-    )
-    validation = BatchStream(held_out, settings.batch_size, 1, settings.seed, days, shuffled=False)
-    begun = kept.load()
-    if begun:
-        net.load_state_dict(begun.weights)
-        moments = begun.moments
-    per_pass, accumulated = stream.steps_per_pass, settings.accumulate_batches
-    module = ScorerModule(
-        net,
-        listwise=examples.sampled,
-        learning_rate=settings.learning_rate * (WARM_LEARNING_RATE if warm else 1.0),
-        weight_decay=settings.weight_decay,
-        steps=optimizer_steps(len(stream), per_pass, accumulated),
-        seed=settings.seed,
-        sparse_rows=settings.sparse_rows,
-        moments=moments,
-        first_step=optimizer_steps(begun.step if begun else 0, per_pass, accumulated),
-        begun=begun,
-    )
-    options = trainer_options(settings.precision, accumulated)
-    with compiled(net, settings.compile):
-        return fit(
-            module, stream, validation, begun, kept.save, settings.save_every_seconds, options
-        )
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The file that holds how far the training of these inputs has come, if there is to be one."""
-
-    path: Path | None
-    input_hash: str
-
-    def load(self) -> Progress | None:
-        """How far an earlier try came."""
-        return load_progress(self.path, self.input_hash) if self.path else None
-
-    def save(self, progress: Progress) -> None:
-        """Keep how far this one has come."""
-        if self.path:
-            save_progress(self.path, self.input_hash, progress)
-
-
-@contextmanager
-def _reproducible(seed: int) -> Iterator[None]:
-    """One thread and a generator of our own (sums are made in one order), and a quiet Lightning."""
-    threads = torch.get_num_threads()
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch")]
-    levels = [logger.level for logger in loggers]
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # Lightning 2.6 calls what torch 2.13 deprecates
-        warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
-        torch.set_num_threads(1)
-        torch.manual_seed(seed)
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
 
 
 def _input_hash(

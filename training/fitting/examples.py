@@ -15,10 +15,12 @@ from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
 from training.features.as_of import day_numbers, instants
+from training.features.digest import digest_of
 from training.features.reader import FeatureReader
 from training.features.rows import Float64, Int32, Int64, Side
 from training.fitting.loader import LabelledSource, PositiveEvents, SampledSource, Source
 from training.fitting.negatives import Proposal
+from training.fitting.replay import in_time_order, replay_sample
 from training.fitting.texts import drawn_rows, most_rows
 from training.scorers.batch import context_tensor
 from training.scorers.packed import PackedSide
@@ -35,8 +37,6 @@ DRAWS_PER_NEGATIVE = 8
 REPLAY_PER_NEW_ROW = 1
 """Most replay rows per new row: with more, a change of the world takes weeks to be learned."""
 
-_REPLAY = 2
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -50,15 +50,21 @@ class Plan:
     warm: bool
 
 
-def plan_of(lake: Lake, ds: str, trained_until: str | None) -> Plan:
+def plan_of(
+    lake: Lake, ds: str, trained_until: str | None, history_days: int | None = None
+) -> Plan:
     """The days to train on before `ds`, for a parent that knows days up to `trained_until`.
+
+    Without a parent they are the last `history_days` (None = all).
 
     Raises:
         TrainingError: there is no day with examples among them.
     """
-    days = [d for d in lake.days(EXAMPLES) if d < ds and (not trained_until or d > trained_until)]
+    after = trained_until or (shift(ds, -history_days - 1) if history_days else "")
+    days = [d for d in lake.days(EXAMPLES) if after < d < ds]
     if not days:
-        since = f"after {trained_until} (its parent's last day) and " if trained_until else ""
+        why = "its parent's last day" if trained_until else f"training.history_days {history_days}"
+        since = f"after {after} ({why}) and " if after else ""
         raise TrainingError(
             f"There is nothing to train on for {ds}: expected days {since}before {ds} in "
             f"{EXAMPLES.key}, found none. Next: run more days; the first models come from a "
@@ -96,6 +102,8 @@ class Examples:
     label: Float64
     weight: Float64
     replayed: np.ndarray
+    replay_digest: str
+    """Of the replayed rows' ids and days."""
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -132,12 +140,12 @@ def load_examples(lake: Lake, plan: Plan, settings: TrainingSettings, scorer: st
     Where labels are `sampled`, a positive whose item was not known when its day began is left out:
     it could not have been recommended.
     """
-    new = _in_time_order(lake.read(EXAMPLES, plan.new_days))
+    new = in_time_order(lake.read(EXAMPLES, plan.new_days))
     new = new.slice(max(0, new.num_rows - MAX_ROWS))
     of_scorer = most_rows(scorer, settings, len(plan.new_days), MAX_ROWS)
     new = drawn_rows(new, of_scorer, [settings.seed, ordinal(plan.first_day)])
     most = min(settings.replay_rows, REPLAY_PER_NEW_ROW * new.num_rows) if plan.warm else 0
-    replay = _replay(lake, plan, settings, most)
+    replay = replay_sample(lake, plan.first_day, settings, most)
     rows = pa.concat_tables([replay, new])
     replayed = np.arange(rows.num_rows) < replay.num_rows
     first = min(rows.column("ds").unique().to_pylist(), default=plan.first_day)
@@ -171,23 +179,12 @@ def _gathered(
         rows.column("label").to_numpy(),
         rows.column("weight").to_numpy(),
         replayed,
+        digest_of([], *(f"{ds} {one}" for ds, one in _ids(rows.filter(pa.array(replayed))))),
     )
 
 
-def _in_time_order(rows: pa.Table) -> pa.Table:
-    return rows.sort_by([("event_timestamp", "ascending"), ("example_id", "ascending")])
-
-
-def _replay(lake: Lake, plan: Plan, settings: TrainingSettings, most: int) -> pa.Table:
-    """At most `most` rows of the `replay_days` before the new ones, drawn by the seed."""
-    start = shift(plan.first_day, -settings.replay_days)
-    days = [d for d in lake.days(EXAMPLES) if start <= d < plan.first_day] if most else []
-    rows = _in_time_order(lake.read(EXAMPLES, days))
-    if rows.num_rows <= most:
-        return rows
-    generator = np.random.default_rng([settings.seed, ordinal(plan.first_day), _REPLAY])
-    drawn = generator.choice(rows.num_rows, most, replace=False)
-    return rows.take(np.sort(drawn))
+def _ids(rows: pa.Table) -> Iterator[tuple[str, str]]:
+    return zip(*(rows.column(name).to_pylist() for name in ("ds", "example_id")), strict=True)
 
 
 def labelled_source(examples: Examples, catalogue: Catalogue, schema: Schema) -> LabelledSource:
@@ -201,6 +198,7 @@ def labelled_source(examples: Examples, catalogue: Catalogue, schema: Schema) ->
         context_tensor(examples.context, schema),
         torch.from_numpy(examples.label.astype(np.float32)),
         torch.from_numpy(examples.weight.astype(np.float32)),
+        torch.from_numpy(examples.replayed),
     )
 
 
@@ -227,6 +225,7 @@ def sources_of(
         examples.context,
         examples.day,
         examples.weight,
+        examples.replayed,
     )
     return tuple(  # type: ignore[return-value]
         SampledSource(

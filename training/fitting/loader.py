@@ -48,7 +48,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """Examples with a label 0 or 1 (`impressions`, `threshold`): one item each.
+    """Examples with a label from 0 to 1 (all kinds but `sampled`): one item each.
 
     They are narrow: what describes a user and an item is gathered for each batch.
     """
@@ -65,6 +65,8 @@ class LabelledSource:
     """(n,) float32."""
     weight: Tensor
     """(n,) float32."""
+    replayed: Tensor
+    """(n,) bool."""
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -85,11 +87,12 @@ class LabelledSource:
             self.label.index_select(0, rows),
             self.weight.index_select(0, rows),
             torch.zeros(len(rows), 1),
+            self.replayed.index_select(0, rows),
         )
 
     def part(self, rows: slice) -> LabelledSource:
         """The examples that `rows` selects; the wide tables are shared."""
-        narrow = (self.user, self.item, self.context, self.label, self.weight)
+        narrow = (self.user, self.item, self.context, self.label, self.weight, self.replayed)
         return LabelledSource(self.users, self.items, *(values[rows] for values in narrow))
 
 
@@ -102,6 +105,7 @@ class PositiveEvents:
     context: Int32
     day: Int64
     weight: Float64
+    replayed: NDArray[np.bool_]
 
     def take(self, rows: Int64 | np.ndarray | slice) -> PositiveEvents:
         """The events that `rows` selects."""
@@ -111,6 +115,7 @@ class PositiveEvents:
             self.context[rows],
             self.day[rows],
             self.weight[rows],
+            self.replayed[rows],
         )
 
 
@@ -175,6 +180,7 @@ class SampledSource:
             torch.ones(len(chosen)),
             torch.from_numpy(part.weight.astype(np.float32)),
             torch.from_numpy(correction),
+            torch.from_numpy(part.replayed),
         )
 
     def _items(self, keys: Int64) -> SideTensors:

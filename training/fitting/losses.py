@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from conf.errors import TrainingError
 from training.scorers.batch import Batch
+
+Loss = Callable[[Tensor, Batch], Tensor]
+"""Logits (B, P) and their batch -> the sum over the batch."""
+
+
+def loss_of(labels: str) -> Loss:
+    """What is minimised where labels are of this kind."""
+    losses: dict[str, Loss] = {"sampled": list_loss, "rating": rating_loss}
+    return losses.get(labels, click_loss)
 
 
 def click_loss(logits: Tensor, batch: Batch) -> Tensor:
@@ -19,6 +31,16 @@ def list_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Weighted sum of the cross-entropy of each list, whose first item is the positive one."""
     losses = -F.log_softmax(logits + batch.correction, dim=1)[:, 0]
     return (losses * batch.weight).sum()
+
+
+def rating_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Weighted sum of the squared errors of predicted ratings; labels are places on the scale.
+
+    A prediction is the logistic function of the logit, so that none is off the scale
+    (Salakhutdinov and Mnih 2007, "Probabilistic matrix factorization", section 2).
+    """
+    errors = torch.sigmoid(logits[:, 0]) - batch.label
+    return (errors.square() * batch.weight).sum()
 
 
 def check_finite(loss: float, step: int) -> float:

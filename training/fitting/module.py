@@ -8,7 +8,7 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from training.fitting.losses import check_finite, click_loss, list_loss
+from training.fitting.losses import Loss, check_finite
 from training.fitting.optimizer import Moments, make_optimizer, moments_of
 from training.fitting.progress import Progress
 from training.scorers import ScorerNet
@@ -20,13 +20,13 @@ _SEED_PRIME = 1_000_003
 
 
 class ScorerModule(lightning.LightningModule):
-    """Loss and optimizer of a scorer: cross-entropy of clicks, or of a list with one positive."""
+    """Loss and optimizer of a scorer."""
 
     def __init__(
         self,
         net: ScorerNet,
         *,
-        listwise: bool,
+        loss: Loss,
         learning_rate: float,
         weight_decay: float,
         steps: int,
@@ -35,12 +35,13 @@ class ScorerModule(lightning.LightningModule):
         moments: Moments | None = None,
         first_step: int = 0,
         begun: Progress | None = None,
+        training_loss: Loss | None = None,
     ) -> None:
         """A training of `steps` steps, from its beginning or from where an earlier try stopped.
 
         Args:
             net: with the weights to begin with.
-            listwise: whether each user comes with a list whose first item is the positive one.
+            loss: what decides between passes, on held-out rows.
             learning_rate: at the first step.
             weight_decay: of AdamW: L2 that is not mixed into the gradients.
             steps: of the optimizer, over all passes.
@@ -49,10 +50,11 @@ class ScorerModule(lightning.LightningModule):
             moments: the optimizer's, to begin with.
             first_step: steps of the optimizer that the earlier try had taken.
             begun: how far the earlier try came; `net` and `moments` are then its own.
+            training_loss: what is minimised; None = `loss`.
         """
         super().__init__()
         self.net = net
-        self._loss = list_loss if listwise else click_loss
+        self._loss, self._training_loss = loss, training_loss or loss
         self._optimizer = make_optimizer(net, learning_rate, weight_decay, moments, sparse_rows)
         self._schedule = LambdaLR(
             self._optimizer,
@@ -70,7 +72,7 @@ class ScorerModule(lightning.LightningModule):
         # dropout depends on (seed, step, rank) alone, so that a resumed run draws the same
         step = len(self.training_losses)
         self._seed_dropout((self._seed * _SEED_PRIME + step) * 64 + self.global_rank)
-        loss = self._loss(self.net(batch), batch) / batch.weight.sum().clamp(min=1e-6)
+        loss = self._training_loss(self.net(batch), batch) / batch.weight.sum().clamp(min=1e-6)
         self.training_losses.append(check_finite(float(loss.detach()), step))
         return loss
 

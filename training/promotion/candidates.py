@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from conf.settings import Settings
 from feature_store.lake import Lake
 from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EXAMPLES, SCORES
 from training.promotion.gate import Scored
-from training.scoring.metrics import log_losses, logit_of
+from training.scoring.metrics import log_losses, logit_of, squared_errors
 
 Floats = npt.NDArray[np.float64]
 
@@ -92,7 +93,8 @@ def aligned_scores(
         baseline = _popularity_losses(lake, ds, common, half_life_days)
         scored = [_by_rank(name, table, champion, baseline) for name, table in tables.items()]
     else:
-        scored = [_by_log_loss(name, table, champion) for name, table in tables.items()]
+        losses = squared_errors if lake.dataset.labels.kind == "rating" else log_losses
+        scored = [_by_label(name, table, champion, losses) for name, table in tables.items()]
     return Aligned(
         scored,
         None if champion is None else _numbers(champion, "logit"),
@@ -100,7 +102,13 @@ def aligned_scores(
     )
 
 
-def _by_log_loss(name: str, table: pa.Table, champion: pa.Table | None) -> Scored:
+def _by_label(
+    name: str,
+    table: pa.Table,
+    champion: pa.Table | None,
+    losses: Callable[[Floats, Floats], Floats],
+) -> Scored:
+    """Losses of the logits against labels; the baseline is the best constant."""
     labels, logits = _numbers(table, "label"), _numbers(table, "logit")
     head = _numbers(table, "head_logit")
     has_head = bool(len(head)) and not np.isnan(head).any()
@@ -109,10 +117,10 @@ def _by_log_loss(name: str, table: pa.Table, champion: pa.Table | None) -> Score
     return Scored(
         scorer=name,
         user=table.column("user_index").to_numpy(),
-        loss=log_losses(logits, labels),
-        baseline_loss=log_losses(np.full(len(labels), logit_of(rate)), labels),
-        head_loss=log_losses(head, labels) if has_head else None,
-        champion_loss=None if serving is None else log_losses(serving, labels),
+        loss=losses(logits, labels),
+        baseline_loss=losses(np.full(len(labels), logit_of(rate)), labels),
+        head_loss=losses(head, labels) if has_head else None,
+        champion_loss=None if serving is None else losses(serving, labels),
         logits=logits,
         labels=labels,
         reference_logits=head if has_head else serving,

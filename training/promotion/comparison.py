@@ -1,7 +1,8 @@
 """Two models on the same rows: a paired bootstrap that draws whole users.
 
 The rows of one user are alike, so users are drawn, not rows. A loss is per row and smaller is
-better: the log loss, or, where negatives are drawn, 1 - percentile rank of the positive.
+better: the log loss, the squared error of a rating, or, where negatives are drawn, 1 - percentile
+rank of the positive.
 
     difference = mean loss of the candidate - mean loss of the reference
     superior        the interval of the difference ends below 0

@@ -29,13 +29,14 @@ class Scored:
     user: Integers
     loss: Floats
     baseline_loss: Floats
-    """Of what needs no model: the best constant probability, or decayed popularity."""
+    """Of what needs no model: the best constant probability or rating, or decayed popularity."""
     head_loss: Floats | None = None
     """Of its warm-start parent; None = it has none."""
     champion_loss: Floats | None = None
     """None = there is no champion."""
     logits: Floats | None = None
-    """Log-odds; None where negatives are drawn, which sets the rate."""
+    """Log-odds, also of a rating's place on the scale; None where negatives are drawn, which sets
+    the rate."""
     labels: Floats | None = None
     reference_logits: Floats | None = None
     """Log-odds of the head, else of the champion."""

@@ -57,6 +57,8 @@ class Batch(NamedTuple):
     """(B,) float32."""
     correction: Tensor
     """(B, P) float32, added to the logits before a softmax over P; -inf = left out."""
+    replayed: Tensor | None = None
+    """(B,) bool: of a day that was trained before; None = no row is."""
 
 
 def side_tensors(side: Side, schema: SideSchema, items: int) -> SideTensors:

@@ -22,6 +22,8 @@ from training.scoring.metrics import (
     Floats,
     Metric,
     constant_log_loss,
+    logit_of,
+    rating_metrics,
     score_metrics,
 )
 from training.scoring.rankings import mean_percentile_rank
@@ -38,7 +40,8 @@ class DayScores:
     """Scores of the day's examples, aligned with them."""
 
     logits: Floats
-    """(n,) log-odds; a score without calibration where labels are `sampled`."""
+    """(n,) log-odds; a score without calibration where labels are `sampled`; of a `rating`, what
+    the logistic function makes its predicted place on the scale."""
     percentile: Floats
     """(n,) percentile rank of each positive in the catalogue, 1 = top (`sampled`); else NaN."""
 
@@ -90,6 +93,8 @@ def day_metrics(scores: DayScores, examples: pa.Table, dataset: DatasetConfig) -
     """
     if dataset.labels.kind != "sampled":
         labels, users = (examples.column(name).to_numpy() for name in ("label", "user_index"))
+        if dataset.labels.kind == "rating":
+            return rating_metrics(scores.logits, labels, dataset.labels.rating_scale)
         return score_metrics(scores.logits, labels, users)
     ranked = scores.percentile[~np.isnan(scores.percentile)]
     if not len(ranked):
@@ -136,7 +141,15 @@ def nullable(values: Floats) -> pa.Array:
 def baseline_metrics(
     reader: FeatureReader, examples: pa.Table, dataset: DatasetConfig, half_life_days: int
 ) -> list[Metric]:
-    """What needs no model: the best constant probability, or decayed popularity where `sampled`."""
+    """What needs no model: the best constant probability, or decayed popularity where `sampled`.
+
+    Where labels are a `rating`, the mean of the day's own ratings.
+    """
+    if dataset.labels.kind == "rating":
+        labels = examples.column("label").to_numpy()
+        constant = np.full(len(labels), logit_of(float(labels.mean())) if len(labels) else 0.0)
+        values = rating_metrics(constant, labels, dataset.labels.rating_scale)
+        return [Metric("mean_rating", name, values[name], len(labels)) for name in values]
     if dataset.labels.kind != "sampled":
         loss = constant_log_loss(examples.column("label").to_numpy())
         return [Metric("base_rate", "log_loss", loss, examples.num_rows)]

@@ -146,6 +146,32 @@ def observed_expected(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     )
 
 
+def squared_errors(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Floats:
+    """(predicted - given)^2 of each rating, both as places on the scale, 0 to 1, (n,)."""
+    return np.asarray((sigmoid(logits) - np.asarray(labels, dtype=np.float64)) ** 2)
+
+
+def rating_metrics(
+    logits: npt.ArrayLike, labels: npt.ArrayLike, scale: tuple[float, float]
+) -> dict[str, float]:
+    """`rmse`, `mae` and `mean_error` (predicted - given) of ratings, in units of the scale.
+
+    Args:
+        logits: (n,) whose logistic function is the predicted place on the scale.
+        labels: (n,) places on the scale, 0 to 1.
+        scale: lowest and highest rating.
+    """
+    width = scale[1] - scale[0]
+    errors = width * (sigmoid(logits) - np.asarray(labels, dtype=np.float64))
+    if not len(errors):
+        return {}
+    return {
+        "rmse": float(np.sqrt((errors**2).mean())),
+        "mae": float(np.abs(errors).mean()),
+        "mean_error": float(errors.mean()),
+    }
+
+
 @dataclass(frozen=True)
 class Classification:
     """Shares at one threshold; precision without a predicted positive, and so on, is NaN."""

@@ -18,6 +18,7 @@ from feature_store.days import shift
 from feature_store.lake import Lake
 from tests.training.log_fixture import FIRST_DAY
 from training.fitting.candidate import train_candidate
+from training.fitting.checkpoint import save_scorer
 from training.fitting.progress import load_progress
 
 QUICK = TrainingSettings(
@@ -37,9 +38,10 @@ from conf.training import TrainingSettings
 from feature_store.lake import Lake
 from tests.training.lake_fixture import small_dataset
 import training.fitting.candidate as candidate
+import training.fitting.learning as learning
 
-root, kind, scorer, ds, path, settings, killed_at, every = sys.argv[1:]
-real, calls = candidate.save_progress, 0
+root, kind, scorer, ds, path, settings, parent, killed_at, every = sys.argv[1:]
+real, calls = learning.save_progress, 0
 
 def save(*arguments):
     global calls
@@ -49,21 +51,30 @@ def save(*arguments):
     if calls == int(killed_at):
         os.kill(os.getpid(), signal.SIGKILL)
 
-candidate.save_progress = save
+learning.save_progress = save
 lake = Lake(Path(root), small_dataset(kind))
 settings = TrainingSettings.model_validate_json(settings)
-candidate.train_candidate(lake, settings, scorer, ds, progress=Path(path))
+head = (Path(parent), 1) if parent else (None, 0)
+candidate.train_candidate(lake, settings, scorer, ds, *head, progress=Path(path))
 """
 
 
 @pytest.mark.parametrize(
-    ("seed", "scorer", "kind", "changes"),
+    ("seed", "scorer", "kind", "chosen"),
     [
-        (1, "mlp", "impressions", {"sparse_rows": 20}),
+        (1, "mlp", "impressions", {"sparse_rows": 20, "replay": "recent", "distillation": 0.5}),
         pytest.param(2, "two_tower", "sampled", {}, marks=pytest.mark.slow),
         pytest.param(3, "sequence", "impressions", {}, marks=pytest.mark.slow),
         pytest.param(4, "sequence_neighbours", "impressions", {}, marks=pytest.mark.slow),
         pytest.param(5, "mlp", "impressions", {"accumulate_batches": 3}, marks=pytest.mark.slow),
+        pytest.param(6, "mlp", "impressions", {"start": "afresh"}, marks=pytest.mark.slow),
+        pytest.param(
+            7,
+            "two_tower",
+            "sampled",
+            {"replay": "exemplars", "distillation": 0.5},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_killed_training_goes_on_to_the_same_weights(
@@ -72,16 +83,21 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     seed: int,
     scorer: str,
     kind: str,
-    changes: dict[str, int],
+    chosen: dict[str, object],
 ) -> None:
     lake = lake_of(kind)
-    settings = QUICK.model_copy(update={"seed": seed, **changes})
-    whole = train_candidate(lake, settings, scorer, DS)
+    settings = QUICK.model_copy(update={"seed": seed, "max_epochs": 3, **chosen})
+    parent = tmp_path / "parent" if "distillation" in chosen else None
+    if parent:
+        first = train_candidate(lake, QUICK, scorer, shift(DS, -2))
+        save_scorer(parent, first.checkpoint)
+    head = (parent, 1 if parent else 0)
+    whole = train_candidate(lake, settings, scorer, DS, *head)
     steps = len(whole.training_losses)
     saves = steps // settings.accumulate_batches
     killed_at = random.Random(seed).randint(_SAVED_EVERY, saves - 1)
     path = tmp_path / "mlp.progress"
-    arguments = (lake.root, kind, scorer, DS, path, settings.model_dump_json())
+    arguments = (lake.root, kind, scorer, DS, path, settings.model_dump_json(), parent or "")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     child = [sys.executable, "-c", _CHILD, *map(str, arguments)]
     killed = subprocess.run(
@@ -91,7 +107,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     begun = load_progress(path, whole.input_hash)
     assert begun is not None
     assert 0 < begun.step < steps
-    resumed = train_candidate(lake, settings, scorer, DS, progress=path)
+    resumed = train_candidate(lake, settings, scorer, DS, *head, progress=path)
     assert resumed.training_losses == whole.training_losses
     assert resumed.validation_losses == whole.validation_losses
     assert resumed.best_pass == whole.best_pass
