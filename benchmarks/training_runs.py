@@ -17,6 +17,7 @@ from training.fitting.loader import BatchStream
 from training.fitting.losses import click_loss
 from training.fitting.module import ScorerModule
 from training.fitting.optimizer import make_optimizer
+from training.fitting.report import unwatched
 from training.fitting.reproducible import reproducible
 from training.scorers import Architecture, ScorerNet, build
 from training.scorers.batch import Batch
@@ -97,7 +98,7 @@ def fitted_pass(log: Log) -> Rate:
             sparse_rows=SETTINGS.sparse_rows,
         )
         options = trainer_options("32-true", 1) | {"accelerator": "cpu"}
-        fit(module, stream, nothing, None, lambda _: None, 1e9, options)
+        fit(module, stream, nothing, None, lambda _: None, 1e9, options, unwatched)
         return stream.rate()
 
 

@@ -133,6 +133,7 @@ def step(
 ) -> None:
     """Run one step of one day."""
     from dayfold.day import step_named
+    from dayfold.progress import steps_heard
     from dayfold.run import require_java
     from dayfold.step import run_step
     from dayfold.workplace import open_workplace
@@ -142,7 +143,8 @@ def step(
     if step_named(name).engine == "spark":
         require_java()
     workplace = open_workplace(lake)
-    result = run_step(workplace, name, [parse_day(ds, "--ds")], scorer)
+    with steps_heard(lambda text: typer.echo(text, err=True)):
+        result = run_step(workplace, name, [parse_day(ds, "--ds")], scorer)
     line = json.dumps({**result.facts, "summary": result.summary}) if as_json else result.summary
     console.print(line, markup=False, soft_wrap=True)
 

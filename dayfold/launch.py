@@ -109,6 +109,12 @@ def _run_command(command: list[str]) -> dict[str, Any]:
     facts = _facts(last_line)
     if code == EXIT_REFUSED:
         raise DayfoldError(str(facts.get("error", f"{' '.join(command)} was refused.")))
+    if code == -signal.SIGKILL:
+        raise RuntimeError(
+            f"{' '.join(command)} was killed (exit code -9), as the kernel does when memory runs "
+            "out. Next: see `dmesg`; give the machine more memory or lower spark.driver_memory, "
+            "training.batch_size or training.replay_rows in conf/base.yaml; then clear this task."
+        )
     if code != 0 or not facts:
         raise RuntimeError(f"{' '.join(command)} ended with exit code {code}: {last_line}")
     return facts

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +66,11 @@ class Progress:
         """`task` ended badly."""
         self._line("[red]FAIL[/red]", task, "        ", message)
 
+    def now(self, text: str) -> None:
+        """How far the task that runs now has come."""
+        if self._status is not None:
+            self._status.update(f"  {escape(text)}")
+
     def close(self) -> None:
         """End the line of what runs now."""
         self._clear()
@@ -78,6 +84,32 @@ class Progress:
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+
+class _Listener(logging.Handler):
+    """Hands each line on."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        self._hear(record.getMessage())
+
+
+@contextmanager
+def steps_heard(hear: Callable[[str], None]) -> Iterator[None]:
+    """While inside, what steps log of how far they are (logger `dayfold`) goes to `hear` too."""
+    logger, listener = logging.getLogger("dayfold"), _Listener(hear)
+    level = logger.level
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(listener)
+        logger.setLevel(level)
 
 
 @contextmanager
@@ -97,7 +129,8 @@ def progress_to_terminal(logs: Path, name: str) -> Iterator[Progress]:
         os.dup2(log.fileno(), 2)
         progress = Progress(Console(emoji=False, file=kept), log_file)
         try:
-            yield progress
+            with steps_heard(progress.now):
+                yield progress
         finally:
             progress.close()
             kept.flush()

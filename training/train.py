@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES
 from training.fitting.candidate import Candidate, train_candidate
 from training.fitting.checkpoint import save_scorer, scorer_name
+from training.fitting.refused import explained
+from training.fitting.report import Report, Watch
 from training.registry.champion import standing_before
+from training.registry.curve import LiveCurve
 from training.registry.registry import Registry
 from training.text.kept import keep_texts_of
 
+_LOG = logging.getLogger("dayfold.train")
 _AGAINST_FORGETTING = ("start", "history_days", "replay", "distillation")
 """Settings that the candidate's row repeats."""
 
@@ -26,7 +31,7 @@ def run(context: StepContext) -> StepResult:
     """Train `context.scorer` for `context.ds`, write its checkpoint and its candidates row.
 
     Raises:
-        TrainingError: nothing to train on, or the loss is not finite.
+        TrainingError: nothing to train on, the loss is not finite, or memory ran out.
         RegistryError: the parent's version is not in the registry.
     """
     scorer, ds = context.scorer, context.ds
@@ -43,18 +48,36 @@ def run(context: StepContext) -> StepResult:
     home = Path(context.settings.home).absolute()
     directory = Path("candidates") / context.dataset.name / ds / scorer
     progress = home / directory.with_name(f"{scorer}.progress")
-    candidate = train_candidate(
-        context.lake, context.settings.training, scorer, ds, parent, version, progress
-    )
+    run_id = registry.scorer_run(ds, scorer)
+    watch = _watching(LiveCurve(registry, run_id), f"train.{scorer} {ds}")
+    with explained(scorer, ds, context.settings.training):
+        candidate = train_candidate(
+            context.lake, context.settings.training, scorer, ds, parent, version, progress, watch
+        )
     seconds = time.monotonic() - started
     save_scorer(home / directory, candidate.checkpoint)
-    run_id = registry.scorer_run(ds, scorer)
     _log(registry, run_id, context, candidate, seconds)
     rows = _row(candidate, context.settings.training, run_id, directory)
     lineage = {"step": "train", "ds": ds, "scorer": scorer, "input_hash": candidate.input_hash}
     context.lake.replace(CANDIDATES, {"ds": ds, "scorer": scorer}, rows, lineage)
     progress.unlink(missing_ok=True)
     return StepResult(_summary(candidate, seconds), {"scorer": scorer, "run_id": run_id})
+
+
+def _watching(curve: LiveCurve, task: str) -> Watch:
+    """Tells the log and the run how the training goes."""
+
+    def watch(report: Report) -> None:
+        _LOG.info("%s: %s", task, report)
+        curve.add(
+            {
+                "train_loss": dict(enumerate(report.training_losses)),
+                "validation_loss": dict(enumerate(report.validation_losses)),
+                "samples_per_second": {report.step: report.samples_per_second},
+            }
+        )
+
+    return watch
 
 
 def _part_of(directory: Path, scorer: str) -> Path:
@@ -118,7 +141,10 @@ def _log(
             "best_pass": candidate.best_pass,
             "parameters": sum(p.numel() for p in checkpoint.net.parameters()),
         },
-        seconds={"train_seconds": seconds},
+        seconds={
+            "train_seconds": seconds,
+            "mean_samples_per_second": candidate.samples_per_second,
+        },
         series={
             "train_loss": candidate.training_losses,
             "validation_loss": candidate.validation_losses,
@@ -132,8 +158,12 @@ def _summary(candidate: Candidate, seconds: float) -> str:
     if candidate.fresh_because:
         start = f"afresh ({'; '.join(candidate.fresh_because)})"
     losses = candidate.validation_losses
+    passes = f"pass {candidate.best_pass} of {len(losses)}, " if losses else ""
+    pace = candidate.samples_per_second
+    speed = f"{pace:,.0f} samples/s, " if pace else ""
     loss = f", validation loss {losses[candidate.best_pass - 1]:.4f}" if losses else ""
     return (
         f"{candidate.checkpoint.name} {start}: {trained.rows} rows of {trained.first_day} to "
-        f"{trained.last_day}, {trained.replay_rows} replayed{loss}, {seconds:.1f} s"
+        f"{trained.last_day}, {trained.replay_rows} replayed{loss}, {passes}{speed}"
+        f"{seconds:.1f} s"
     )

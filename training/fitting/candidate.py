@@ -21,6 +21,7 @@ from training.fitting.examples import MIN_ROWS, Examples, Plan, load_examples, p
 from training.fitting.expired import Expired, ids_by_field, reset_rows
 from training.fitting.learning import Beginning, Kept, learn
 from training.fitting.memory import Memories, memories_of, remembers, trained_part
+from training.fitting.report import Watch, unwatched
 from training.fitting.reproducible import reproducible
 from training.fitting.texts import architecture_of, begin_with_texts
 from training.scorers import Architecture, build
@@ -43,6 +44,8 @@ class Candidate:
     """Why the parent's weights were not used; empty where they were, or there is no parent."""
     replay_digest: str
     """Of the ids and days of the replayed rows."""
+    samples_per_second: float
+    """Rows trained per second of wall time, validation included; 0 where nothing was left to do."""
 
 
 def train_candidate(
@@ -53,6 +56,7 @@ def train_candidate(
     parent: Path | None = None,
     parent_version: int = 0,
     progress: Path | None = None,
+    watch: Watch = unwatched,
 ) -> Candidate:
     """Train `scorer` for `ds` on days before it; same inputs give the same weights, bit for bit.
 
@@ -65,9 +69,11 @@ def train_candidate(
         parent_version: its registered version.
         progress: file in which a killed training leaves how far it came, for the next one with the
             same inputs to go on from; None = there is none.
+        watch: is told from time to time how it goes.
 
     Raises:
-        TrainingError: there is too little to train on, or the loss is not finite.
+        TrainingError: there is too little to train on.
+        FloatingPointError: the loss is not finite.
     """
     schema = schema_on(lake, plan_of(lake, ds, None).last_day)
     architecture = architecture_of(scorer, settings)
@@ -91,7 +97,7 @@ def train_candidate(
             moments = reset_rows(trained_part(net), warm.moments, since_parent)
             teacher = frozen(trained_part(warm.net)) if settings.distillation else None
             begin = Beginning(net, moments, teacher)
-        kept = Kept(progress, input_hash)
+        kept = Kept(progress, input_hash, watch)
         fitted = learn(begin, examples, plan, settings, kept, memories)
         # replayed rows may have trained them: what is expired is the row of unknown
         moments = reset_rows(trained_part(begin.net), fitted.best.moments, expired)
@@ -105,6 +111,7 @@ def train_candidate(
         input_hash,
         fresh_because,
         examples.replay_digest,
+        fitted.samples_per_second,
     )
 
 

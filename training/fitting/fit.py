@@ -12,6 +12,7 @@ import pytorch_lightning as lightning
 from training.fitting.loader import BatchStream
 from training.fitting.module import ScorerModule
 from training.fitting.progress import Best, Progress, Tensors
+from training.fitting.report import Reporter, Watch
 
 PATIENCE = 2
 """Passes without a better validation loss after which training stops."""
@@ -24,6 +25,7 @@ class Fitted:
     best: Best
     training_losses: list[float]
     validation_losses: list[float]
+    samples_per_second: float = 0.0
 
 
 def fit(
@@ -34,6 +36,7 @@ def fit(
     save: Callable[[Progress], None],
     save_every_seconds: float,
     options: dict[str, Any],
+    watch: Watch,
 ) -> Fitted:
     """Train the module's net on `stream`; afterwards it holds the weights of the best pass.
 
@@ -45,17 +48,19 @@ def fit(
         save: keeps the progress for a further try.
         save_every_seconds: how often it is called within a pass; after a pass it always is.
         options: of the Trainer; see `training.fitting.hardware.trainer_options`.
+        watch: is told from time to time how it goes.
     """
     every = (save_every_seconds, int(options["accumulate_grad_batches"]))
     passes = _Passes(module, stream, bool(len(held_out)), begun, save, every)
     done = passes.step // max(stream.steps_per_pass, 1)
+    reporter = Reporter(module, stream, watch)
     if done < stream.passes and not passes.exhausted:
         trainer = lightning.Trainer(
             **options,
             max_epochs=stream.passes - done,
             reload_dataloaders_every_n_epochs=1,
             limit_val_batches=None if len(held_out) else 0,
-            callbacks=[passes],
+            callbacks=[passes, reporter],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -64,7 +69,8 @@ def fit(
         )
         trainer.fit(module, datamodule=_Data(passes, stream, held_out))
     module.net.load_state_dict(passes.best.weights)
-    return Fitted(passes.best, module.training_losses, module.validation_losses)
+    losses = (module.training_losses, module.validation_losses)
+    return Fitted(passes.best, *losses, reporter.samples_per_second)
 
 
 class _Data(lightning.LightningDataModule):

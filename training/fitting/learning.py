@@ -17,6 +17,7 @@ from training.fitting.memory import Memories, remember
 from training.fitting.module import ScorerModule
 from training.fitting.optimizer import Moments
 from training.fitting.progress import Progress, load_progress, save_progress
+from training.fitting.report import Watch, unwatched
 from training.scorers import ScorerNet
 from training.scorers.neighbours import Neighbours
 
@@ -41,6 +42,8 @@ class Kept:
 
     path: Path | None
     input_hash: str
+    watch: Watch = unwatched
+    """Is told how far it comes."""
 
     def load(self) -> Progress | None:
         """How far an earlier try came."""
@@ -105,5 +108,12 @@ def _fit(
     options = trainer_options(settings.precision, accumulated)
     with compiled(net, settings.compile):
         return fit(
-            module, stream, validation, begun, kept.save, settings.save_every_seconds, options
+            module,
+            stream,
+            validation,
+            begun,
+            kept.save,
+            settings.save_every_seconds,
+            options,
+            kept.watch,
         )

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from conf.errors import TrainingError
 from training.scorers.batch import Batch
 
 Loss = Callable[[Tensor, Batch], Tensor]
@@ -47,11 +46,8 @@ def check_finite(loss: float, step: int) -> float:
     """`loss`.
 
     Raises:
-        TrainingError: it is NaN or infinite.
+        FloatingPointError: it is NaN or infinite.
     """
     if loss - loss != 0.0:
-        raise TrainingError(
-            f"The loss is {loss} at step {step}, expected a finite number. Lower "
-            "training.learning_rate (DAYFOLD__TRAINING__LEARNING_RATE) and run the step again."
-        )
+        raise FloatingPointError(f"the loss is {loss} at step {step}, expected a finite number")
     return loss

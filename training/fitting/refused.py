@@ -1,0 +1,55 @@
+"""What ends a training badly, as a message that says what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from conf.errors import TrainingError
+from conf.training import TrainingSettings
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+"""What torch's allocators say when there is none."""
+
+
+@contextmanager
+def explained(scorer: str, ds: str, settings: TrainingSettings) -> Iterator[None]:
+    """While inside, a loss that is not finite and memory that runs out are a `TrainingError`.
+
+    Raises:
+        TrainingError: one of the two; nothing of the training was kept but its progress.
+    """
+    again = f"`dayfold step train --ds {ds} --scorer {scorer}`"
+    try:
+        yield
+    except FloatingPointError as error:
+        raise TrainingError(
+            f"{scorer} of {ds}: {error}, with training.learning_rate {settings.learning_rate}. "
+            "Nothing was registered. Next: lower training.learning_rate in conf/base.yaml "
+            f"(DAYFOLD__TRAINING__LEARNING_RATE), then {again}."
+        ) from error
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        rows = f"training.replay_rows ({settings.replay_rows})"
+        raise TrainingError(
+            f"{scorer} of {ds} ran out of memory: {_first_line(error)}. Next: lower "
+            f"training.batch_size ({settings.batch_size}), training.negatives "
+            f"({settings.negatives}), {rows} or training.embedding_dim ({settings.embedding_dim}) "
+            f"in conf/base.yaml, or give the machine more memory; then {again}, which goes on "
+            "from what it had kept if none of them was changed."
+        ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that there is no memory left, on the CPU or a GPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(text in str(error).lower() for text in _NO_MEMORY)
+
+
+def _first_line(error: BaseException) -> str:
+    said = (str(error) or type(error).__name__).splitlines()[0]
+    return said[:300].rstrip(". ")
