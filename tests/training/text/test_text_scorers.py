@@ -191,7 +191,7 @@ def test_only_adapters_and_the_net_above_are_trained_with_lora(tiny: str, lake_o
 def test_a_training_that_stopped_goes_on_to_the_same_weights(
     lake_of: LakeOf, tmp_path: Path, tiny: str, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.fitting import candidate
+    from training.fitting import learning
 
     lake, path = lake_of("impressions"), tmp_path / "progress"
     whole = trained(lake, tiny, form)
@@ -199,7 +199,7 @@ def test_a_training_that_stopped_goes_on_to_the_same_weights(
     class Killed(BaseException):
         pass
 
-    saved, real = [], candidate.save_progress
+    saved, real = [], learning.save_progress
 
     def save(path: Path, input_hash: str, progress: Progress) -> None:
         real(path, input_hash, progress)
