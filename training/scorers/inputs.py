@@ -14,6 +14,7 @@ from feature_store.tables import HALF_LIVES_DAYS
 from training.features.reader import STANDING_SCALE
 from training.scorers.batch import SideTensors
 from training.scorers.dropout import Dropout
+from training.scorers.norm import Norm
 from training.scorers.schema import Field, Schema, SideSchema
 
 _HISTORY_DECAY = 0.9
@@ -79,18 +80,6 @@ class Tables(nn.ModuleList):
         """Add rows up to each field's size."""
         for table, field in zip(self, fields, strict=True):
             table.grow(field.size)
-
-
-class Norm(nn.BatchNorm1d):
-    """BatchNorm that reads its running statistics when a batch has one row only."""
-
-    def forward(self, values: Tensor) -> Tensor:
-        """(n, features), normalised."""
-        if self.training and len(values) == 1:
-            return F.batch_norm(
-                values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(values)
 
 
 class Recency(nn.Module):
