@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.distributed
 
 from conf.errors import TrainingError
+from conf.processes import ALONE, Processes
 from conf.training import TrainingSettings
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
@@ -15,11 +17,14 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ba
 
 
 @contextmanager
-def explained(scorer: str, ds: str, settings: TrainingSettings) -> Iterator[None]:
-    """While inside, a loss that is not finite and memory that runs out are a `TrainingError`.
+def explained(
+    scorer: str, ds: str, settings: TrainingSettings, processes: Processes = ALONE
+) -> Iterator[None]:
+    """While inside, what ends a training from outside of it is a `TrainingError`.
 
     Raises:
-        TrainingError: one of the two; nothing of the training was kept but its progress.
+        TrainingError: the loss is not finite, memory ran out, or another of the `processes` that
+            train together died; nothing of the training was kept but its progress.
     """
     again = f"`dayfold step train --ds {ds} --scorer {scorer}`"
     try:
@@ -31,6 +36,13 @@ def explained(scorer: str, ds: str, settings: TrainingSettings) -> Iterator[None
             f"(DAYFOLD__TRAINING__LEARNING_RATE), then {again}."
         ) from error
     except (MemoryError, RuntimeError) as error:
+        if processes.world > 1 and _is_of_connection(error):
+            raise TrainingError(
+                f"{scorer} of {ds}: another of the {processes.world} processes died, and process "
+                f"{processes.rank} cannot go on alone: {_first_line(error)}. Next: see above why "
+                "it died, then the same torchrun command, with as many processes or others: it "
+                "goes on from the last progress."
+            ) from error
         if not is_out_of_memory(error):
             raise
         rows = f"training.replay_rows ({settings.replay_rows})"
@@ -48,6 +60,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return any(text in str(error).lower() for text in _NO_MEMORY)
+
+
+def _is_of_connection(error: BaseException) -> bool:
+    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error).lower()
 
 
 def _first_line(error: BaseException) -> str:

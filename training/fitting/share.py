@@ -25,7 +25,7 @@ def share_of(batch: Batch, rank: int, world: int) -> Batch:
     pair, item = batch.pair[rows], batch.item
     if _is_own(batch):
         item, pair = _taken(item, rows), torch.arange(len(pair))[:, None]
-    others = {
+    others: dict[str, Any] = {
         name: None if values is None else values[rows]
         for name, values in batch._asdict().items()
         if name not in _SIDES

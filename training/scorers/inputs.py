@@ -14,7 +14,7 @@ from feature_store.tables import HALF_LIVES_DAYS
 from training.features.reader import STANDING_SCALE
 from training.scorers.batch import SideTensors
 from training.scorers.dropout import Dropout
-from training.scorers.norm import Norm
+from training.scorers.norm import Norm, world_size
 from training.scorers.schema import Field, Schema, SideSchema
 
 _HISTORY_DECAY = 0.9
@@ -37,7 +37,12 @@ class Table(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(..., D) rows of `ids`."""
-        return F.embedding(ids, self.weight, sparse=self.by_rows)
+        return F.embedding(ids, self.weight, sparse=self._sparse)
+
+    @property
+    def _sparse(self) -> bool:
+        # DDP averages dense gradients only
+        return self.by_rows and world_size() == 1
 
     def pooled(self, ids: Tensor, weights: Tensor) -> Tensor:
         """(n, D) sums of the rows of `ids` (n, W), weighted by `weights` (n, W)."""
@@ -55,7 +60,7 @@ class Table(nn.Module):
             mode="sum",
             per_sample_weights=weights[there],
             include_last_offset=True,
-            sparse=self.by_rows,
+            sparse=self._sparse,
         )
 
     def grow(self, size: int) -> None:

@@ -20,17 +20,22 @@ def world_size() -> int:
 
 
 class SumOfProcesses(torch.autograd.Function):
-    """The sum of a tensor over processes; so is its gradient, because each of them reads the sum."""
+    """The sum of a tensor over processes; its gradient is one too, for each of them reads it."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
         """(...) -> (...), equal on each process."""
-        return _summed(values)
+        return summed(values)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """(...) -> (...)."""
-        return _summed(gradient)
+        return summed(gradient)
+
+
+def _sum(values: Tensor) -> Tensor:
+    total: Tensor = SumOfProcesses.apply(values)  # type: ignore[no-untyped-call]
+    return total
 
 
 class Norm(nn.BatchNorm1d):
@@ -51,13 +56,13 @@ class Norm(nn.BatchNorm1d):
 
     def _of_all(self, values: Tensor) -> Tensor:
         """Normalised by mean and variance of the rows of all processes."""
-        rows = _summed(values.new_tensor([float(len(values))], dtype=torch.float32))
+        rows = summed(values.new_tensor([float(len(values))], dtype=torch.float32))
         if rows.item() <= 1:
             return self._as_it_runs(values)
         exact = values.float()
-        mean = SumOfProcesses.apply(exact.sum(dim=0)) / rows
+        mean = _sum(exact.sum(dim=0)) / rows
         centred = exact - mean
-        variance = SumOfProcesses.apply(centred.square().sum(dim=0)) / rows
+        variance = _sum(centred.square().sum(dim=0)) / rows
         self._remember(mean.detach(), variance.detach() * rows / (rows - 1))
         scaled = centred * torch.rsqrt(variance + self.eps)
         if self.affine:
@@ -75,7 +80,10 @@ class Norm(nn.BatchNorm1d):
         self.running_var.lerp_(variance, self.momentum)
 
 
-def _summed(values: Tensor) -> Tensor:
+def summed(values: Tensor) -> Tensor:
+    """The sum of `values` over the processes that train together, without a gradient."""
+    if world_size() == 1:
+        return values.detach()
     total = values.detach().clone()
     torch.distributed.all_reduce(total)
     return total
