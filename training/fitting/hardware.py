@@ -37,7 +37,7 @@ def trainer_options(
             "strategy": DDPStrategy(
                 process_group_backend="nccl" if cuda else "gloo",
                 timeout=PATIENCE,
-                broadcast_buffers=False,  # statistics are summed, and so equal: scorers/norm.py
+                forward_sync_buffers=False,  # statistics are summed, and so equal: scorers/norm.py
             ),
             "use_distributed_sampler": False,
         }

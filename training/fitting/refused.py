@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,7 +29,8 @@ def explained(
     """
     again = f"`dayfold step train --ds {ds} --scorer {scorer}`"
     try:
-        yield
+        with _ended_by_torchrun(processes):
+            yield
     except FloatingPointError as error:
         raise TrainingError(
             f"{scorer} of {ds}: {error}, with training.learning_rate {settings.learning_rate}. "
@@ -36,12 +38,12 @@ def explained(
             f"(DAYFOLD__TRAINING__LEARNING_RATE), then {again}."
         ) from error
     except (MemoryError, RuntimeError) as error:
-        if processes.world > 1 and _is_of_connection(error):
+        if processes.world > 1 and _is_of_others(error):
             raise TrainingError(
                 f"{scorer} of {ds}: another of the {processes.world} processes died, and process "
-                f"{processes.rank} cannot go on alone: {_first_line(error)}. Next: see above why "
-                "it died, then the same torchrun command, with as many processes or others: it "
-                "goes on from the last progress."
+                f"{processes.rank} cannot go on alone: {_first_line(error)}. Next: see torchrun's "
+                "`Root Cause`, then the same torchrun command, with as many processes or others: "
+                "it goes on from the last progress."
             ) from error
         if not is_out_of_memory(error):
             raise
@@ -62,8 +64,30 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(text in str(error).lower() for text in _NO_MEMORY)
 
 
-def _is_of_connection(error: BaseException) -> bool:
-    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error).lower()
+class _Ended(RuntimeError):
+    """torchrun ends the processes that are left when one of them died."""
+
+
+@contextmanager
+def _ended_by_torchrun(processes: Processes) -> Iterator[None]:
+    if processes.world == 1:
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        raise _Ended(f"torchrun ended it (signal {number})")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_of_others(error: BaseException) -> bool:
+    if isinstance(error, _Ended | torch.distributed.DistError):
+        return True
+    return "gloo" in str(error).lower()
 
 
 def _first_line(error: BaseException) -> str:
