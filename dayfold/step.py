@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import ConfigError, MissingPartition
+from conf.processes import started_together
 from conf.training import SCORER_NAMES
 from dayfold.day import step_named, upstream_of
 from dayfold.process_cost import cpu_seconds, peak_memory_mb
@@ -60,6 +61,8 @@ def run_step(
 def _run(step: Step, context: StepContext) -> StepResult:
     """Run `step` and record that it has finished, what it cost and what its checks said."""
     lake, days, scorer = context.lake, context.days, context.scorer
+    if not started_together().first:
+        return resolve(step.entry)(context)  # the first process writes, and records for all
     _begin(lake, step, days, scorer)
     before = {table.key: lake.version(table) for table in step.writes}
     started = time.perf_counter()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from conf.errors import TrainingError
+from conf.processes import started_together
 from conf.training import TrainingSettings
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES
@@ -30,6 +31,8 @@ _AGAINST_FORGETTING = ("start", "history_days", "replay", "distillation")
 def run(context: StepContext) -> StepResult:
     """Train `context.scorer` for `context.ds`, write its checkpoint and its candidates row.
 
+    Of processes that torchrun started together, the first one alone writes.
+
     Raises:
         TrainingError: nothing to train on, the loss is not finite, or memory ran out.
         RegistryError: the parent's version is not in the registry.
@@ -48,12 +51,14 @@ def run(context: StepContext) -> StepResult:
     home = Path(context.settings.home).absolute()
     directory = Path("candidates") / context.dataset.name / ds / scorer
     progress = home / directory.with_name(f"{scorer}.progress")
-    run_id = registry.scorer_run(ds, scorer)
-    watch = _watching(LiveCurve(registry, run_id), f"train.{scorer} {ds}")
-    with explained(scorer, ds, context.settings.training):
-        candidate = train_candidate(
-            context.lake, context.settings.training, scorer, ds, parent, version, progress, watch
-        )
+    together, inputs = started_together(), (context.lake, context.settings.training, scorer, ds)
+    with explained(scorer, ds, context.settings.training, together):
+        if not together.first:
+            train_candidate(*inputs, parent, version, progress, processes=together)
+            return StepResult(f"process {together.rank} of {together.world} has trained with them")
+        run_id = registry.scorer_run(ds, scorer)
+        watch = _watching(LiveCurve(registry, run_id), f"train.{scorer} {ds}")
+        candidate = train_candidate(*inputs, parent, version, progress, watch, together)
     seconds = time.monotonic() - started
     save_scorer(home / directory, candidate.checkpoint)
     _log(registry, run_id, context, candidate, seconds)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 
 from conf.errors import TrainingError
+from conf.processes import ALONE, Processes
 from conf.training import TrainingSettings
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
@@ -57,6 +58,7 @@ def train_candidate(
     parent_version: int = 0,
     progress: Path | None = None,
     watch: Watch = unwatched,
+    processes: Processes = ALONE,
 ) -> Candidate:
     """Train `scorer` for `ds` on days before it; same inputs give the same weights, bit for bit.
 
@@ -70,6 +72,8 @@ def train_candidate(
         progress: file in which a killed training leaves how far it came, for the next one with the
             same inputs to go on from; None = there is none.
         watch: is told from time to time how it goes.
+        processes: those that train this candidate together, each with a part of every batch; all of
+            them call this function with the same arguments, and get the same weights.
 
     Raises:
         TrainingError: there is too little to train on.
@@ -97,7 +101,7 @@ def train_candidate(
             moments = reset_rows(trained_part(net), warm.moments, since_parent)
             teacher = frozen(trained_part(warm.net)) if settings.distillation else None
             begin = Beginning(net, moments, teacher)
-        kept = Kept(progress, input_hash, watch)
+        kept = Kept(progress, input_hash, watch, processes)
         fitted = learn(begin, examples, plan, settings, kept, memories)
         # replayed rows may have trained them: what is expired is the row of unknown
         moments = reset_rows(trained_part(begin.net), fitted.best.moments, expired)

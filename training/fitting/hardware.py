@@ -4,25 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
+from conf.processes import ALONE, Processes
 from conf.training import Compile, Precision
 
+PATIENCE = timedelta(minutes=10)
+"""How long a process waits for the others: they read the same rows, but not equally fast."""
 
-def trainer_options(precision: Precision, accumulate_batches: int) -> dict[str, Any]:
-    """Keyword arguments of Lightning's Trainer for one process on the device that is there.
 
-    `auto` is bf16 with weights of 32 bits on a CUDA GPU, 32 bits throughout on a CPU.
+def trainer_options(
+    precision: Precision, accumulate_batches: int, processes: Processes = ALONE
+) -> dict[str, Any]:
+    """Keyword arguments of Lightning's Trainer for the devices that are there, one per process.
+
+    `auto` is bf16 with weights of 32 bits on a CUDA GPU, 32 bits throughout on a CPU. Processes
+    started together average their gradients (DDP), over NCCL between GPUs and gloo between CPUs.
     """
     cuda = torch.cuda.is_available()
     if precision == "auto":
         precision = "bf16-mixed" if cuda else "32-true"
+    together: dict[str, Any] = {"devices": 1}
+    if processes.world > 1:
+        together = {
+            "devices": processes.local_world,
+            "num_nodes": processes.world // processes.local_world,
+            "strategy": DDPStrategy(
+                process_group_backend="nccl" if cuda else "gloo",
+                timeout=PATIENCE,
+                forward_sync_buffers=False,  # statistics are summed, and so equal: scorers/norm.py
+            ),
+            "use_distributed_sampler": False,
+        }
     return {
+        **together,
         "accelerator": "cuda" if cuda else "cpu",
-        "devices": 1,
         "precision": precision,
         "accumulate_grad_batches": accumulate_batches,
     }

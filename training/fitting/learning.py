@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from conf.processes import ALONE, Processes
 from conf.training import TrainingSettings
 from feature_store.days import ordinal
 from training.fitting.distillation import Distilled
@@ -44,6 +45,8 @@ class Kept:
     input_hash: str
     watch: Watch = unwatched
     """Is told how far it comes."""
+    processes: Processes = ALONE
+    """Those that train together; the first one keeps."""
 
     def load(self) -> Progress | None:
         """How far an earlier try came."""
@@ -51,7 +54,7 @@ class Kept:
 
     def save(self, progress: Progress) -> None:
         """Keep how far this one has come."""
-        if self.path:
+        if self.path and self.processes.first:
             save_progress(self.path, self.input_hash, progress)
 
 
@@ -80,8 +83,16 @@ def _fit(
     source, held_out = sources_of(examples, net.schema, settings, net.can_recall)
     days = (ordinal(plan.first_day), ordinal(plan.last_day))
     passes = settings.max_epochs if warm else settings.bootstrap_epochs
+    together = kept.processes
     stream = BatchStream(
-        source, settings.batch_size, passes, settings.seed, days, settings.unknown_masking
+        source,
+        settings.batch_size,
+        passes,
+        settings.seed,
+        days,
+        settings.unknown_masking,
+        rank=together.rank,
+        world=together.world,
     )
     validation = BatchStream(held_out, settings.batch_size, 1, settings.seed, days, shuffled=False)
     begun = kept.load()
@@ -105,7 +116,7 @@ def _fit(
             Distilled(loss, teacher, settings.distillation, examples.sampled) if teacher else None
         ),
     )
-    options = trainer_options(settings.precision, accumulated)
+    options = trainer_options(settings.precision, accumulated, together)
     with compiled(net, settings.compile):
         return fit(
             module,

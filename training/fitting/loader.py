@@ -17,6 +17,7 @@ from torch import Tensor
 from training.features.reader import FeatureReader
 from training.features.rows import Float64, Int32, Int64, Side
 from training.fitting.negatives import Proposal, item_key, split_key
+from training.fitting.share import share_of
 from training.scorers.batch import (
     Batch,
     SideTensors,
@@ -205,7 +206,7 @@ class BatchStream:
     """Batches of `passes` passes over a source, each in its own order; an iterable for Lightning.
 
     Batches of a pass differ by at most one row in size. Each of `world` processes takes every
-    `world`-th row of a batch, beginning with its `rank`.
+    `world`-th row of a batch, beginning with its `rank`: see `training.fitting.share`.
     """
 
     source: Source
@@ -252,9 +253,10 @@ class BatchStream:
         return order[bounds[position] : bounds[position + 1]]
 
     def _batch(self, step: int, order: Int64) -> Batch:
-        generator = np.random.default_rng([self.seed, *self.days, _DRAWS, step, self.rank])
-        batch = self.source.batch(self._rows_of(step, order)[self.rank :: self.world], generator)
-        return mask_ids(batch, self.unknown_masking, generator)
+        # Each process draws for the whole batch: what is drawn does not depend on their number.
+        generator = np.random.default_rng([self.seed, *self.days, _DRAWS, step, 0])
+        batch = self.source.batch(self._rows_of(step, order), generator)
+        return share_of(mask_ids(batch, self.unknown_masking, generator), self.rank, self.world)
 
     def _order(self, number: int) -> Int64:
         if not self.shuffled:

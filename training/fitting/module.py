@@ -13,6 +13,7 @@ from training.fitting.optimizer import Moments, make_optimizer, moments_of
 from training.fitting.progress import Progress
 from training.scorers import ScorerNet
 from training.scorers.batch import Batch
+from training.scorers.norm import summed, world_size
 
 FINAL_LEARNING_RATE = 0.1
 """The learning rate falls in a straight line to this share of its first value."""
@@ -68,13 +69,17 @@ class ScorerModule(lightning.LightningModule):
         self._validated: list[tuple[float, float]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean loss of a batch."""
+        """Mean loss of a batch, of this process's rows over the weight of all processes' rows."""
         # dropout depends on (seed, step, rank) alone, so that a resumed run draws the same
         step = len(self.training_losses)
         self._seed_dropout((self._seed * _SEED_PRIME + step) * 64 + self.global_rank)
-        loss = self._training_loss(self.net(batch), batch) / batch.weight.sum().clamp(min=1e-6)
-        self.training_losses.append(check_finite(float(loss.detach()), step))
-        return loss
+        loss: Tensor = self._training_loss(self.net(batch), batch)
+        total, weight = summed(torch.stack([loss.detach().float(), batch.weight.sum()]))
+        weight = weight.clamp(min=1e-6)
+        self.training_losses.append(check_finite(float(total / weight), step))
+        # gradients are averaged over processes, and the loss is a mean over the rows of all
+        mean: Tensor = loss / weight * world_size()
+        return mean
 
     def _seed_dropout(self, seed: int) -> None:
         """Of the generator that this device draws from."""

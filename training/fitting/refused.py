@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.distributed
 
 from conf.errors import TrainingError
+from conf.processes import ALONE, Processes
 from conf.training import TrainingSettings
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
@@ -15,15 +18,19 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ba
 
 
 @contextmanager
-def explained(scorer: str, ds: str, settings: TrainingSettings) -> Iterator[None]:
-    """While inside, a loss that is not finite and memory that runs out are a `TrainingError`.
+def explained(
+    scorer: str, ds: str, settings: TrainingSettings, processes: Processes = ALONE
+) -> Iterator[None]:
+    """While inside, what ends a training from outside of it is a `TrainingError`.
 
     Raises:
-        TrainingError: one of the two; nothing of the training was kept but its progress.
+        TrainingError: the loss is not finite, memory ran out, or another of the `processes` that
+            train together died; nothing of the training was kept but its progress.
     """
     again = f"`dayfold step train --ds {ds} --scorer {scorer}`"
     try:
-        yield
+        with _ended_by_torchrun(processes):
+            yield
     except FloatingPointError as error:
         raise TrainingError(
             f"{scorer} of {ds}: {error}, with training.learning_rate {settings.learning_rate}. "
@@ -31,6 +38,13 @@ def explained(scorer: str, ds: str, settings: TrainingSettings) -> Iterator[None
             f"(DAYFOLD__TRAINING__LEARNING_RATE), then {again}."
         ) from error
     except (MemoryError, RuntimeError) as error:
+        if processes.world > 1 and _is_of_others(error):
+            raise TrainingError(
+                f"{scorer} of {ds}: another of the {processes.world} processes died, and process "
+                f"{processes.rank} cannot go on alone: {_first_line(error)}. Next: see torchrun's "
+                "`Root Cause`, then the same torchrun command, with as many processes or others: "
+                "it goes on from the last progress."
+            ) from error
         if not is_out_of_memory(error):
             raise
         rows = f"training.replay_rows ({settings.replay_rows})"
@@ -48,6 +62,32 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return any(text in str(error).lower() for text in _NO_MEMORY)
+
+
+class _Ended(RuntimeError):
+    """torchrun ends the processes that are left when one of them died."""
+
+
+@contextmanager
+def _ended_by_torchrun(processes: Processes) -> Iterator[None]:
+    if processes.world == 1:
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        raise _Ended(f"torchrun ended it (signal {number})")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_of_others(error: BaseException) -> bool:
+    if isinstance(error, _Ended | torch.distributed.DistError):
+        return True
+    return "gloo" in str(error).lower()
 
 
 def _first_line(error: BaseException) -> str:

@@ -63,7 +63,7 @@ class Reporter(lightning.Callback):
     def __init__(self, module: ScorerModule, stream: BatchStream, watch: Watch) -> None:
         """`module` may be in the middle of its training: what was done before is known to it."""
         self._module, self._watch = module, watch
-        self._steps = stream.steps_per_pass * stream.passes
+        self._steps, self._world = stream.steps_per_pass * stream.passes, stream.world
         self._begun_at = self._told_at = time.monotonic()
         self._first = self._told = len(module.training_losses)
         self._samples, self._all_samples, self._ended_at = 0, 0, self._begun_at
@@ -91,8 +91,8 @@ class Reporter(lightning.Callback):
         batch_idx: int,
     ) -> None:
         """After each step."""
-        self._samples += len(batch.label)
-        self._all_samples += len(batch.label)
+        self._samples += len(batch.label) * self._world
+        self._all_samples += len(batch.label) * self._world
         now = time.monotonic()
         if now - self._told_at < EVERY_SECONDS:
             return

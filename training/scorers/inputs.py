@@ -14,6 +14,7 @@ from feature_store.tables import HALF_LIVES_DAYS
 from training.features.reader import STANDING_SCALE
 from training.scorers.batch import SideTensors
 from training.scorers.dropout import Dropout
+from training.scorers.norm import Norm, world_size
 from training.scorers.schema import Field, Schema, SideSchema
 
 _HISTORY_DECAY = 0.9
@@ -36,7 +37,12 @@ class Table(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(..., D) rows of `ids`."""
-        return F.embedding(ids, self.weight, sparse=self.by_rows)
+        return F.embedding(ids, self.weight, sparse=self._sparse)
+
+    @property
+    def _sparse(self) -> bool:
+        # DDP averages dense gradients only
+        return self.by_rows and world_size() == 1
 
     def pooled(self, ids: Tensor, weights: Tensor) -> Tensor:
         """(n, D) sums of the rows of `ids` (n, W), weighted by `weights` (n, W)."""
@@ -54,7 +60,7 @@ class Table(nn.Module):
             mode="sum",
             per_sample_weights=weights[there],
             include_last_offset=True,
-            sparse=self.by_rows,
+            sparse=self._sparse,
         )
 
     def grow(self, size: int) -> None:
@@ -79,18 +85,6 @@ class Tables(nn.ModuleList):
         """Add rows up to each field's size."""
         for table, field in zip(self, fields, strict=True):
             table.grow(field.size)
-
-
-class Norm(nn.BatchNorm1d):
-    """BatchNorm that reads its running statistics when a batch has one row only."""
-
-    def forward(self, values: Tensor) -> Tensor:
-        """(n, features), normalised."""
-        if self.training and len(values) == 1:
-            return F.batch_norm(
-                values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(values)
 
 
 class Recency(nn.Module):

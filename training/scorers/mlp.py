@@ -12,11 +12,11 @@ from training.scorers.batch import Batch
 from training.scorers.dropout import PairDropout
 from training.scorers.inputs import (
     Inputs,
-    Norm,
     PopularityPrior,
     Tables,
     straight_line,
 )
+from training.scorers.norm import Norm
 from training.scorers.schema import Schema
 
 _PAIR_FEATURES = 3 + len(AFFINITIES)

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from training.scorers.batch import Batch, SideTensors
 from training.scorers.dropout import PairDropout
 from training.scorers.inputs import (
-    Norm,
     PopularityPrior,
     Recency,
     Table,
     straight_line,
 )
+from training.scorers.norm import Norm
 from training.scorers.schema import Schema
 
 

@@ -21,12 +21,12 @@ from training.features.words import Words
 from training.scorers.batch import Batch
 from training.scorers.dropout import PairDropout
 from training.scorers.inputs import (
-    Norm,
     PopularityPrior,
     Recency,
     Tables,
     straight_line,
 )
+from training.scorers.norm import Norm
 from training.scorers.schema import Schema
 from training.text.encoder import TextEncoder
 

@@ -24,7 +24,7 @@ from training.fitting.optimizer import make_optimizer, moments_of
 from training.scorers import SCORERS, Architecture, build
 from training.scorers.batch import Batch, batch_of_rows
 from training.scorers.dropout import PairDropout
-from training.scorers.inputs import Norm
+from training.scorers.norm import Norm
 from training.scorers.schema import Schema, schema_on
 from training.scorers.trained import TrainedScorer
 
