@@ -226,7 +226,7 @@ def test_a_loss_that_is_not_a_number_is_an_error(own_lake_of: LakeOf) -> None:
     position = rows.column_names.index("weight")
     rows = rows.set_column(position, "weight", pa.array(np.full(rows.num_rows, np.inf)))
     lake.replace(EXAMPLES, {"ds": FIRST_DAY}, rows, {"step": "test", "ds": FIRST_DAY})
-    with pytest.raises(FloatingPointError, match=r"training\.learning_rate"):
+    with pytest.raises(FloatingPointError, match="the loss is"):
         train_candidate(lake, QUICK, "mlp", DS)
 
 
