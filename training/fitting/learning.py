@@ -22,7 +22,7 @@ from training.fitting.report import Watch, unwatched
 from training.scorers import ScorerNet
 from training.scorers.neighbours import Neighbours
 
-WARM_LEARNING_RATE = 0.5
+WARM_LEARNING_RATE = 0.25
 """Share of the learning rate that a warm start begins with."""
 
 
