@@ -40,7 +40,7 @@ def pruned(weights: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
     order = torch.argsort(magnitudes, stable=True)
     kept = torch.ones(len(magnitudes), dtype=torch.bool, device=magnitudes.device)
     kept[order[: int(share * len(magnitudes))]] = False
-    parts = kept.split([tensor.numel() for tensor in copies.values()])
+    parts = torch.split(kept, [tensor.numel() for tensor in copies.values()])
     return {
         name: tensor.masked_fill(~part.view(tensor.shape), 0.0)
         for (name, tensor), part in zip(copies.items(), parts, strict=True)
