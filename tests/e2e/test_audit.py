@@ -193,8 +193,10 @@ def test_ids_that_depend_on_the_next_day_are_refused(
 def test_a_training_that_reads_the_next_day_is_found(
     audited: Audited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_long(lake: Lake, ds: str, trained_until: str | None) -> Plan:
-        return plan_of(lake, shift(ds, 1), trained_until)
+    def too_long(
+        lake: Lake, ds: str, trained_until: str | None, history_days: int | None = None
+    ) -> Plan:
+        return plan_of(lake, shift(ds, 1), trained_until, history_days)
 
     for module in (training.fitting.candidate, training.fitting.footprint):
         monkeypatch.setattr(module, "plan_of", too_long)

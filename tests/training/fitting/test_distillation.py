@@ -131,7 +131,7 @@ def test_the_more_distillation_the_nearer_to_the_parent(
     said = logits(train_candidate(lake, QUICK, scorer, DS))
     apart = []
     for weight in (0.0, 30.0):
-        chosen = QUICK.model_copy(update={"distillation": weight, "learning_rate": 0.01})
+        chosen = QUICK.model_copy(update={"distillation": weight, "learning_rate": 0.02})
         later = shift(DS, 2)
         moved = logits(train_candidate(lake, chosen, scorer, later, parent, 1))
         apart.append(float(((moved - said) ** 2).mean()))
