@@ -49,11 +49,11 @@ def rated_dataset() -> DatasetConfig:
     return load_dataset("movielens-100k").model_copy(update={"labels": labels})
 
 
-def build(home: Path, source: Path) -> Lake:
-    """The lake, made once."""
+def build(home: Path, source: Path, dataset: DatasetConfig) -> Lake:
+    """The lake of MovieLens 100k as `dataset` reads it, made once."""
     home.mkdir(parents=True, exist_ok=True)
     os.environ[KEY_VARIABLE] = KEY  # the users are public
-    dataset, done = rated_dataset(), home / "lake.built"
+    done = home / "lake.built"
     if not done.exists():
         print(import_movielens_100k(source, home / "raw", FIRST, LAST), flush=True)
         settings = Settings(
@@ -119,7 +119,7 @@ def predictions(lake: Lake, home: Path, scorer: str, days: list[str]) -> dict[st
 
 def benchmark(home: Path, source: Path, scorers: list[str]) -> Path:
     """Predict every day of the window by every scorer and baseline; the result file."""
-    lake = build(home, source)
+    lake = build(home, source, rated_dataset())
     scale = lake.dataset.labels.rating_scale
     tested = list(days_between(TESTED_FROM, LAST))
     days = [ds for ds in tested if lake.read(EXAMPLES, [ds]).num_rows]

@@ -21,6 +21,7 @@ from pydantic import (
     ValidationError,
 )
 
+from conf.compression import CompressionSettings
 from conf.errors import ConfigError
 from conf.frozen import Frozen
 from conf.origins import FLAGS, PREFIX, refusal
@@ -128,6 +129,7 @@ class Settings(Frozen):
     training: TrainingSettings = TrainingSettings()
     drift: DriftSettings = DriftSettings()
     gate: GateSettings = GateSettings()
+    compression: CompressionSettings = CompressionSettings()
     recommend: RecommendSettings = RecommendSettings()
     mlflow: MlflowSettings = MlflowSettings()
     schedule: ScheduleSettings = ScheduleSettings()

@@ -14,6 +14,7 @@ from conf.errors import DayfoldError
 from conf.settings import overrides_to_environment
 from dayfold.audit_command import audit
 from dayfold.bench_command import bench
+from dayfold.compress_command import compress
 from dayfold.day_commands import day
 from dayfold.forget_command import forget
 from dayfold.help_order import InOrder
@@ -22,7 +23,7 @@ from dayfold.import_commands import importing
 from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
 from dayfold.lineage_command import lineage
 from dayfold.mistakes import is_bug, may_pass, message
-from dayfold.options import Dataset, First, LakeRoot, Last, Raw
+from dayfold.options import Dataset, Day, First, LakeRoot, Last, Raw
 from dayfold.quarantine_commands import quarantine
 from dayfold.run_command import run
 from dayfold.setup_commands import key, setup
@@ -52,11 +53,11 @@ app.command(
     }
 )(bench)
 app.command()(lineage)
+app.command()(compress)
 app.command()(forget)
 app.command()(setup)
 app.command()(key)
 
-Day = Annotated[str, typer.Option("--ds", help="Processing day, YYYY-MM-DD.")]
 
 # In a pipe nobody sees the edge of the screen.
 console = Console(emoji=False, highlight=False, width=None if sys.stdout.isatty() else 160)

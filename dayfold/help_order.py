@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 _GROUPS = {
     "Begin": ("demo", "setup", "key", "import", "simulate"),
     "Run days": ("run", "step", "day", "quarantine"),
-    "See what came out": ("status", "report", "recommend", "lineage", "ui"),
+    "See what came out": ("status", "report", "recommend", "lineage", "compress", "ui"),
     "Look after the lake": ("upkeep", "forget", "audit"),
 }
 _OTHERS = "Tools"

@@ -12,3 +12,4 @@ Raw = Annotated[Path | None, typer.Option(help="Raw zone [.dayfold/raw/<dataset>
 LakeRoot = Annotated[Path | None, typer.Option("--lake", help="Lake [.dayfold/lake/<dataset>].")]
 First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]
 Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")]
+Day = Annotated[str, typer.Option("--ds", help="Processing day, YYYY-MM-DD.")]

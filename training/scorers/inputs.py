@@ -48,6 +48,8 @@ class Table(nn.Module):
         """(n, D) sums of the rows of `ids` (n, W), weighted by `weights` (n, W)."""
         if not ids.shape[1]:
             return self.weight.new_zeros(len(ids), self.weight.shape[1])
+        if torch.compiler.is_exporting():  # ONNX has no bags: it would loop over the rows
+            return (F.embedding(ids, self.weight) * weights[:, :, None]).sum(dim=1)
         if not self.training:
             return F.embedding_bag(ids, self.weight, mode="sum", per_sample_weights=weights)
         # padding, half of a usual history, costs the backward pass as much as what is there

@@ -76,10 +76,19 @@ class Mlp(nn.Module):
         item = batch.item.ids[batch.pair]  # (B, P)
         same = (item[:, :, None] == batch.user.history[:, None, :]) & (item > 0)[:, :, None]
         taken = same.to(torch.float32) @ self.inputs.recency.weights  # (B, P)
-        near = (item[:, :, None] == batch.user.neighbours[:, None, :]) & (item > 0)[:, :, None]
-        affinity = near.to(torch.float32) @ batch.user.affinity  # (B, P, F)
-        flags = [(taken > 0).to(taken.dtype), torch.log1p(taken), near.any(dim=2).to(taken.dtype)]
+        known, affinity = self._neighbours(batch, item)
+        flags = [(taken > 0).to(taken.dtype), torch.log1p(taken), known]
         return torch.cat([torch.stack(flags, dim=2), affinity], dim=2)
+
+    def _neighbours(self, batch: Batch, item: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, P) whether an item is among the user's neighbours; (B, P, F) its affinities."""
+        if not batch.user.neighbours.shape[1]:
+            # ONNX Runtime takes what is over nothing for true, and not for zero
+            nothing = torch.zeros(item.shape, device=item.device)
+            return nothing, nothing[:, :, None].expand(-1, -1, batch.user.affinity.shape[2])
+        near = (item[:, :, None] == batch.user.neighbours[:, None, :]) & (item > 0)[:, :, None]
+        affinity = near.to(torch.float32) @ batch.user.affinity
+        return near.any(dim=2).to(torch.float32), affinity
 
     def grow(self, schema: Schema) -> None:
         """Take the schema's new ids in; logits of old ids stay bit-identical."""

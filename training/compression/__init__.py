@@ -1,0 +1,1 @@
+"""Smaller variants of a registered version's scorer; nothing here promotes one."""
