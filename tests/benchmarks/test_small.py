@@ -34,8 +34,13 @@ runpy.run_module(f"benchmarks.{sys.argv[0]}", run_name="__main__", alter_sys=Fal
             "vocabulary",
             {"ratio_seconds_to_sorting_again", "add_plain_seconds"},
         ),
+        (
+            "daily_training --quick --methods incremental,full --home HOME",
+            "daily-training-quick",
+            {"auc_incremental", "auc_full", "cost_share"},
+        ),
     ],
-    ids=["cleaning", "vocabulary"],
+    ids=["cleaning", "vocabulary", "daily_training"],
 )
 def test_a_benchmark_writes_its_figures(
     tmp_path: Path, command: str, result: str, keys: set[str]
