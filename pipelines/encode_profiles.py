@@ -34,6 +34,7 @@ from feature_store.tables import (
     Table,
 )
 from pipelines.bases import base_days, carried_rows, entities_with_bases
+from pipelines.item_text import item_text
 from pipelines.reserved_words import reserved_words
 from pipelines.spark import commit, read_days, session, stage_all, starts_at
 from pipelines.vocabulary import ITEM_ID, USER_ID, known_on
@@ -201,7 +202,7 @@ def encoded_entities(
     attributes: Sequence[Attribute],
     dataset: DatasetConfig,
 ) -> DataFrame:
-    """`rows` label-encoded: ds, id, valid_from, availability where there is one, attr_<name>.
+    """`rows` label-encoded: ds, id, valid_from, an item's availability and text, attr_<name>.
 
     All attributes of a row are looked up in one join, as (field, value) pairs; one without an id
     reads as unknown. A row whose own id is unknown is left out.
@@ -221,6 +222,7 @@ def encoded_entities(
             for name in ("available_from", "available_until")
             if name in rows.columns
         },
+        **({"text": item_text(attributes)} if key == ITEM_ID else {}),
         **{f"attr_{a.name}": _bin(a) for a in attributes if a.kind == "numeric"},
     }
     pairs = rows.select(

@@ -108,6 +108,7 @@ ENCODED_ITEMS = Table(
         Column("valid_from", "timestamp", "later of the change and the beginning of its day"),
         nullable("available_from", "timestamp", "first instant it may be recommended"),
         nullable("available_until", "timestamp", "first instant it may no longer be recommended"),
+        nullable("text", "string", "title, attributes and description, for text scorers"),
     ),
     based=True,
     checks=(

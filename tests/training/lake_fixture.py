@@ -152,6 +152,7 @@ def _items(ids: np.ndarray, number: int) -> pa.Table:
             "valid_from": start,
             "available_from": start,
             "available_until": pa.nulls(len(ids), pa.timestamp("us", tz="UTC")),
+            "text": [f"Item {i}. {'wxyz'[int(i) % GROUPS]}" for i in ids],
             "attr_category": (2 + ids % GROUPS).astype(np.int32),
             "attr_tags": pa.array(
                 [sorted({2 + int(i) % 5, 2 + int(i) % 3})[: int(i) % 3] for i in ids],

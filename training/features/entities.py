@@ -50,7 +50,7 @@ class Entities:
         self.first_event, self.last_event = (
             np.concatenate([instants(rows.column(name)), nothing]) for name in columns[1:3]
         )
-        names = lake.schema(dimension).names
+        names = [name for name in lake.schema(dimension).names if name != "text"]
         known = read_state(lake, dimension, first, last, names).sort_by("ds")
         self.dimension = Dimension.of(
             known,

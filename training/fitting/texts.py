@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from conf.errors import TrainingError
 from conf.training import TEXT_SCORERS, TrainingSettings
-from feature_store.tables import ITEMS
+from feature_store.tables import ENCODED_ITEMS
 from training.features.reader import FeatureReader
 from training.scorers import Architecture, ScorerNet
 from training.scorers.text import TextScorer
@@ -56,7 +56,8 @@ def begin_with_texts(net: ScorerNet, reader: FeatureReader) -> None:
     if reader.texts is None or not reader.texts.has_items:
         raise TrainingError(
             f"There is no text to train on: expected titles, descriptions or declared attributes "
-            f"in {ITEMS.key}, found none of any item. Next: log items with a title, declare "
-            f"item_attributes in the dataset's file, or take bert and gpt2 out of training.scorers."
+            f"in column text of {ENCODED_ITEMS.key}, found none of any item. Next: log items with "
+            "a title, declare item_attributes in the dataset's file, or take bert and gpt2 out of "
+            "training.scorers."
         )
     net.encoder.begin(reader.texts.words.texts())

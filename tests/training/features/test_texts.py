@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
-from conf.dataset import Attribute
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.tables import EXAMPLES, ITEMS
+from feature_store.tables import ENCODED_ITEMS, EXAMPLES, Table
 from tests.training.log_fixture import FIRST_DAY, LINEAGE
 from training.features.reader import FeatureReader
 from training.features.rows import Rows
-from training.features.texts import HISTORY_TEXTS, item_text
+from training.features.texts import HISTORY_TEXTS, LakeTexts
 from training.features.words import NO_TEXT, Words, number_of
 
 LakeOf = Callable[[str], Lake]
@@ -27,32 +29,14 @@ def read(lake: Lake, ds: str, last: str) -> tuple[Rows, Words]:
     return reader.rows(lake.read(EXAMPLES, [ds]).sort_by("example_id")), reader.texts.words
 
 
-def rename(lake: Lake, ds: str, item: int, title: str, hour: int) -> None:
-    """Let the catalogue of `ds` say another title from `hour` on."""
-    rows = lake.read(ITEMS, [ds]).to_pylist()
-    moment = np.datetime64(ds, "us") + np.timedelta64(hour, "h")
-    rows = [row for row in rows if row["item_id"] != f"i{item:05d}"]
-    template = {**lake.read(ITEMS, lake.days(ITEMS)).to_pylist()[0]}
-    template |= {"ds": ds, "item_id": f"i{item:05d}", "title": title, "attr_category": "q"}
-    changed = pa.Table.from_pylist([*rows, template], lake.schema(ITEMS))
-    at = changed.column("updated_at").to_numpy().copy()
-    at[-1] = moment
-    place = changed.schema.get_field_index("updated_at")
-    changed = changed.set_column(place, "updated_at", pa.array(at, pa.timestamp("us", tz="UTC")))
-    lake.replace(ITEMS, {"ds": ds}, changed.drop_columns(["ds"]), LINEAGE)
-
-
-def test_an_items_text_is_its_title_its_attributes_and_its_description() -> None:
-    values = [
-        (Attribute(name="genre", kind="categorical"), "sci_fi"),
-        (Attribute(name="tags", kind="multi"), ["space", None, "war"]),
-        (Attribute(name="year", kind="numeric", bins=(2000.0,)), 1977.0),
-        (Attribute(name="price", kind="numeric", bins=(1.0,)), None),
-    ]
-    text = item_text(" Star\n Wars", "Far away.", values)
-    assert text == "Star Wars. sci fi. space, war. year 1977. Far away."
-    assert item_text(None, None, [(values[0][0], None), (values[1][0], [])]) == ""
-    assert item_text(None, " ", [(values[0][0], "drama")]) == "drama"
+def rename(lake: Lake, ds: str, item: int, text: str, hour: int) -> None:
+    """Let the items of `ds` say another text from `hour` on."""
+    row = lake.read(ENCODED_ITEMS, lake.days(ENCODED_ITEMS)).to_pylist()[0]
+    moment = (np.datetime64(ds, "us") + np.timedelta64(hour, "h")).item().replace(tzinfo=UTC)
+    row |= {"ds": ds, "item_index": item, "text": text, "valid_from": moment}
+    rows = [*lake.read(ENCODED_ITEMS, [ds]).to_pylist(), row]
+    changed = pa.Table.from_pylist(rows, lake.schema(ENCODED_ITEMS))
+    lake.replace(ENCODED_ITEMS, {"ds": ds}, changed.drop_columns(["ds"]), LINEAGE)
 
 
 def test_a_number_is_the_same_in_every_process_and_none_of_nothing() -> None:
@@ -72,7 +56,7 @@ def test_an_item_renamed_later_keeps_its_old_text_in_earlier_examples(
     assert len(of_item) > 1
     assert before.item.text is not None
     assert {words.text(int(n)) for n in before.item.text[of_item, 0]} == {"Item 2. y"}
-    rename(lake, RENAMED, 2, "Brand new", hour=12)
+    rename(lake, RENAMED, 2, "Brand new. q", hour=12)
     for last in (RENAMED, DS):  # nor does it matter what is known by the time of reading
         after, words = read(lake, RENAMED, last)
         examples = lake.read(EXAMPLES, [RENAMED]).sort_by("example_id")
@@ -117,3 +101,19 @@ def test_whoever_reads_no_text_pays_for_none(lake_of: LakeOf) -> None:
     assert reader.texts is None
     assert rows.user.text is None
     assert rows.item.words is None
+
+
+def test_days_before_the_last_base_day_are_not_read(
+    lake_of: LakeOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, read = lake_of("impressions"), Lake.read
+    asked: list[list[str]] = []
+
+    def noted(self: Lake, table: Table, days: list[str], *more: Any, **named: Any) -> pa.Table:
+        if table == ENCODED_ITEMS:
+            asked.append(days)
+        return read(self, table, days, *more, **named)
+
+    monkeypatch.setattr(Lake, "read", noted)
+    LakeTexts(lake, DS, DS)
+    assert asked == [[*lake.state_days(ENCODED_ITEMS, shift(DS, -1)), DS]]
