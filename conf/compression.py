@@ -16,8 +16,10 @@ class CompressionSettings(Frozen):
     """Share of the dense layers' weights that pruning sets to zero."""
     student_days: PositiveInt = 28
     """Days before the tested one on which a student of a version is trained."""
-    distillation: PositiveFloat = 1.0
+    distillation: PositiveFloat = 10.0
     """Weight of a row's divergence from what the version says, where its own loss has weight 1."""
+    drawn_pairs: Annotated[int, Field(ge=0)] = 3
+    """Pairs without a label, per labelled row, on which a student learns from the version alone."""
     min_agreement: Annotated[float, Field(ge=0.0, le=1.0)] = 0.9
     """Least rank correlation (Spearman) of the variant's scores with the version's."""
     max_p99_ratio: PositiveFloat = 1.2
