@@ -11,7 +11,7 @@ export DO_NOT_TRACK = true
 export AIRFLOW_HOME = $(CURDIR)/.dayfold/airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-all format clean
+.PHONY: help setup demo check test test-all test-gpu format clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ test: setup java  ## everything that fits into 15 minutes on 2 cores
 test-all: setup java  ## the slow ones as well (75 minutes)
 	@$(BIN)/pytest -m "not slow" $(TWO_AT_ONCE)
 	@$(BIN)/pytest -m slow
+
+test-gpu: setup  ## what a CUDA GPU trains, beside the CPU; skipped where there is none
+	@$(BIN)/pytest -m gpu -rs
 
 format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format .

@@ -1,6 +1,7 @@
 """The incremental protocol of ADER: each period is predicted before anything learns from it.
 
     python -m benchmarks.incremental --source DIR
+    python -m benchmarks.incremental --source DIR --full-retrains 16
     python -m benchmarks.incremental --source DIR --quick
 
 After the first item of a session each further one is to be predicted from those before it, among
@@ -13,9 +14,10 @@ Methods: popularity and counts of what follows what (the two floors); session-kN
 an interpolation of counted evidence, of which nothing is trained; the scorer `sequence` taught each
 new period (`finetune`), with earlier predictions among the new ones (`replay`), held to its own
 earlier opinion besides (`replay_distil`), or taught everything anew (`full_retrain`, for the first
-periods); and `best`: the likeliest 100 by counted evidence, ordered by a small net that sees all
-the evidence and what `replay` says, learned on the period before. Costs are CPU-seconds to take a
-period in, as shares of the full retrain's over the periods that it was run for.
+periods, after all others); and `best`: the likeliest 100 by counted evidence, ordered by a small
+net that sees all the evidence and what `replay` says, learned on the period before. Costs are
+CPU-seconds to take a period in, as shares of the full retrain's over the periods that it was run
+for, the first one left out (its lesson is a tenth of a period).
 
 Progress is kept period by period under --home; the same command goes on.
 """
@@ -31,6 +33,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.full_retrain import with_full_retrains
 from benchmarks.periods import METHODS, Run, run_periods
 from benchmarks.result import write_result
 from benchmarks.sessions import load_periods
@@ -40,11 +43,11 @@ QUICK = Run(
     periods=3,
     predictions=1_000,
     network_predictions=1_000,
-    full_retrains=2,
     taught=10_000,
     learned=2_000,
 )
 WHOLE = Run()
+FULL_RETRAINS = 6
 _CODE = (
     "evidence",
     "incremental",
@@ -96,6 +99,12 @@ def main() -> None:
         action="store_true",
         help="3 periods, 1,000 predictions each, nets taught 10,000 a period",
     )
+    parser.add_argument(
+        "--full-retrains",
+        type=int,
+        help=f"periods that a full retrain takes, too, each longer than the one before "
+        f"({FULL_RETRAINS}; --quick: 2); more can be asked for later",
+    )
     arguments = parser.parse_args()
     periods, items = load_periods(arguments.source)
     if len(periods) <= 1:
@@ -116,6 +125,15 @@ def main() -> None:
             f"period {row['period']} of {len(periods) - 1}: {row['predictions']} predictions, "
             f"interpolated {before['recall20']:.2f} / {before['mrr20']:.2f}, "
             f"best {best['recall20']:.2f} / {best['mrr20']:.2f}",
+            flush=True,
+        )
+        written = write_result(name, summary_of(rows), rows)
+    retrains = arguments.full_retrains or (2 if arguments.quick else FULL_RETRAINS)
+    for row in with_full_retrains(rows, periods, items, run, retrains, folder):
+        full = row["known"][FULL]
+        print(
+            f"period {row['period']}: taught anew {full['recall20']:.2f} / {full['mrr20']:.2f}, "
+            f"{row['cpu_seconds'][FULL]:.0f} CPU-s",
             flush=True,
         )
         written = write_result(name, summary_of(rows), rows)

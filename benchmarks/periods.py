@@ -57,8 +57,6 @@ class Run:
     """Most of a period's test."""
     network_predictions: int = 20_000
     """Most of a period's test for the nets alone, which compare each with every item."""
-    full_retrains: int = 4
-    """Periods whose test a full retrain takes, too."""
     taught: int = MISS
     """Most predictions of a period that the nets are taught."""
     learned: int = 20_000
@@ -95,7 +93,7 @@ def run_periods(
         else _begun(periods[0], items, run)
     )
     for number in range(first, len(periods)):
-        row = _period_row(knowledge, periods[: number + 1], run, {"period": number})
+        row = _period_row(knowledge, periods[number], run, {"period": number})
         knowledge = _learned(knowledge, periods[number], number, run)
         _save(knowledge, folder / f"before-{number + 1}")
         with rows_file.open("a") as lines:
@@ -161,31 +159,32 @@ def _candidates(
     return Candidates(items, features_of(knowledge.state, by_source, part, items, said))
 
 
-def _period_row(
-    before: Knowledge, periods: list[Sessions], run: Run, row: dict[str, Any]
-) -> dict[str, Any]:
-    """`row` with the figures of the last of `periods`."""
-    number, period, known = len(periods) - 1, periods[-1], before.state.known
-    nets = before.nets
-    if number <= run.full_retrains:
-        past = Predictions.joined(
-            [Predictions.of(sessions, known).drawn(run.taught, 0) for sessions in periods[:-1]]
-        )
-        nets = nets.with_full_retrain(past, _items_of(before.state))
+def tests_of(
+    period: Sessions, known: npt.NDArray[np.bool_], number: int, run: Run
+) -> dict[str, Predictions]:
+    """What is to be predicted of `period`: clicks on `known` items (V,), and a sample of all."""
     usual = Predictions.of(period.of_known(known), known).drawn(run.predictions, number)
-    whole = Predictions.of(period, known)
-    row |= {
-        "predictions": len(usual),
-        "network_predictions": min(len(usual), run.network_predictions),
-        "new_share": float((~known[whole.target]).mean()),
-        "cpu_seconds": nets.seconds | before.seconds,
-    }
     most = min(run.predictions, run.network_predictions)
-    for name, test in (("known", usual), ("whole", whole.drawn(most, number))):
+    return {"known": usual, "whole": Predictions.of(period, known).drawn(most, number)}
+
+
+def _period_row(
+    before: Knowledge, period: Sessions, run: Run, row: dict[str, Any]
+) -> dict[str, Any]:
+    """`row` with the figures of `period`."""
+    number, known = row["period"], before.state.known
+    tests = tests_of(period, known, number, run)
+    row |= {
+        "predictions": len(tests["known"]),
+        "network_predictions": min(len(tests["known"]), run.network_predictions),
+        "new_share": float((~known[Predictions.of(period, known).target]).mean()),
+        "cpu_seconds": dict(before.seconds),
+    }
+    for name, test in tests.items():
         found = _counted_places(before, test)
         drawn = test.drawn(run.network_predictions, number)
-        found |= {method: full_places(net, drawn) for method, net in nets.by_method.items()}
-        row[name] = {method: _metrics(place) for method, place in found.items()}
+        found |= {method: full_places(net, drawn) for method, net in before.nets.by_method.items()}
+        row[name] = {method: metrics_of(place) for method, place in found.items()}
     return row
 
 
@@ -209,7 +208,7 @@ def _counted_places(knowledge: Knowledge, test: Predictions) -> dict[str, Ints]:
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def _metrics(place: Ints) -> dict[str, float]:
+def metrics_of(place: Ints) -> dict[str, float]:
     """Recall@20 and MRR@20, in per cent."""
     hit = place <= TOP
     return {

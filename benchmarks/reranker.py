@@ -27,6 +27,7 @@ _HIDDEN, _PASSES, _BATCH, _RATE, _DECAY = 64, 4, 128, 3e-3, 1e-3
 _PER_LOG = np.float32(5)
 """Logarithms are divided by it: inputs are of order one."""
 _NEAR = 3
+_NEVER = np.float32(-1e30)
 """Newest items of a prefix whose repetition is told apart from that of older ones."""
 
 
@@ -80,7 +81,7 @@ def features_of(
     columns += [sum(again[:_NEAR]), sum(again[_NEAR:])]
     columns += [_for_all(part.length_class == k, items) for k in range(PREFIX_LENGTHS)]
     if network is not None:
-        masked = np.where(there, network, -np.inf)
+        masked = np.where(there, network, _NEVER)
         said = masked - np.logaddexp.reduce(masked, axis=1, keepdims=True)
         columns.append(np.where(there, np.maximum(said, -20), -20) / _PER_LOG)
     return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=2)

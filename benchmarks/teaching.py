@@ -71,8 +71,6 @@ class Nets:
         """The chains after a further period; `replay` knows the periods before it."""
         nets, seconds = {}, {}
         for method, before in self.by_method.items():
-            if method == FULL:
-                continue
             lesson = Lesson(new)
             if method != "finetune":
                 lesson = replace(lesson, replayed=replay.kept)
@@ -82,13 +80,6 @@ class Nets:
             nets[method] = taught(before.grown(items), lesson, LATER_PASSES, LATER_RATE, seed)
             seconds[method] = time.process_time() - started
         return Nets(nets, seconds)
-
-    def with_full_retrain(self, everything: Predictions, items: int) -> Nets:
-        """Beside the chains a net that is taught all periods from nothing."""
-        started = time.process_time()
-        net = taught(fresh(items, 0), Lesson(everything), FIRST_PASSES, FIRST_RATE, 0)
-        spent = time.process_time() - started
-        return Nets(self.by_method | {FULL: net}, self.seconds | {FULL: spent})
 
     def save(self, folder: Path) -> None:
         """Write the chains, for a stopped benchmark to go on from."""

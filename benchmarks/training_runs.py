@@ -37,7 +37,7 @@ _PARTS = {
         "aten::nonzero",
         "aten::_index_put_impl_",
     ),
-    "dropout": ("aten::bernoulli_",),
+    "dropout": ("aten::random_",),
     "normalisation": ("aten::native_batch_norm", "aten::native_batch_norm_backward"),
 }
 

@@ -22,6 +22,7 @@ ScorerName = Literal[
 ]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Compile = Literal["auto", "on", "off"]
+Strategy = Literal["ddp", "fsdp"]
 SCORER_NAMES = get_args(ScorerName)
 ReplayKind = Literal["none", "uniform", "recent", "exemplars"]
 RECALLING_SCORERS = frozenset({"two_tower", "sequence", "lstm"})
@@ -89,6 +90,10 @@ class TrainingSettings(Frozen):
     precision: Precision = "auto"
     """Numbers that a training computes with: `32-true`, or `bf16-mixed` (16 bits, weights of 32).
     `auto` is bf16-mixed on a CUDA GPU and 32-true on a CPU."""
+    strategy: Strategy = "ddp"
+    """What processes started together share. `ddp`: each holds the scorer, they average gradients.
+    `fsdp`: each holds its share of the rows of weights and moments, for scorers that one device
+    does not hold."""
     accumulate_batches: PositiveInt = 1
     """Batches whose gradients are averaged for one step of the weights."""
     compile: Compile = "auto"
@@ -127,6 +132,15 @@ class TrainingSettings(Frozen):
         if not self.scorers or self.scorers[0] not in RECALLING_SCORERS:
             raise ValueError(
                 f"scorers: the first one recalls, expected one of {sorted(RECALLING_SCORERS)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_compiled_is_whole(self) -> Self:
+        if self.compile == "on" and self.strategy == "fsdp":
+            raise ValueError(
+                "compile: on cannot be together with strategy: fsdp, expected compile: auto; torch "
+                "does not compile tables of which a process holds a share"
             )
         return self
 

@@ -21,6 +21,7 @@ from training.fitting.report import Report, Watch
 from training.registry.champion import standing_before
 from training.registry.curve import LiveCurve
 from training.registry.registry import Registry
+from training.registry.run_log import thinned
 from training.text.kept import keep_texts_of
 
 _LOG = logging.getLogger("dayfold.train")
@@ -76,7 +77,7 @@ def _watching(curve: LiveCurve, task: str) -> Watch:
         _LOG.info("%s: %s", task, report)
         curve.add(
             {
-                "train_loss": dict(enumerate(report.training_losses)),
+                "train_loss": thinned(report.training_losses),
                 "validation_loss": dict(enumerate(report.validation_losses)),
                 "samples_per_second": {report.step: report.samples_per_second},
             }

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from benchmarks import session_memory
 from benchmarks.evidence import State, learned_weights, sources, target_shares
+from benchmarks.full_retrain import with_full_retrains
 from benchmarks.incremental import main
 from benchmarks.next_item import MISS, Predictions, places
 from benchmarks.periods import Run, run_periods
@@ -173,7 +174,7 @@ def test_a_stopped_protocol_goes_on_to_the_same_figures(tmp_path: Path) -> None:
     log = walks(200)
     parts = [sessions(log[n::4]) for n in range(4)]
     assert len(joined(parts)) == len(log)
-    small = Run(predictions=50, network_predictions=30, full_retrains=1, taught=40, learned=60)
+    small = Run(predictions=50, network_predictions=30, taught=40, learned=60)
     whole = list(run_periods(parts, ITEMS, small, tmp_path))
     stopped = tmp_path / "stopped"
     stopped.mkdir()
@@ -187,7 +188,11 @@ def test_a_stopped_protocol_goes_on_to_the_same_figures(tmp_path: Path) -> None:
     assert len((stopped / "rows.jsonl").read_text().splitlines()) == 3
     # six items: all within 20
     assert {metrics["recall20"] for metrics in again[-1]["known"].values()} == {100.0}
-    assert "full_retrain" in again[0]["known"]
+    taught = list(with_full_retrains(again, parts, ITEMS, small, 1, stopped))
+    assert [row["period"] for row in taught] == [1]
+    assert taught[0]["known"]["full_retrain"]["recall20"] == 100.0
+    kept = json.loads((stopped / "full-1.json").read_text())
+    assert kept["cpu_seconds"] == taught[0]["cpu_seconds"]["full_retrain"]
     assert "full_retrain" not in again[1]["known"]
 
 

@@ -184,7 +184,7 @@ def _input_hash(
     )
     texts = (*names, *(f"expired {field}" for _, field in fields))
     settings_json = settings.model_dump_json(
-        exclude={"save_every_seconds": True, "text": {"cache_mb": True}}
+        exclude={"save_every_seconds": True, "strategy": True, "text": {"cache_mb": True}}
     )
     language_model = repr(architecture_of(scorer, settings).text)
     return digest_of(arrays, scorer, settings_json, language_model, schema.to_json(), *texts)

@@ -53,7 +53,7 @@ def fit(
     every = (save_every_seconds, int(options["accumulate_grad_batches"]))
     passes = _Passes(module, stream, bool(len(held_out)), begun, save, every)
     done = passes.step // max(stream.steps_per_pass, 1)
-    reporter = Reporter(module, stream, watch)
+    reporter, net = Reporter(module, stream, watch), module.net
     if done < stream.passes and not passes.exhausted:
         trainer = lightning.Trainer(
             **options,
@@ -68,7 +68,8 @@ def fit(
             num_sanity_val_steps=0,
         )
         trainer.fit(module, datamodule=_Data(passes, stream, held_out))
-    module.net.load_state_dict(passes.best.weights)
+    module.net = net  # what processes shared was a copy
+    net.load_state_dict(passes.best.weights)
     losses = (module.training_losses, module.validation_losses)
     return Fitted(passes.best, *losses, reporter.samples_per_second)
 
@@ -115,14 +116,17 @@ class _Passes(lightning.Callback):
         number = len(self._module.validation_losses)
         return self._validated and number - self.best.number >= PATIENCE
 
-    def on_train_batch_end(self, *_: object) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: object) -> None:
         """After each step."""
         self.step += 1
         position = self.step % self._stream.steps_per_pass
         # At the end of a pass its validation comes first; gradients that wait are in no progress.
         if not position or position % self._every_batches:
             return
-        if time.monotonic() - self._saved_at >= self._every_seconds:
+        due = time.monotonic() - self._saved_at >= self._every_seconds
+        if self._module.shared:  # what is shared can be put together by all at once only
+            due = trainer.strategy.reduce_boolean_decision(due, all=False)
+        if due:
             self._keep_progress()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
@@ -144,6 +148,4 @@ class _Passes(lightning.Callback):
         self._saved_at = time.monotonic()
 
     def _state(self) -> tuple[Tensors, Tensors]:
-        weights = self._module.net.state_dict()
-        copied = {name: values.detach().to("cpu", copy=True) for name, values in weights.items()}
-        return copied, self._module.moments()
+        return self._module.weights(), self._module.moments()

@@ -8,23 +8,28 @@ from datetime import timedelta
 from typing import Any
 
 import torch
-from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
+from pytorch_lightning.strategies import Strategy as LightningStrategy
 from torch import nn
 
 from conf.processes import ALONE, Processes
-from conf.training import Compile, Precision
+from conf.training import Compile, Precision, Strategy
 
 PATIENCE = timedelta(minutes=10)
 """How long a process waits for the others: they read the same rows, but not equally fast."""
 
 
 def trainer_options(
-    precision: Precision, accumulate_batches: int, processes: Processes = ALONE
+    precision: Precision,
+    accumulate_batches: int,
+    processes: Processes = ALONE,
+    strategy: Strategy = "ddp",
 ) -> dict[str, Any]:
     """Keyword arguments of Lightning's Trainer for the devices that are there, one per process.
 
     `auto` is bf16 with weights of 32 bits on a CUDA GPU, 32 bits throughout on a CPU. Processes
-    started together average their gradients (DDP), over NCCL between GPUs and gloo between CPUs.
+    started together average their gradients (DDP), or hold a share of the weights each (FSDP), and
+    talk over NCCL between GPUs and gloo between CPUs.
     """
     cuda = torch.cuda.is_available()
     if precision == "auto":
@@ -34,11 +39,7 @@ def trainer_options(
         together = {
             "devices": processes.local_world,
             "num_nodes": processes.world // processes.local_world,
-            "strategy": DDPStrategy(
-                process_group_backend="nccl" if cuda else "gloo",
-                timeout=PATIENCE,
-                forward_sync_buffers=False,  # statistics are summed, and so equal: scorers/norm.py
-            ),
+            "strategy": _strategy(strategy, processes.world, "nccl" if cuda else "gloo"),
             "use_distributed_sampler": False,
         }
     return {
@@ -47,6 +48,16 @@ def trainer_options(
         "precision": precision,
         "accumulate_grad_batches": accumulate_batches,
     }
+
+
+def _strategy(strategy: Strategy, world: int, backend: str) -> LightningStrategy:
+    if strategy == "fsdp":
+        return ModelParallelStrategy(world, 1, process_group_backend=backend, timeout=PATIENCE)
+    return DDPStrategy(
+        process_group_backend=backend,
+        timeout=PATIENCE,
+        forward_sync_buffers=False,  # statistics are summed, and so equal: scorers/norm.py
+    )
 
 
 def optimizer_steps(batches: int, batches_per_pass: int, accumulate_batches: int) -> int:

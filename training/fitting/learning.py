@@ -116,7 +116,7 @@ def _fit(
             Distilled(loss, teacher, settings.distillation, examples.sampled) if teacher else None
         ),
     )
-    options = trainer_options(settings.precision, accumulated, together)
+    options = trainer_options(settings.precision, accumulated, together, settings.strategy)
     with compiled(net, settings.compile):
         return fit(
             module,

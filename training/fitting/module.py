@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
@@ -9,8 +11,15 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from training.fitting.losses import Loss, check_finite
-from training.fitting.optimizer import Moments, make_optimizer, moments_of
-from training.fitting.progress import Progress
+from training.fitting.optimizer import (
+    AdamByRows,
+    Moments,
+    make_optimizer,
+    moments_of,
+    update_by_rows,
+)
+from training.fitting.progress import Progress, Tensors
+from training.fitting.sharding import sharded, whole
 from training.scorers import ScorerNet
 from training.scorers.batch import Batch
 from training.scorers.norm import summed, world_size
@@ -56,10 +65,17 @@ class ScorerModule(lightning.LightningModule):
         super().__init__()
         self.net = net
         self._loss, self._training_loss = loss, training_loss or loss
-        self._optimizer = make_optimizer(net, learning_rate, weight_decay, moments, sparse_rows)
-        self._schedule = LambdaLR(
-            self._optimizer,
-            lambda step: max(FINAL_LEARNING_RATE, 1.0 - (first_step + step) / max(steps, 1)),
+        update_by_rows(net, sparse_rows)
+        self._optimizer_of = partial(
+            make_optimizer,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            moments=moments,
+            sparse_rows=sparse_rows,
+        )
+        self._optimizer: AdamByRows | None = None
+        self._share_of_rate = lambda step: max(
+            FINAL_LEARNING_RATE, 1.0 - (first_step + step) / max(steps, 1)
         )
         self._seed = seed
         self.training_losses: list[float] = list(begun.training_losses) if begun else []
@@ -67,6 +83,16 @@ class ScorerModule(lightning.LightningModule):
         self.validation_losses: list[float] = list(begun.validation_losses) if begun else []
         """One per pass."""
         self._validated: list[tuple[float, float]] = []
+
+    def configure_model(self) -> None:
+        """Have the processes share the net's rows, where the strategy gave them a mesh."""
+        if self.device_mesh is not None:
+            self.net = sharded(self.net, self.device_mesh["data_parallel"])
+
+    @property
+    def shared(self) -> bool:
+        """Whether the processes hold a share of the net each."""
+        return self.device_mesh is not None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch, of this process's rows over the weight of all processes' rows."""
@@ -103,11 +129,18 @@ class ScorerModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam with the parent's moments, where there is a parent; a falling learning rate."""
+        self._optimizer = self._optimizer_of(self.net)
+        schedule = LambdaLR(self._optimizer, self._share_of_rate)
         return {
             "optimizer": self._optimizer,
-            "lr_scheduler": {"scheduler": self._schedule, "interval": "step"},
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
     def moments(self) -> Moments:
-        """The optimizer's moments as they are now."""
-        return moments_of(self.net, self._optimizer)
+        """The optimizer's moments as they are now; every process has to ask."""
+        return moments_of(self.net, self._optimizer) if self._optimizer else {}
+
+    def weights(self) -> Tensors:
+        """A copy of the net's weights as they are now; every process has to ask."""
+        state = self.net.state_dict()
+        return {n: whole(v.detach()).to("cpu", copy=True) for n, v in state.items()}

@@ -15,6 +15,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from training.fitting.parameter_groups import parameter_groups
+from training.fitting.sharding import own_rows, shared_like, whole
 from training.scorers.inputs import Table
 
 Moments = dict[str, Tensor]
@@ -58,14 +59,16 @@ class AdamByRows(torch.optim.AdamW):
     def _step_rows(self, table: Tensor, learning_rate: float, weight_decay: float) -> None:
         gradient = table.grad
         assert gradient is not None  # noqa: S101
-        # something that reads the whole table makes its gradient dense
-        rows, change = summed_by_row(gradient if gradient.is_sparse else gradient.to_sparse(1))
         state = self.state[table]
         if not state:
-            state[_ROW_SUM] = table.new_zeros(len(table))
-        total = state[_ROW_SUM].index_select(0, rows)
+            state[_ROW_SUM] = shared_like(torch.zeros(len(table)), table)
+        # of a table that processes share, each updates the rows that it holds
+        table, gradient, row_sum = map(own_rows, (table, gradient, state[_ROW_SUM]))
+        # something that reads the whole table makes its gradient dense
+        rows, change = summed_by_row(gradient if gradient.is_sparse else gradient.to_sparse(1))
+        total = row_sum.index_select(0, rows)
         total += torch.linalg.vector_norm(change, dim=1).square_() / change.shape[1]
-        state[_ROW_SUM].index_copy_(0, rows, total)
+        row_sum.index_copy_(0, rows, total)
         change /= total.sqrt_().add_(_EPSILON)[:, None]
         fresh = table.index_select(0, rows)
         fresh *= 1.0 - learning_rate / ROW_RATE * weight_decay
@@ -85,8 +88,7 @@ def make_optimizer(
     give gradients of the rows that they read. One that was small when `moments` were made takes
     them over.
     """
-    for table in _tables(net):
-        table.by_rows = sparse_rows is not None and len(table.weight) >= sparse_rows
+    update_by_rows(net, sparse_rows)
     large = {id(table.weight) for table in _tables(net) if table.by_rows}
     optimizer = AdamByRows(
         _split(parameter_groups(net, learning_rate), large),
@@ -96,10 +98,17 @@ def make_optimizer(
     )
     for name, parameter in net.named_parameters():
         state = _row_state if id(parameter) in large else _dense_state
-        optimizer.state[parameter].update(state(name, parameter, moments or {}))
-        if not optimizer.state[parameter]:
-            del optimizer.state[parameter]
+        begun = state(name, parameter, moments or {})
+        if begun:
+            split = {kind: shared_like(values, parameter) for kind, values in begun.items()}
+            optimizer.state[parameter].update(split)
     return optimizer
+
+
+def update_by_rows(net: nn.Module, sparse_rows: int | None) -> None:
+    """Have tables of `sparse_rows` rows and more (None: no table) give gradients of rows read."""
+    for table in _tables(net):
+        table.by_rows = sparse_rows is not None and len(table.weight) >= sparse_rows
 
 
 def summed_by_row(gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,14 +135,14 @@ def padded(moment: Tensor, parameter: Tensor) -> Tensor:
     """`moment` with rows of zeros added up to `parameter`'s rows; a step count as it is."""
     if moment.dim() == 0 or len(moment) == len(parameter):
         return moment.clone()
-    rows = parameter.new_zeros(len(parameter) - len(moment), *moment.shape[1:])
+    rows = moment.new_zeros(len(parameter) - len(moment), *moment.shape[1:])
     return torch.cat([moment, rows])
 
 
 def moments_of(net: nn.Module, optimizer: torch.optim.Optimizer) -> Moments:
     """The moments of each parameter that was ever updated, by its name."""
     return {
-        f"{name}|{state}": values.detach().to("cpu", copy=True)
+        f"{name}|{state}": whole(values.detach()).to("cpu", copy=True)
         for name, parameter in net.named_parameters()
         if parameter in optimizer.state
         for state, values in optimizer.state[parameter].items()

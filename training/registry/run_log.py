@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+MOST_POINTS = 1_000
+"""Most points of one series: more than a chart can show, and soon written."""
 _DIGITS = 10
 MILLISECONDS_PER_DAY = 86_400_000
 
@@ -30,14 +32,23 @@ def latest_points(history: Iterable[Point]) -> dict[int, Point]:
     return shown
 
 
-def as_long_as(values: Sequence[float], shown: Mapping[int, Point]) -> dict[int, float]:
-    """A series by step, its last value repeated for the steps that the run has beyond its end.
+def thinned(values: Sequence[float]) -> dict[int, float]:
+    """At most MOST_POINTS of a series by step: each second, fourth, eighth, ... and the last."""
+    every = 1
+    while len(values) > every * (MOST_POINTS - 1):
+        every *= 2
+    steps = [*range(0, len(values), every), *range(len(values))[-1:]]
+    return {step: values[step] for step in steps}
 
-    A run forgets no point: without that, the end of a longer series would be taken for this one's.
+
+def as_long_as(values: Sequence[float], shown: Mapping[int, Point]) -> dict[int, float]:
+    """A thinned series by step, and a value for every other step that the run shows already.
+
+    That is the series' own, beyond its end the last. A run forgets no point: without that, points
+    of another try, and the end of a longer one, would be taken for this one's.
     """
-    steps = dict(enumerate(values))
-    further = (step for step in shown if values and step >= len(values))
-    return steps | dict.fromkeys(further, values[-1] if values else math.nan)
+    steps = {step: values[min(step, len(values) - 1)] for step in shown if values}
+    return thinned(values) | steps
 
 
 def new_points(

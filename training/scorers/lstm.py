@@ -23,12 +23,13 @@ class Recurrent(nn.Module):
 
     def forward(self, items: Tensor, there: Tensor) -> Tensor:
         """(B, D) of items (B, L, D), newest first; zeros where none is `there` (B, L)."""
-        places = torch.arange(there.shape[1])
+        places = torch.arange(there.shape[1], device=there.device)
         last = torch.where(there, places, -1).amax(dim=1)  # (B,) the oldest one's place; -1 = none
         forwards = (last[:, None] - places).clamp(min=0)
         ordered = items.gather(1, forwards[:, :, None].expand_as(items))
         states, _ = self.layer(self.norm(ordered))
-        newest: Tensor = items[:, 0] + self.out(states[torch.arange(len(items)), last.clamp(min=0)])
+        lines = torch.arange(len(items), device=items.device)
+        newest: Tensor = items[:, 0] + self.out(states[lines, last.clamp(min=0)])
         return newest * there.any(dim=1, keepdim=True)
 
 

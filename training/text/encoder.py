@@ -18,7 +18,7 @@ from training.features.words import NO_TEXT, Words
 from training.text.architecture import TextArchitecture
 from training.text.base import load_base
 from training.text.frozen import FrozenPart, one_thread
-from training.text.layers import adapted, upper_layers
+from training.text.layers import adapted, side_by_side, upper_layers
 from training.text.made import MadeGpt2
 
 
@@ -45,7 +45,7 @@ class TextEncoder(nn.Module):
 
         Out of training each text passes alone: its vector is the same in any company.
         """
-        vectors = torch.zeros(len(numbers), self.architecture.width)
+        vectors = torch.zeros(len(numbers), self.architecture.width, device=numbers.device)
         there = numbers != NO_TEXT
         listed = numbers[there].tolist()
         if not listed:
@@ -54,7 +54,7 @@ class TextEncoder(nn.Module):
             said = self.encode(listed, words)
         else:
             said = self._one_by_one(listed, words)
-        return vectors.index_put((there.nonzero()[:, 0],), said)
+        return vectors.index_put((there.nonzero()[:, 0],), said.to(vectors.device))
 
     def train(self, mode: bool = True) -> TextEncoder:
         """As any module's; what was said with other weights is forgotten."""
@@ -109,8 +109,7 @@ class PartlyTrained(TextEncoder):
         """(K, D): mean over the tokens."""
         encoded = self._frozen.encode(np.array(numbers, dtype=np.int64), words)
         parts = [torch.from_numpy(encoded[number]) for number in numbers]
-        hidden = nn.utils.rnn.pad_sequence(parts, batch_first=True)  # (K, L, D)
-        there = torch.arange(hidden.shape[1]) < torch.tensor([len(part) for part in parts])[:, None]
+        hidden, there = side_by_side(parts, next(self.upper.parameters()).device)  # (K, L, D)
         out = self.upper(inputs_embeds=hidden, attention_mask=there.long()).last_hidden_state
         return mean_of(out, there)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,8 +27,15 @@ class _Passed(nn.Module):
 class _NoPlaces(nn.Module):
     """In the place of the embeddings of places: nothing is added."""
 
-    def forward(self, _: Tensor) -> Tensor:
-        return torch.zeros(1)
+    def forward(self, places: Tensor) -> Tensor:
+        return torch.zeros(1, device=places.device)
+
+
+def side_by_side(parts: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
+    """(K, L, ...) of K `parts` (l, ...), padded with zeros, and (K, L) where they are, there."""
+    lengths = torch.tensor([len(part) for part in parts], device=device)
+    padded = nn.utils.rnn.pad_sequence(list(parts), batch_first=True).to(device)
+    return padded, torch.arange(padded.shape[1], device=device) < lengths[:, None]
 
 
 def without_upper(model: nn.Module, upper: int) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from conf.errors import TrainingError
 from training.text.base import quiet
+from training.text.layers import side_by_side
 
 _HEAD_WIDTH = 32
 """Width of one attention head, at most."""
@@ -65,8 +66,7 @@ class MadeGpt2(nn.Module):
     def forward(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """(K, L, D) hidden states and (K, L) where there are tokens."""
         ids = [torch.tensor(self.tokens_of(text), dtype=torch.long) for text in texts]
-        tokens = nn.utils.rnn.pad_sequence(ids, batch_first=True)
-        there = torch.arange(tokens.shape[1]) < torch.tensor([len(part) for part in ids])[:, None]
+        tokens, there = side_by_side(ids, self.model.wte.weight.device)
         out = self.model(input_ids=tokens, attention_mask=there.long(), use_cache=False)
         return out.last_hidden_state, there
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from training.registry.run_log import (
     MILLISECONDS_PER_DAY,
     Point,
     as_long_as,
     latest_points,
     new_points,
+    thinned,
 )
 
 NAN = float("nan")
@@ -38,3 +41,18 @@ def test_a_series_reaches_as_far_as_the_one_before() -> None:
     assert as_long_as([0.9, 0.8], shown) == {0: 0.9, 1: 0.8, 2: 0.8, 3: 0.8}
     assert as_long_as([0.9, 0.8], {}) == {0: 0.9, 1: 0.8}
     assert as_long_as([], shown) == {}
+
+
+@pytest.mark.parametrize("length", [0, 1, 999, 1000, 1001, 12_345])
+def test_a_long_series_is_thinned_and_keeps_its_first_and_last_value(length: int) -> None:
+    values = [float(step) for step in range(length)]
+    steps = thinned(values)
+    assert len(steps) == length if length < 1000 else 400 < len(steps) <= 1000
+    assert all(step == value for step, value in steps.items())
+    assert not values or {0, length - 1} <= set(steps)
+
+
+def test_a_point_of_another_try_between_those_of_a_thinned_series_is_corrected() -> None:
+    values = [float(step) for step in range(3000)]
+    assert 1 not in thinned(values)
+    assert as_long_as(values, {1: Point("m", 9.0, 0, 1)})[1] == 1.0
