@@ -14,7 +14,7 @@ class CompressionSettings(Frozen):
 
     pruned_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """Share of the dense layers' weights that pruning sets to zero."""
-    student_days: PositiveInt = 28
+    student_days: PositiveInt = 90
     """Days before the tested one on which a student of a version is trained."""
     distillation: PositiveFloat = 10.0
     """Weight of a row's divergence from what the version says, where its own loss has weight 1."""

@@ -25,6 +25,7 @@ from training.scorers.text import ReadTexts, TextScorer
 _SIDES = ("user", "item")
 _FIELDS = ("ids", "categorical", "numeric", "history", "neighbours", "affinity")
 _VECTORS = "texts_vectors"
+_ROWS_AT_ONCE = 2048
 
 
 class _RowWise(nn.Module):
@@ -102,6 +103,7 @@ def save_onnx(net: ScorerNet, like: Rows, path: Path) -> None:
     rows, texts = torch.export.Dim("rows"), torch.export.Dim("texts")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -150,6 +152,10 @@ class OnnxScorer:
 
     def logits(self, rows: Rows) -> Float64:
         """(n,) log-odds of n rows."""
-        fields = fields_of(batch_of_rows(rows, self._net.schema), self._net)
-        given = {name: t.numpy() for name, t in fields.items() if name in self._names}
-        return np.asarray(self._session.run(None, given)[0], dtype=np.float64)
+        parts = [np.empty(0)]
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            batch = batch_of_rows(rows.take(slice(start, start + _ROWS_AT_ONCE)), self._net.schema)
+            fields = fields_of(batch, self._net)
+            given = {name: t.numpy() for name, t in fields.items() if name in self._names}
+            parts.append(np.asarray(self._session.run(None, given)[0], dtype=np.float64))
+        return np.concatenate(parts)
