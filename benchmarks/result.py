@@ -1,4 +1,4 @@
-"""A benchmark's result file: name, commit, machine, time, summary, raw rows."""
+"""A benchmark's result file: name, commit, load and machine, time, summary, raw rows."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def write_result(name: str, summary: dict[str, float], rows: list[dict[str, Any]
     content = {
         "name": name,
         "commit": code_version(),
+        "load": [round(load, 2) for load in os.getloadavg()],
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "python": platform.python_version(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

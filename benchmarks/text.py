@@ -7,6 +7,9 @@ The lake is built once with Spark, in bulk; a rating of 4 or 5 is a positive. Ea
 once per seed on all days before the first tested one and then asked about the days after it, each
 day's rows with what was known when that day began. A new item is one that had no id when training
 ended. The frozen language model reads each text once, before any training: that cost is apart.
+`bert` then stands there once more in 8 bits, and distilled to an `mlp`, as `dayfold compress` makes
+them; the cost of training these two is what it takes once there is a trained `bert`. Their latency
+and gate are in `dayfold bench compression`.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,13 +29,16 @@ import torch
 from benchmarks.ratings import LAST, TESTED_FROM, build
 from benchmarks.result import write_result
 from conf.dataset import load_dataset
-from conf.training import TEXT_SCORERS, TrainingSettings
+from conf.settings import Settings
+from conf.training import TrainingSettings
 from feature_store.days import days_between
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
+from training.compression.variants import Score, variants_of
 from training.features.reader import FeatureReader
 from training.features.words import Words, number_of
 from training.fitting.candidate import train_candidate
+from training.scorers.schema import Schema
 from training.scorers.trained import TrainedScorer
 from training.scoring.metrics import auc, grouped_auc, log_loss
 from training.scoring.slices import new_and_seen
@@ -69,29 +76,48 @@ def encoded(lake: Lake, settings: TrainingSettings, last: str) -> dict[str, floa
 
 
 def trial(
-    lake: Lake, settings: TrainingSettings, scorer: str, days: Sequence[str]
-) -> dict[str, Any]:
-    """Train `scorer` on the days before `days` and test it on them."""
+    lake: Lake, settings: Settings, scorer: str, days: Sequence[str], variants: bool
+) -> list[dict[str, Any]]:
+    """Train `scorer` on the days before `days` and test it on them, with its variants or alone."""
     started = time.process_time()
-    made = train_candidate(lake, settings, scorer, days[0]).checkpoint
+    made = train_candidate(lake, settings.training, scorer, days[0]).checkpoint
     training = time.process_time() - started
     trained = TrainedScorer(scorer, made.net.eval())
-    cost = {
-        "rows": made.training.rows,
-        "cpu_seconds_training": round(training, 3),
-        "bytes": sum(t.numel() * t.element_size() for t in made.net.state_dict().values()),
-    }
-    return {"scorer": scorer, "seed": settings.seed} | tested(lake, trained, days) | cost
+    schema = trained.schema
+    size = sum(t.numel() * t.element_size() for t in made.net.state_dict().values())
+
+    def row(name: str, score: Score, reads_text: bool, seconds: float, size: int) -> dict[str, Any]:
+        found = tested(lake, score, reads_text, schema, days)
+        cost = {
+            "rows": made.training.rows,
+            "cpu_seconds_training": round(seconds, 3),
+            "bytes": size,
+        }
+        return {"scorer": name, "seed": settings.training.seed} | found | cost
+
+    rows = [row(scorer, trained.logits, trained.reads_text, training, size)]
+    if variants:
+        with tempfile.TemporaryDirectory() as folder:
+            made_of_it = variants_of(
+                trained, lake, settings, days, ["int8", "distilled"], Path(folder), scorer
+            ).made
+        for one in made_of_it:
+            name, size = f"{scorer}_{one.measured.name}", one.measured.size
+            found = row(name, one.score, one.reads_text, one.cpu_seconds, size)
+            agreement = round(one.measured.agreement, 6)
+            rows.append(found | {"agreement": agreement, "passed": one.verdict.passed})
+    return rows
 
 
-def tested(lake: Lake, scorer: TrainedScorer, days: Sequence[str]) -> dict[str, Any]:
-    """What `scorer` says of the examples of `days`, none of which it has seen."""
+def tested(
+    lake: Lake, score: Score, reads_text: bool, schema: Schema, days: Sequence[str]
+) -> dict[str, Any]:
+    """What `score` says of the examples of `days`, none of which was seen; `schema` was known."""
     started = time.process_time()
     parts = []
     for ds in days:
-        examples = lake.read(EXAMPLES, [ds])
-        reader = FeatureReader(lake, ds, ds, with_text=scorer.name in TEXT_SCORERS)
-        parts.append(scorer.logits(reader.rows(examples)))
+        reader = FeatureReader(lake, ds, ds, with_text=reads_text)
+        parts.append(score(reader.rows(lake.read(EXAMPLES, [ds]))))
     seconds = time.process_time() - started
     examples, logits = lake.read(EXAMPLES, list(days)), np.concatenate(parts)
     label, user = (examples.column(name).to_numpy() for name in ("label", "user_index"))
@@ -102,25 +128,37 @@ def tested(lake: Lake, scorer: TrainedScorer, days: Sequence[str]) -> dict[str, 
         "log_loss": log_loss(logits, label),
         "cpu_seconds_scoring": seconds,
     }
-    for name, rows in new_and_seen(examples, scorer.schema).items():
+    for name, rows in new_and_seen(examples, schema).items():
         found |= {f"rows_{name}": int(rows.sum()), f"auc_{name}": auc(logits[rows], label[rows])}
     return {name: round(value, 6) for name, value in found.items()}
 
 
 def measure(
-    lake: Lake, settings: TrainingSettings, days: Sequence[str], seeds: Sequence[int]
+    lake: Lake, settings: Settings, days: Sequence[str], seeds: Sequence[int]
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """The summary, means over the seeds, and one row per scorer and seed."""
-    summary, rows = encoded(lake, settings, days[-1]), []
+    """The summary, means over the seeds, and one row per scorer or variant and seed."""
+    summary: dict[str, float] = encoded(lake, settings.training, days[-1])
+    rows: list[dict[str, Any]] = []
     for scorer in ("mlp", "bert"):
         for seed in seeds:
-            chosen = TrainingSettings.model_validate(settings.model_dump() | {"seed": seed})
-            rows.append(trial(lake, chosen, scorer, days))
+            seeded = settings.training.model_copy(update={"seed": seed})
+            chosen = settings.model_copy(update={"training": seeded})
+            rows += trial(lake, chosen, scorer, days, variants=scorer == "bert")
             print(rows[-1], flush=True)
-        mine = [row for row in rows if row["scorer"] == scorer]
-        summary |= {f"{f}_{scorer}": statistics.mean(row[f] for row in mine) for f in FIGURES}
+    for name in dict.fromkeys(row["scorer"] for row in rows):
+        mine = [row for row in rows if row["scorer"] == name]
+        summary |= {f"{f}_{name}": statistics.mean(row[f] for row in mine) for f in FIGURES}
+        if "agreement" in mine[0]:
+            summary[f"agreement_{name}"] = statistics.mean(row["agreement"] for row in mine)
     summary |= {name: rows[0][name] for name in ("rows", "tested_rows", "rows_new_items")}
     return summary, rows
+
+
+def tested_days(lake: Lake, quick: bool) -> list[str]:
+    """The days with examples on which scorers are tested; the first three of them if `quick`."""
+    known = set(lake.days(EXAMPLES))
+    days = [ds for ds in days_between(TESTED_FROM, LAST) if ds in known]
+    return days[:3] if quick else days
 
 
 def main() -> None:
@@ -134,12 +172,9 @@ def main() -> None:
     os.environ["DAYFOLD__HOME"] = str(home)
     torch.set_num_threads(1)
     lake = build(home, arguments.source.absolute(), load_dataset("movielens-100k"))
-    known = set(lake.days(EXAMPLES))
-    days = [ds for ds in days_between(TESTED_FROM, LAST) if ds in known]
-    if arguments.quick:
-        days = days[:3]
+    days = tested_days(lake, arguments.quick)
     seeds = SEEDS[:1] if arguments.quick else SEEDS
-    summary, rows = measure(lake, TrainingSettings(), days, seeds)
+    summary, rows = measure(lake, Settings(home=str(home)), days, seeds)
     print(write_result("text-quick" if arguments.quick else "text", summary, rows))
 
 

@@ -33,8 +33,8 @@ def compress(
     """
     from dayfold.workplace import open_workplace
     from feature_store.days import parse_day
-    from training.compression.compress import VARIANTS, VariantName
     from training.compression.compress import compress as make
+    from training.compression.variants import VARIANTS, VariantName
 
     overrides_to_environment(dataset=dataset, lake=lake)
     day = parse_day(ds, "--ds")
@@ -46,10 +46,10 @@ def compress(
     found = make(workplace.lake(), workplace.settings, day, model, wanted)
     console = Console(emoji=False, highlight=False)
     console.print(_table(found))
-    for one in found.tried:
+    for one in found.found.made:
         for reason in one.verdict.reasons:
-            console.print(f"{one.variant.name}: {reason}", markup=False, soft_wrap=True)
-    for name, why in found.left_out.items():
+            console.print(f"{one.measured.name}: {reason}", markup=False, soft_wrap=True)
+    for name, why in found.found.left_out.items():
         console.print(f"{name} was left out: {why}", markup=False, soft_wrap=True)
     console.print(f"Files: {found.folder}", soft_wrap=True)
     console.print(
@@ -65,7 +65,8 @@ def _table(found: Compressed) -> Table:
         table.add_column(column)
     table.add_column("p99 ms")
     table.add_column("gate")
-    rows = [(found.original, "-"), *((t.variant, _word(t.verdict.passed)) for t in found.tried)]
+    made = found.found.made
+    rows = [(found.found.original, "-"), *((v.measured, _word(v.verdict.passed)) for v in made)]
     for measured, gate in rows:
         table.add_row(
             measured.name,

@@ -1,4 +1,8 @@
-"""A scorer as an ONNX file, and what ONNX Runtime says with it. One item per row."""
+"""A scorer as an ONNX file, and what ONNX Runtime says with it. One item per row.
+
+Of a scorer that reads text the file holds what is above its encoder: the texts' vectors, which are
+read once and kept, are an input.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,12 @@ from conf.errors import ConfigError
 from training.features.rows import Float64, Rows
 from training.scorers import ScorerNet
 from training.scorers.batch import Batch, SideTensors, batch_of_rows
-from training.scorers.schema import Schema
+from training.scorers.text import ReadTexts, TextScorer
 
 _SIDES = ("user", "item")
 _FIELDS = ("ids", "categorical", "numeric", "history", "neighbours", "affinity")
+_VECTORS = "texts_vectors"
+_ROWS_AT_ONCE = 2048
 
 
 class _RowWise(nn.Module):
@@ -50,18 +56,26 @@ class _RowWise(nn.Module):
         batch = Batch(
             sides["user"], sides["item"], pair, given["context"], nothing, nothing, nothing[:, None]
         )
+        if isinstance(self.net, TextScorer):
+            texts = ReadTexts(*(given[f"texts_{name}"] for name in ReadTexts._fields))
+            return self.net.compare(batch, texts)[:, 0]
         logits: Tensor = self.net(batch)[:, 0]
         return logits
 
 
-def fields_of(batch: Batch) -> dict[str, Tensor]:
+def fields_of(batch: Batch, net: ScorerNet) -> dict[str, Tensor]:
     """The tensors of a batch with one item per row, by the names of the ONNX file's inputs."""
     fields: dict[str, Tensor] = {}
     for side in _SIDES:
         tensors: SideTensors = getattr(batch, side)
         fields |= {f"{side}_{name}": getattr(tensors, name) for name in _FIELDS}
         fields |= {f"{side}_multi_{k}": ids for k, ids in enumerate(tensors.multi)}
-    return fields | {"context": batch.context}
+    fields["context"] = batch.context
+    if isinstance(net, TextScorer):
+        with torch.inference_mode():
+            read = net.read(batch)
+        fields |= {f"texts_{name}": values for name, values in read._asdict().items()}
+    return fields
 
 
 def require_onnx() -> None:
@@ -82,12 +96,14 @@ def save_onnx(net: ScorerNet, like: Rows, path: Path) -> None:
     """Write `net` in evaluation mode to `path`; `like` are some rows, at least two."""
     import onnx
 
-    fields = fields_of(batch_of_rows(like, net.schema))
+    net.eval()
+    fields = fields_of(batch_of_rows(like, net.schema), net)
     multi = {side: sum(name.startswith(f"{side}_multi") for name in fields) for side in _SIDES}
-    module = _RowWise(net.eval(), list(fields), multi)
-    rows = torch.export.Dim("rows")
+    module = _RowWise(net, list(fields), multi)
+    rows, texts = torch.export.Dim("rows"), torch.export.Dim("texts")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -96,7 +112,7 @@ def save_onnx(net: ScorerNet, like: Rows, path: Path) -> None:
             dynamo=True,
             verbose=False,
             input_names=list(fields),
-            dynamic_shapes=(tuple({0: rows} for _ in fields),),
+            dynamic_shapes=(tuple({0: texts if n == _VECTORS else rows} for n in fields),),
         )
     assert program is not None  # noqa: S101
     model = program.model_proto
@@ -121,7 +137,8 @@ def save_int8(source: Path, path: Path) -> None:
 class OnnxScorer:
     """An ONNX file of a scorer, on one thread."""
 
-    def __init__(self, path: Path, schema: Schema) -> None:
+    def __init__(self, path: Path, net: ScorerNet) -> None:
+        """`net`: what the file was made of; its schema is used, and its encoder, if it has one."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -131,10 +148,14 @@ class OnnxScorer:
             path, options, providers=["CPUExecutionProvider"]
         )
         self._names = {entry.name for entry in self._session.get_inputs()}
-        self._schema = schema
+        self._net = net.eval()
 
     def logits(self, rows: Rows) -> Float64:
         """(n,) log-odds of n rows."""
-        fields = fields_of(batch_of_rows(rows, self._schema))
-        given = {name: t.numpy() for name, t in fields.items() if name in self._names}
-        return np.asarray(self._session.run(None, given)[0], dtype=np.float64)
+        parts = [np.empty(0)]
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            batch = batch_of_rows(rows.take(slice(start, start + _ROWS_AT_ONCE)), self._net.schema)
+            fields = fields_of(batch, self._net)
+            given = {name: t.numpy() for name, t in fields.items() if name in self._names}
+            parts.append(np.asarray(self._session.run(None, given)[0], dtype=np.float64))
+        return np.concatenate(parts)

@@ -13,12 +13,13 @@ from conf.training import TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
-from training.fitting.distillation import Distilled, frozen
+from training.compression.drawn_pairs import with_drawn_pairs
+from training.fitting.distillation import click_divergence, frozen, known_to
 from training.fitting.examples import Plan, load_examples, sources_of
 from training.fitting.fit import fit
 from training.fitting.hardware import trainer_options
 from training.fitting.loader import BatchStream
-from training.fitting.losses import loss_of
+from training.fitting.losses import Loss, click_loss
 from training.fitting.module import ScorerModule
 from training.fitting.report import unwatched
 from training.fitting.reproducible import reproducible
@@ -37,7 +38,8 @@ def student_of(
 ) -> ScorerNet:
     """An `mlp` trained on the days before `ds`, on labels and on the teacher's probabilities.
 
-    Each row's loss has the divergence from the teacher added (Hinton et al. 2015).
+    The teacher is also asked of pairs that nobody has labelled: see `with_drawn_pairs`. Labels are
+    clicks.
 
     Raises:
         ConfigError: there are no days to train on.
@@ -49,33 +51,25 @@ def student_of(
             f"There are no examples from {first} to {shift(ds, -1)} to teach a student on. Next: "
             "dayfold status, or raise compression.student_days in conf/base.yaml."
         )
-    examples = load_examples(lake, Plan(days, days[0], days[-1], False), settings, teacher.name)
+    labelled = load_examples(lake, Plan(days, days[0], days[-1], False), settings, teacher.name)
+    examples = with_drawn_pairs(labelled, compression.drawn_pairs, settings.seed)
     schema = schema_on(lake, days[-1])
     with reproducible(settings.seed):
         net = build(
             "mlp", schema, Architecture(settings.embedding_dim, settings.hidden, settings.dropout)
         )
-        loss = loss_of(schema.labels)
-        taught = Distilled(loss, frozen(teacher.net), compression.distillation, examples.sampled)
-
-        def of_all_rows(logits: Tensor, batch: Batch) -> Tensor:
-            everything = torch.ones_like(batch.label, dtype=torch.bool)
-            return taught(logits, batch._replace(replayed=everything))
-
         source, held_out = sources_of(examples, schema, settings, whole_lists=False)
-        span = (ordinal(days[0]), ordinal(days[-1]))
         stream = BatchStream(
             source,
             settings.batch_size,
             settings.bootstrap_epochs,
             settings.seed,
-            span,
+            (ordinal(days[0]), ordinal(days[-1])),
             settings.unknown_masking,
         )
         module = ScorerModule(
             net,
-            loss=loss,
-            training_loss=of_all_rows,
+            loss=taught_by(frozen(teacher.net), compression.distillation),
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,
             steps=len(stream),
@@ -86,3 +80,23 @@ def student_of(
         options = trainer_options(settings.precision, 1)
         fit(module, stream, last, None, lambda _: None, float("inf"), options, unwatched)
     return net.eval()
+
+
+def taught_by(teacher: ScorerNet, weight: float) -> Loss:
+    """The loss of labels, and `weight` times the divergence from the teacher (Hinton et al. 2015).
+
+    Of drawn pairs (`Batch.replayed`) the second alone: they have no label.
+    """
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            # the device is known only when there is a batch; there it is moved once
+            said = teacher.to(logits.device)(known_to(batch, teacher.schema))
+        of_labels = batch.weight
+        if batch.replayed is not None:
+            of_labels = of_labels.masked_fill(batch.replayed, 0.0)
+        apart = click_divergence(said, logits, batch.correction)
+        own = click_loss(logits, batch._replace(weight=of_labels))
+        return own + weight * (apart * batch.weight).sum()
+
+    return loss

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from conf.errors import TrainingError
 from training.features.texts import HISTORY_TEXTS
-from training.features.words import Words
+from training.features.words import NO_TEXT, Words
 from training.scorers.batch import Batch
 from training.scorers.dropout import PairDropout
 from training.scorers.inputs import (
@@ -35,13 +35,17 @@ _SAME = 0.9999
 """Two unit vectors with a larger product are of the same text."""
 
 
-class _Texts(NamedTuple):
-    """Texts of the rows of a side."""
+class ReadTexts(NamedTuple):
+    """What the language model said of a batch's texts. T texts of a user."""
 
-    numbers: Tensor
-    """(n, K)."""
-    at: Tensor
-    """(n, K) their positions among the batch's distinct texts."""
+    vectors: Tensor
+    """(K, D) of the batch's distinct texts."""
+    item: Tensor
+    """(M,) positions in `vectors` of each item's text."""
+    user: Tensor
+    """(B, T) positions in `vectors` of each user's texts: last items', then the profile's."""
+    user_has: Tensor
+    """(B, T) int64: 1 where the user has such a text."""
 
 
 class TextScorer(nn.Module):
@@ -83,12 +87,15 @@ class TextScorer(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """(B, P) logits."""
-        vectors, item_text, user_text = self._read(batch)
-        there = (user_text.numbers != 0).long()
+        return self.compare(batch, self.read(batch))
+
+    def compare(self, batch: Batch, texts: ReadTexts) -> Tensor:
+        """(B, P) logits of a batch whose texts were read."""
+        vectors, there = texts.vectors, texts.user_has
         recent, profile = there[:, :HISTORY_TEXTS], there[:, HISTORY_TEXTS:]
         shares = self.recency.shares(recent)
         even = profile / profile.sum(dim=1, keepdim=True).clamp(min=1)
-        last, words = user_text.at[:, :HISTORY_TEXTS], user_text.at[:, HISTORY_TEXTS:]
+        last, words = texts.user[:, :HISTORY_TEXTS], texts.user[:, HISTORY_TEXTS:]
         users = torch.cat(
             [
                 _mean(vectors, last, shares),
@@ -97,9 +104,9 @@ class TextScorer(nn.Module):
             ],
             dim=1,
         )
-        item_at = item_text.at[:, 0]
-        items = torch.cat([vectors[item_at], self.item_norm(batch.item.numeric)], dim=1)
-        likeness = (vectors @ vectors.T)[user_text.at[:, None], item_at[batch.pair][:, :, None]]
+        items = torch.cat([vectors[texts.item], self.item_norm(batch.item.numeric)], dim=1)
+        of_pairs = texts.item[batch.pair][:, :, None]
+        likeness = (vectors @ vectors.T)[texts.user[:, None], of_pairs]
         pairs = _pair_features(likeness, shares, even)
         return self._logits(batch, users, items, pairs)
 
@@ -121,8 +128,12 @@ class TextScorer(nn.Module):
         logits: Tensor = hidden[:, :, 0] + self.user_bias(users) + item_bias[:, 0][batch.pair]
         return logits
 
-    def _read(self, batch: Batch) -> tuple[Tensor, _Texts, _Texts]:
-        """(K, D) vectors of the batch's texts, and where the items' and the users' are in them."""
+    def read(self, batch: Batch) -> ReadTexts:
+        """What the encoder says of the batch's texts.
+
+        Raises:
+            TrainingError: the batch has no texts.
+        """
         item, user, words = batch.item.text, batch.user.text, batch.item.words
         if item is None or user is None or words is None or batch.user.words is None:
             raise TrainingError(
@@ -135,11 +146,8 @@ class TextScorer(nn.Module):
         numbers, at = torch.unique(torch.cat([item.ravel(), user.ravel()]), return_inverse=True)
         vectors = self.encoder(numbers, words)
         of_items, of_users = at[: item.numel()], at[item.numel() :]
-        return (
-            vectors,
-            _Texts(item, of_items.view(item.shape)),
-            _Texts(user, of_users.view(user.shape)),
-        )
+        has = (user != NO_TEXT).long()
+        return ReadTexts(vectors, of_items.view(item.shape)[:, 0], of_users.view(user.shape), has)
 
     def grow(self, schema: Schema) -> None:
         """Take the schema's new context values in; texts need no rows. Old logits stay."""
@@ -154,6 +162,8 @@ class TextScorer(nn.Module):
 
 def _mean(vectors: Tensor, at: Tensor, weights: Tensor) -> Tensor:
     """(B, D) sums of the rows `at` (B, T) of `vectors`, weighted by `weights` (B, T)."""
+    if torch.compiler.is_exporting():  # ONNX has no such operator, and would loop over the rows
+        return (vectors[at] * weights[:, :, None]).sum(dim=1)
     return F.embedding_bag(at, vectors, mode="sum", per_sample_weights=weights.to(vectors.dtype))
 
 

@@ -17,7 +17,8 @@ from feature_store.tables import EXAMPLES
 from tests.training.home_fixture import fresh_home
 from tests.training.promoted_home import SCORED, TRAINED, Home, promoted_home
 from training.compression import export
-from training.compression.compress import compress, pruned_net
+from training.compression.compress import compress
+from training.compression.variants import pruned_net
 from training.features.reader import FeatureReader
 from training.registry.registry import Registry
 from training.registry.serving import load_version
@@ -33,18 +34,18 @@ def home(lake_of: Callable[[str], Lake], tmp_path_factory: pytest.TempPathFactor
 
 def test_variants_are_measured_beside_their_version_and_logged(home: Home) -> None:
     found = compress(home.lake, home.settings, SCORED, None, ["pruned", "int8", "distilled"])
-    made = {one.variant.name: one for one in found.tried}
-    assert {*made, *found.left_out} == {"pruned", "int8", "distilled"}
+    made = {one.measured.name: one for one in found.found.made}
+    assert {*made, *found.found.left_out} == {"pruned", "int8", "distilled"}
     assert {"pruned", "int8"} <= made.keys()
-    assert made["int8"].variant.agreement > 0.9
-    assert made["pruned"].variant.deflated < found.original.deflated
+    assert made["int8"].measured.agreement > 0.9
+    assert made["pruned"].measured.deflated < found.found.original.deflated
     assert load_file(found.folder / "pruned.safetensors").keys()
     registry = Registry(home.settings, home.lake.id)
     client = MlflowClient(tracking_uri=registry.tracking_uri)
-    run = client.get_run(made["int8"].run_id)
+    run = client.get_run(found.run_ids["int8"])
     assert run.data.params["version"] == str(found.version)
-    assert run.data.metrics["variant_agreement"] == pytest.approx(made["int8"].variant.agreement)
-    table = Path(client.download_artifacts(made["int8"].run_id, "compression.json"))
+    assert run.data.metrics["variant_agreement"] == pytest.approx(made["int8"].measured.agreement)
+    table = Path(client.download_artifacts(found.run_ids["int8"], "compression.json"))
     assert json.loads(table.read_text())["verdict"]["passed"] == made["int8"].verdict.passed
 
 
@@ -53,7 +54,7 @@ def test_the_onnx_file_says_what_torch_says(home: Home, tmp_path: Path) -> None:
     scorer = load_version(home.lake, home.settings, version).ranker
     rows = FeatureReader(home.lake, SCORED, SCORED).rows(home.lake.read(EXAMPLES, [SCORED]))
     export.save_onnx(scorer.net, rows.take(slice(0, 8)), tmp_path / "whole.onnx")
-    said = export.OnnxScorer(tmp_path / "whole.onnx", scorer.schema).logits(rows)
+    said = export.OnnxScorer(tmp_path / "whole.onnx", scorer.net).logits(rows)
     np.testing.assert_allclose(said, scorer.logits(rows), atol=1e-5)
 
 
