@@ -56,6 +56,7 @@ def _strategy(strategy: Strategy, world: int, backend: str) -> LightningStrategy
     return DDPStrategy(
         process_group_backend=backend,
         timeout=PATIENCE,
+        gradient_as_bucket_view=True,
         forward_sync_buffers=False,  # statistics are summed, and so equal: scorers/norm.py
     )
 

@@ -19,23 +19,46 @@ def world_size() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
-class SumOfProcesses(torch.autograd.Function):
-    """The sum of a tensor over processes; its gradient is one too, for each of them reads it."""
+class _OfAll(torch.autograd.Function):
+    """Rows (n, F) less the mean of all processes' rows, over their standard deviation.
+
+    With y the result and g its gradient, sums and means over all rows (Ioffe and Szegedy 2015,
+    section 3): the gradient of the rows is (g - mean(g) - y mean(g y)) / deviation.
+    """
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        """(...) -> (...), equal on each process."""
-        return summed(values)
+    def forward(ctx: Any, values: Tensor, near: Tensor, eps: float) -> tuple[Tensor, ...]:
+        """(n, F) result; (F,) mean and variance; how many rows there were. The processes meet once.
+
+        Args:
+            ctx: what the backward pass needs.
+            values: (n, F) this process's rows; n may be 0.
+            near: (F,) equal on all processes, the nearer to the mean the more exact the variance.
+            eps: added to the variance.
+        """
+        rows, features = values.shape
+        mean = values.mean(dim=0) if rows else near
+        squares = (values - mean).square_().sum(dim=0)  # a quarter of the time of torch.var_mean
+        apart = mean.double() - near
+        own = torch.cat([apart.new_ones(1), apart, apart.square()]) * rows
+        own[1 + features :] += squares
+        total = summed(own)
+        count = total[0].clamp(min=1)
+        apart, square = (total[1:] / count).chunk(2)
+        mean, variance = (near + apart).float(), (square - apart.square()).clamp(min=0).float()
+        result = F.batch_norm(values, mean, variance, eps=eps)
+        ctx.save_for_backward(result, torch.rsqrt(variance + eps), count)
+        ctx.mark_non_differentiable(mean, variance, count)
+        return result, mean, variance, count
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """(...) -> (...)."""
-        return summed(gradient)
-
-
-def _sum(values: Tensor) -> Tensor:
-    total: Tensor = SumOfProcesses.apply(values)  # type: ignore[no-untyped-call]
-    return total
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, None, None]:
+        """(n, F) of the rows."""
+        result, scale, count = ctx.saved_tensors
+        own = torch.cat([gradient.sum(dim=0), (gradient * result).sum(dim=0)])
+        mean, along = (summed(own) / count.to(own.dtype)).chunk(2)
+        left = torch.addcmul(gradient - mean, result, along, value=-1)
+        return left.mul_(scale.to(left.dtype)), None, None
 
 
 class Norm(nn.BatchNorm1d):
@@ -56,18 +79,16 @@ class Norm(nn.BatchNorm1d):
 
     def _of_all(self, values: Tensor) -> Tensor:
         """Normalised by mean and variance of the rows of all processes."""
-        rows = summed(values.new_tensor([float(len(values))], dtype=torch.float32))
+        assert self.running_mean is not None  # noqa: S101
+        found = _OfAll.apply(values, self.running_mean, self.eps)  # type: ignore[no-untyped-call]
+        scaled, mean, variance, rows = found
         if rows.item() <= 1:
             return self._as_it_runs(values)
-        exact = values.float()
-        mean = _sum(exact.sum(dim=0)) / rows
-        centred = exact - mean
-        variance = _sum(centred.square().sum(dim=0)) / rows
-        self._remember(mean.detach(), variance.detach() * rows / (rows - 1))
-        scaled = centred * torch.rsqrt(variance + self.eps)
+        self._remember(mean, variance * (rows / (rows - 1)).float())
+        normalised: Tensor = scaled
         if self.affine:
-            scaled = scaled * self.weight + self.bias
-        return scaled.to(values.dtype)
+            normalised = torch.addcmul(self.bias, scaled, self.weight)
+        return normalised
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
