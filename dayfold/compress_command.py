@@ -53,7 +53,8 @@ def compress(
         console.print(f"{name} was left out: {why}", markup=False, soft_wrap=True)
     console.print(f"Files: {found.folder}", soft_wrap=True)
     console.print(
-        f"Next: dayfold ui, and in MLflow the runs `{found.ds} {found.scorer}.VARIANT`",
+        "Next: dayfold ui, and in MLflow the runs "
+        f"`{found.ds} {found.scorer}.VARIANT.v{found.version}`",
         markup=False,
         soft_wrap=True,
     )

@@ -106,7 +106,7 @@ def _log(
     """The run of the variant, nested in the day's, with the table of both as an artifact."""
     original, measured, verdict = found.original, variant.measured, variant.verdict
     registry = Registry(settings, lake.id)
-    run_id = registry.scorer_run(ds, f"{scorer}.{measured.name}")
+    run_id = registry.scorer_run(ds, f"{scorer}.{measured.name}.v{version}")
     table = {"version": asdict(original), "variant": asdict(measured), "verdict": asdict(verdict)}
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "compression.json").write_text(json.dumps(table, indent=1) + "\n")
@@ -116,10 +116,11 @@ def _log(
             params={"version": version, "variant": measured.name},
             metrics={f"variant_{k}": float(v) for k, v in numbers.items()}
             | {f"version_{k}": float(v) for k, v in asdict(original).items() if k in numbers}
-            | {"passed": float(verdict.passed)},
-            seconds={"variant_p50_ms": measured.p50, "variant_p99_ms": measured.p99}
-            | {"version_p50_ms": original.p50, "version_p99_ms": original.p99}
-            | {"variant_cpu_seconds": variant.cpu_seconds},
+            | {"passed": float(verdict.passed)}
+            # what the verdict was given on: measured again, they are taken the place of together
+            | {"variant_p50_ms": measured.p50, "variant_p99_ms": measured.p99}
+            | {"version_p50_ms": original.p50, "version_p99_ms": original.p99},
+            seconds={"variant_cpu_seconds": variant.cpu_seconds},
             tags={"dayfold.variant_of": version, "verdict": "; ".join(verdict.reasons) or "passed"},
             artifacts=Path(scratch),
         )

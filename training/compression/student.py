@@ -21,6 +21,7 @@ from training.fitting.hardware import trainer_options
 from training.fitting.loader import BatchStream
 from training.fitting.losses import Loss, click_loss
 from training.fitting.module import ScorerModule
+from training.fitting.refused import explained
 from training.fitting.report import unwatched
 from training.fitting.reproducible import reproducible
 from training.scorers import Architecture, ScorerNet, build
@@ -54,7 +55,7 @@ def student_of(
     labelled = load_examples(lake, Plan(days, days[0], days[-1], False), settings, teacher.name)
     examples = with_drawn_pairs(labelled, compression.drawn_pairs, settings.seed)
     schema = schema_on(lake, days[-1])
-    with reproducible(settings.seed):
+    with explained("mlp", ds, settings), reproducible(settings.seed):
         net = build(
             "mlp", schema, Architecture(settings.embedding_dim, settings.hidden, settings.dropout)
         )

@@ -186,5 +186,9 @@ def _input_hash(
     settings_json = settings.model_dump_json(
         exclude={"save_every_seconds": True, "strategy": True, "text": {"cache_mb": True}}
     )
-    language_model = repr(architecture_of(scorer, settings).text)
+    text = architecture_of(scorer, settings).text
+    language_model = repr(text)
+    if text is not None and not text.base and warm is None and examples.reader.texts is not None:
+        # its tokenizer is fitted on all texts, also of items that no example has
+        language_model += repr(sorted(examples.reader.texts.words.texts()))
     return digest_of(arrays, scorer, settings_json, language_model, schema.to_json(), *texts)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from conf.errors import RegistryError
@@ -21,6 +24,7 @@ ABOUT = "scorer.json"
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 _FORMAT = 1
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def load_checkpoint(directory: Path) -> Checkpoint:
         net,
         _architecture(about),
         Training(**training),  # type: ignore[arg-type]
-        load_file(path) if path.exists() else {},
+        _read(path, load_file) if path.exists() else {},
     )
 
 
@@ -113,7 +117,7 @@ def _load(directory: Path) -> tuple[str, ScorerNet, dict[str, dict[str, object]]
     path = directory / ABOUT
     if not path.exists():
         raise RegistryError(f"{directory} holds no scorer: expected {ABOUT}. Train the day again.")
-    about = json.loads(path.read_text())
+    about = _read(path, lambda file: json.loads(file.read_text()))
     if about["format"] != _FORMAT:
         raise RegistryError(
             f"{path} has format {about['format']}, expected {_FORMAT}. Use the release of Dayfold "
@@ -121,8 +125,18 @@ def _load(directory: Path) -> tuple[str, ScorerNet, dict[str, dict[str, object]]
         )
     name = str(about["scorer"])
     net = build(name, Schema.from_json(json.dumps(about["schema"])), _architecture(about))
-    net.load_state_dict(load_file(directory / WEIGHTS))
+    net.load_state_dict(_read(directory / WEIGHTS, load_file))
     return name, net, about
+
+
+def _read(path: Path, read: Callable[[Path], Read]) -> Read:
+    try:
+        return read(path)
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise RegistryError(
+            f"{path} cannot be read, it is cut off or was changed: {error}. Next: train the day "
+            "that wrote it again, or set training.start: afresh (DAYFOLD__TRAINING__START)."
+        ) from error
 
 
 def _architecture(about: dict[str, dict[str, object]]) -> Architecture:

@@ -63,7 +63,7 @@ def text_architecture(scorer: str, settings: TextSettings) -> TextArchitecture |
     return TextArchitecture(
         base,
         base_digest(base, folder),
-        base_width(folder),
+        base_width(folder, settings.max_tokens),
         settings.max_tokens,
         settings.trained_layers,
         settings.lora_rank,

