@@ -38,9 +38,7 @@ def test_other_weights_under_the_pinned_name_are_refused(tmp_path: Path) -> None
     with weights.open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x01")
-    with pytest.raises(
-        ConfigError, match=r"digest .*, expected a281942793b1.*was changed"
-    ):
+    with pytest.raises(ConfigError, match=r"digest .*, expected a281942793b1.*was changed"):
         base.base_digest(base.PACKAGED, tmp_path / "model")
 
 
