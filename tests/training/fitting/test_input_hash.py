@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from conf.training import TrainingSettings
+from conf.training import TextSettings, TrainingSettings
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.tables import ENCODED_ITEMS, ITEM_STATS, USER_STATS, Table
+from feature_store.tables import ENCODED_ITEMS, EXAMPLES, ITEM_STATS, USER_STATS, Table
 from tests.training.log_fixture import FIRST_DAY, LINEAGE
+from tests.training.text.tiny_models import tiny_bert
 from training.fitting.candidate import train_candidate
 from training.fitting.checkpoint import save_scorer
 
@@ -93,3 +94,26 @@ def test_the_parents_weights_and_moments_are_part_of_it(lake_of: LakeOf, tmp_pat
         hashes.append(warm.input_hash)
     assert hashes[0] == hashes[1]
     assert len(set(hashes)) == 3
+
+
+def test_what_a_made_tokenizer_is_fitted_on_is_part_of_it(
+    own_lake_of: LakeOf, tmp_path: Path
+) -> None:
+    lake = own_lake_of("impressions")
+    made = {"made_layers": 1, "made_width": 16, "made_vocabulary": 300, "max_tokens": 12}
+    text = TextSettings.model_validate({"bert_model": tiny_bert(tmp_path / "bert"), **made})
+    settings = QUICK.model_copy(update={"text": text})
+
+    def hashes() -> tuple[str, str]:
+        made, frozen = (train_candidate(lake, settings, s, DS) for s in ("gpt2", "bert"))
+        return made.input_hash, frozen.input_hash
+
+    before, first = hashes(), lake.days(ENCODED_ITEMS)[0]
+    asked = lake.read(EXAMPLES, lake.days(EXAMPLES)).column("item_index").to_pylist()
+    rows = lake.read(ENCODED_ITEMS, [first]).to_pylist()
+    rows.append(rows[0] | {"item_index": max(asked) + 1, "text": "never asked for"})
+    changed = pa.Table.from_pylist(rows, lake.schema(ENCODED_ITEMS)).drop_columns(["ds"])
+    lake.replace(ENCODED_ITEMS, {"ds": first}, changed, LINEAGE)
+    after = hashes()
+    assert after[0] != before[0]
+    assert after[1] == before[1]

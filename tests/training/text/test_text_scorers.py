@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
@@ -15,8 +14,8 @@ from conf.errors import ConfigError, RegistryError, TrainingError
 from conf.training import TextSettings, TrainingSettings
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.tables import ENCODED_ITEMS, EXAMPLES
-from tests.training.log_fixture import FIRST_DAY, LINEAGE
+from feature_store.tables import EXAMPLES
+from tests.training.log_fixture import FIRST_DAY
 from tests.training.text.tiny_models import CHARACTERS, tiny_bert
 from training.features.reader import FeatureReader
 from training.features.rows import Rows
@@ -296,18 +295,3 @@ def test_a_base_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> No
         text_architecture("bert", TextSettings(bert_model=str(tmp_path / "pickled")))
     with pytest.raises(ValueError, match="lora_rank: 4 adapts no layer"):
         TextSettings(lora_rank=4)
-
-
-def test_what_the_tokenizer_is_fitted_on_is_part_of_the_input_hash(
-    own_lake_of: LakeOf, tiny: str
-) -> None:
-    lake = own_lake_of("impressions")
-    before = {form: trained(lake, tiny, form).input_hash for form in ("gpt2", "frozen")}
-    asked = set(lake.read(EXAMPLES, lake.days(EXAMPLES)).column("item_index").to_pylist())
-    row = lake.read(ENCODED_ITEMS, [EARLY]).to_pylist()[:1]
-    row[0] |= {"item_index": max(asked) + 1, "text": "never asked for"}
-    rows = [*lake.read(ENCODED_ITEMS, [EARLY]).to_pylist(), *row]
-    changed = pa.Table.from_pylist(rows, lake.schema(ENCODED_ITEMS)).drop_columns(["ds"])
-    lake.replace(ENCODED_ITEMS, {"ds": EARLY}, changed, LINEAGE)
-    assert trained(lake, tiny, "gpt2").input_hash != before["gpt2"]
-    assert trained(lake, tiny, "frozen").input_hash == before["frozen"]
