@@ -17,7 +17,7 @@ from tests.dayfold.lineage_fixture import ran, text_of
 from tests.training.home_fixture import fresh_home
 from tests.training.lake_fixture import small_lake
 from tests.training.promoted_home import TRAINED, promoted_home
-from training.registry.bundle import Bundle
+from training.light.pyfunc import _load_pyfunc
 from training.registry.registry import Registry
 from training.registry.versions import registered_versions
 
@@ -94,6 +94,6 @@ def test_lineage_knows_a_version_that_a_later_run_replaced(trained: Workplace) -
 def _answer(registry: Registry, version: int, row: dict[str, Any]) -> list[tuple[str, float]]:
     import pandas as pd
 
-    bundle = Bundle(registry.version_directory(version), str(version))
+    bundle = _load_pyfunc(str(registry.version_directory(version)))
     found = bundle.predict(pd.DataFrame([row]))
     return list(zip(found["item_id"], found["score"].round(6), strict=True))

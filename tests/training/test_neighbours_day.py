@@ -12,7 +12,7 @@ from conf.training import TrainingSettings
 from feature_store.lake import Lake
 from feature_store.tables import EVALUATIONS, RECOMMENDATIONS
 from tests.training.promoted_home import TRAINED, promoted_home
-from training.registry.bundle import Bundle
+from training.light.pyfunc import _load_pyfunc
 from training.registry.registry import Registry
 from training.registry.serving import load_version
 from training.registry.versions import registered_versions
@@ -33,7 +33,7 @@ def test_a_memory_goes_through_the_day_and_its_version_serves(
     rankers = {v: load_version(lake, home.settings, v).ranker for v in versions}
     version = next(v for v, ranker in rankers.items() if ranker.name == "neighbours")
     assert rankers[version].net.state_dict()["sequences"].any()
-    bundle = Bundle(registry.version_directory(version), str(version))
+    bundle = _load_pyfunc(str(registry.version_directory(version)))
     user = home.rows(RECOMMENDATIONS, TRAINED)[0]["user_id"]
     answer = bundle.predict(pd.DataFrame({"user_id": [user, "a stranger"], "top_n": [5, 5]}))
     assert answer.groupby("user_id").size().tolist() == [5, 5]

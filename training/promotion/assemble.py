@@ -16,10 +16,12 @@ from feature_store.step import StepContext
 from training.features.digest import digest_of
 from training.promotion.candidates import TrainedCandidate
 from training.promotion.retriever import Retriever
-from training.registry.bundle import Snapshot, save_snapshot, take_snapshot
+from training.registry.light_folder import save_light
 from training.registry.registry import Registry
+from training.registry.snapshot import Snapshot, take_snapshot
 from training.registry.versions import TABLE_VERSIONS
-from training.scoring.composite import save_composite
+from training.scoring.composite import load_composite, save_composite
+from training.text.kept import keep_texts_of
 
 
 class Assembly:
@@ -46,7 +48,15 @@ class Assembly:
                 ranker=candidate.directory,
                 about={**tags, "promote_key": key},
             )
-            save_snapshot(directory, self._snapshot, self._context.dataset)
+            keep_texts_of(self._context.settings)
+            save_light(
+                load_composite(directory, 0),
+                self._snapshot,
+                self._context.dataset,
+                directory,
+                version=f"{self._context.ds}-{candidate.scorer}-{key[:8]}",
+                top_n=self._context.settings.recommend.top_n,
+            )
             versions = table_versions(self._context.lake, self._context.ds)
             return self._registry.register(
                 promote_key=key,

@@ -16,15 +16,20 @@ from urllib.request import url2pathname
 from conf.errors import RegistryError
 
 INPUTS: list[dict[str, object]] = [
-    {"name": "user_id", "type": "string"},
-    {"name": "top_n", "type": "long", "required": False},
+    {"name": "user_id", "type": "string", "required": False},
+    {"name": "profile", "type": "any", "required": False},
+    {"name": "history", "type": "any", "required": False},
+    {"name": "candidates", "type": "any", "required": False},
+    {"name": "context", "type": "any", "required": False},
+    {"name": "top_n", "type": "any", "required": False},
 ]
-"""Columns that a version is asked with (see `training.registry.bundle.Bundle.predict`)."""
+"""Columns that a version is asked with; what they hold is checked by `training.light.request`."""
 OUTPUTS: list[dict[str, object]] = [
-    {"name": "user_id", "type": "string"},
+    {"name": "user_id", "type": "string", "required": False},
     {"name": "rank", "type": "long"},
     {"name": "item_id", "type": "string"},
     {"name": "score", "type": "double"},
+    {"name": "reason", "type": "string"},
     {"name": "version", "type": "string"},
 ]
 """Columns of its answer."""

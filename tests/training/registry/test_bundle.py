@@ -12,7 +12,7 @@ from feature_store.tables import (
     RECOMMENDATIONS,
 )
 from tests.training.promoted_home import TRAINED, Home
-from training.registry.bundle import Bundle
+from training.light.pyfunc import _load_pyfunc
 from training.registry.champion import standing_after
 from training.registry.registry import Registry
 
@@ -25,7 +25,7 @@ def test_what_is_served_gives_the_scores_that_were_published(
     standing = standing_after(home.lake, TRAINED)
     assert standing is not None
     registry = Registry(home.settings, home.lake.id)
-    bundle = Bundle(registry.version_directory(standing.version), str(standing.version))
+    bundle = _load_pyfunc(str(registry.version_directory(standing.version)))
     published = {
         (row["user_id"], row["item_id"]): row["score"]
         for row in home.rows(RECOMMENDATIONS, TRAINED)

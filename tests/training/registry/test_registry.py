@@ -194,7 +194,7 @@ def test_a_saved_version_holds_no_pickle(registry: Registry, tmp_path: Path) -> 
     model = registry.version_directory(registered(registry, tmp_path, "key-1")).parents[1]
     kinds = {path.suffix for path in model.rglob("*") if path.is_file()}
     assert kinds == {"", ".json", ".safetensors", ".txt", ".yaml"}
-    assert "loader_module: training.registry.bundle" in (model / "MLmodel").read_text()
+    assert "loader_module: dayfold_light.pyfunc" in (model / "MLmodel").read_text()
 
 
 def test_a_version_that_is_not_there_names_the_way_on(registry: Registry, tmp_path: Path) -> None:
