@@ -152,6 +152,8 @@ def joined(parts: Sequence[Entities]) -> Entities:
 
 def _stacked(lists: Sequence[Ints]) -> Ints:
     width = max(part.shape[1] for part in lists)
+    if all(part.shape[1] == width for part in lists):
+        return np.concatenate(lists)
     padded = [
         np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=PADDING)
         for part in lists

@@ -1,4 +1,4 @@
-"""A version's two graphs, run by ONNX Runtime on one thread: the ranker and the user's tower.
+"""A version's two graphs, and what they are asked with: the ranker and the user's tower.
 
 Letters as in the package; V user variants, M items of a batch.
 """
@@ -11,36 +11,29 @@ from typing import Any
 
 import numpy as np
 
+from .engines import engine_for
 from .entities import UNKNOWN, Entities, Floats, Ints
 
 
 class Graph:
-    """One ONNX file and the number of ids that it knows, by field position."""
+    """One graph and the number of ids that it knows, by field position."""
 
-    def __init__(self, path: Path, sizes: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, sizes: Mapping[str, Any], engine: str | None) -> None:
         """Load `path`.
 
         Args:
-            path: the file.
+            path: the ONNX file.
             sizes: `user` and `item`, each {index, categorical: [...], multi: [...]}; `context`.
+            engine: see `engines.engine_for`.
         """
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-        self._inputs = {entry.name for entry in self._session.get_inputs()}
+        self._engine = engine_for(path, engine)
         self._sizes = sizes
-        self.reads_text = "texts_vectors" in self._inputs
-        self.asks_memory = "evidence" in self._inputs
+        self.reads_text = "texts_vectors" in self._engine.inputs
+        self.asks_memory = "evidence" in self._engine.inputs
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """What the graph says of `inputs`; those that it does not ask for are left out."""
-        given = {name: values for name, values in inputs.items() if name in self._inputs}
-        return np.asarray(self._session.run(None, given)[0])
+        return self._engine.run({name: inputs[name] for name in self._engine.inputs})
 
     def side(self, side: str, entities: Entities) -> dict[str, np.ndarray]:
         """The inputs of one side; ids that the graph does not know read as unknown."""

@@ -89,6 +89,8 @@ def _users(user: Entities, which: Masks, nobody: Entities) -> Entities:
 def _either(mask: Masks, mine: Ints, other: Ints) -> Ints:
     """Lists of `mine` where `mask`, else of `other`; both (1, W) of any width."""
     width = max(mine.shape[1], other.shape[1])
+    if mine.shape == other.shape:
+        return np.where(mask, mine, other)
     wide = [
         np.pad(ids, ((0, 0), (0, width - ids.shape[1])), constant_values=PADDING)
         for ids in (mine, other)

@@ -26,15 +26,15 @@ NOTHING_KNOWN = "nothing is known of it"
 class Recommender:
     """Answers requests with one version. Nothing in it changes, so threads may share it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: str | None = None) -> None:
         """Load the version in `folder`; use `load`."""
         self._known = known = load_known(folder)
         self.version: str = known.about["version"]
         self.day: str = known.about["day"]
         """The last day that it knows: its users and items are as of its end."""
         self.scorer: str = known.about["scorer"]
-        self._tower = Graph(folder / "user_tower.onnx", known.about["retriever_sizes"])
-        self._ranker = Graph(folder / "ranker.onnx", known.about["ranker_sizes"])
+        self._tower = Graph(folder / "user_tower.onnx", known.about["retriever_sizes"], engine)
+        self._ranker = Graph(folder / "ranker.onnx", known.about["ranker_sizes"], engine)
         self._texts = Texts(known.texts) if self._ranker.reads_text else None
         self._memory = _memory(known.sequences) if self._ranker.asks_memory else None
         self._beginning = Beginning(known.users.take([0]), _average(known), context_of(known, {}))
@@ -159,10 +159,15 @@ class Recommender:
         return f"because you took {known.item_ids[rows[int(np.argmax(likeness))]]}"
 
 
-def load(folder: str | Path) -> Recommender:
-    """The version in `folder`: a version's folder `light`, or its `data`."""
+def load(folder: str | Path, engine: str | None = None) -> Recommender:
+    """A version.
+
+    Args:
+        folder: a version's folder `light`, or its `data`.
+        engine: `numpy` or `onnxruntime`; None = ONNX Runtime if it is installed.
+    """
     data = Path(folder) / "data"
-    return Recommender(data if data.is_dir() else Path(folder))
+    return Recommender(data if data.is_dir() else Path(folder), engine)
 
 
 def _average(known: Known) -> Entities:

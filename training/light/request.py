@@ -84,6 +84,10 @@ def checked(raw: object, declared: Declared, top_n: int) -> Request:
 def _candidates(raw: object, declared: Sequence[Attribute]) -> tuple[Candidate, ...]:
     found: dict[str, Candidate] = {}
     for position, one in enumerate(_list("candidates", raw)):
+        if type(one) is str:  # nearly all are
+            name = one.strip()
+            found.setdefault(name, Candidate(name))
+            continue
         where = f"candidates[{position}]"
         if isinstance(one, Mapping):
             _known(where, one, ("item_id", "attributes"))

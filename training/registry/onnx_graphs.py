@@ -6,14 +6,20 @@ Written by torch's TorchScript exporter: the newer one takes sixteen times as lo
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
+from conf.errors import TrainingError
 from training.features.rows import Int32, Side
+from training.light.operators import OPERATORS
 from training.scorers import ScorerNet
 from training.scorers.batch import Batch, batch_of_lists, side_tensors
 from training.scorers.exported import (
@@ -88,3 +94,77 @@ def _write(
             dynamic_axes={**axes, output: output_axes},
             opset_version=_OPSET,
         )
+    _write_steps(path)
+
+
+def _write_steps(path: Path) -> None:
+    """Beside the ONNX file: its operators as JSON and its weights, for who has NumPy alone.
+
+    Raises:
+        TrainingError: the light client has no such operator.
+    """
+    import onnx
+
+    graph = onnx.load(path).graph
+    weights = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
+    same: dict[str, str] = {}
+    steps = []
+    for node in graph.node:
+        inputs = [same.get(name, name) for name in node.input]
+        given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type == "Identity":
+            same[node.output[0]] = inputs[0]
+        elif node.op_type == "Constant":
+            weights[node.output[0]] = numpy_helper.to_array(given["value"])
+        elif node.op_type == "BatchNormalization":
+            steps.append(_affine(node, inputs, weights))
+        elif node.op_type not in OPERATORS:
+            raise TrainingError(
+                f"The graph {path.name} has the operator {node.op_type}, which the light client "
+                "cannot run. Add it to training/light/operators.py, with a test."
+            )
+        else:
+            steps.append(
+                {
+                    "operator": node.op_type,
+                    "attributes": _plain(given),
+                    "inputs": inputs,
+                    "outputs": list(node.output),
+                }
+            )
+    known = weights.keys() | {name for step in steps for name in step["outputs"]}
+    asked = {name for step in steps for name in step["inputs"] if name} - known
+    output = graph.output[0].name
+    content = {"inputs": sorted(asked), "output": same.get(output, output), "steps": steps}
+    path.with_suffix(".json").write_text(json.dumps(content))
+    np.savez(path.with_suffix(".npz"), **weights)
+
+
+def _affine(node: Any, inputs: list[str], weights: dict[str, Any]) -> dict[str, Any]:
+    """BatchNormalization out of training: one factor and one shift a column."""
+    scale, bias, mean, variance = (weights[name].astype(np.float64) for name in inputs[1:])
+    epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
+    factor = scale / np.sqrt(variance + epsilon)
+    names = [f"{node.output[0]}/factor", f"{node.output[0]}/shift"]
+    vectors = (factor, bias - mean * factor)
+    weights |= dict(zip(names, (v.astype(np.float32) for v in vectors), strict=True))
+    return {
+        "operator": "Affine",
+        "attributes": {},
+        "inputs": [inputs[0], *names],
+        "outputs": list(node.output),
+    }
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as JSON has them; of a tensor its value and its type."""
+    found: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if hasattr(value, "data_type"):
+            found[name] = numpy_helper.to_array(value).tolist()
+            found[f"{name}_type"] = value.data_type
+        elif isinstance(value, bytes):
+            found[name] = value.decode()
+        else:
+            found[name] = list(value) if isinstance(value, list | tuple) else value
+    return found
