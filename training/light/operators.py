@@ -177,6 +177,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "MatMul": _plain(np.matmul),
     "Max": _plain(np.maximum),
     "Min": _plain(np.minimum),
+    "Mod": _plain(np.mod),
     "Mul": _plain(np.multiply),
     "Neg": _plain(np.negative),
     "Not": _plain(np.logical_not),

@@ -69,6 +69,7 @@ def blank_snapshots(registry: Registry, settings: Settings, lake_id: str, user_i
     # Whatever else lies on this machine, registered or not: downloads, models of killed promotions.
     artifacts = local_path(as_uri(settings.uri(settings.mlflow.artifact_root)))
     folders = [Path(settings.home).absolute() / "models" / registry.name]
+    folders.append(settings.path(settings.serving.release))
     if artifacts is not None:
         folders.append(artifacts / settings.dataset)
     for root in folders:

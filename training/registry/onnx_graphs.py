@@ -6,9 +6,10 @@ Written by torch's TorchScript exporter: the newer one takes sixteen times as lo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ def _write(
     path: Path,
 ) -> None:
     module.eval()
-    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
-        warnings.simplefilter("ignore")
+    quiet = warnings.catch_warnings(action="ignore")
+    with quiet, _plain_attention(), torch.inference_mode(False), torch.no_grad():
         torch.onnx.export(
             module,
             tuple(values.clone() for values in fields.values()),
@@ -95,6 +96,17 @@ def _write(
             opset_version=_OPSET,
         )
     _write_steps(path)
+
+
+@contextlib.contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Within it a transformer's layer is its operators, and not one that only torch has."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _write_steps(path: Path) -> None:

@@ -52,7 +52,7 @@ class Table(nn.Module):
     def pooled(self, ids: Tensor, weights: Tensor) -> Tensor:
         """(n, D) sums of the rows of `ids` (n, W), weighted by `weights` (n, W)."""
         if not ids.shape[1]:
-            return self.weight.new_zeros(len(ids), self.weight.shape[1])
+            return self.weight.new_zeros(ids.shape[0], self.weight.shape[1])
         if becomes_a_graph():  # ONNX has no bags: it would loop over the rows
             return (F.embedding(ids, self.weight) * weights[:, :, None]).sum(dim=1)
         if not self.training:
