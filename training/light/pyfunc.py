@@ -1,4 +1,4 @@
-"""The version as an MLflow pyfunc: a table of requests in, a table of ranked items out."""
+"""The version as an MLflow pyfunc: a table of requests in, a list of ranked items for each row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .request import RequestError
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("user_id", "rank", "item_id", "score", "reason", "version")
+COLUMNS = ("user_id", "version", "items")
 
 
 class Served:
@@ -24,14 +24,14 @@ class Served:
     def predict(
         self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Ranked items for each row.
+        """A list for each row.
 
         Args:
             model_input: one request per row; a column that is absent, or null, is not given.
             params: not used.
 
         Returns:
-            One row per request and rank, by COLUMNS.
+            A row per request by COLUMNS; `items` as `Recommender.recommend` gives them.
 
         Raises:
             MlflowException: a field is wrong (INVALID_PARAMETER_VALUE, which a server answers with
@@ -41,7 +41,7 @@ class Served:
         from mlflow.exceptions import MlflowException
 
         del params
-        rows: list[dict[str, Any]] = []
+        rows: list[tuple[Any, ...]] = []
         for number, record in enumerate(model_input.to_dict(orient="records")):
             request = {str(name): plain(value) for name, value in record.items()}
             given = {name: value for name, value in request.items() if value is not None}
@@ -49,7 +49,7 @@ class Served:
                 answer = self._recommender.recommend(given)
             except RequestError as error:
                 raise MlflowException.invalid_parameter_value(f"Row {number}: {error}") from None
-            rows += [{"user_id": given.get("user_id"), **entry} for entry in answer]
+            rows.append((given.get("user_id"), self._recommender.version, answer))
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

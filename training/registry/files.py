@@ -24,15 +24,19 @@ INPUTS: list[dict[str, object]] = [
     {"name": "top_n", "type": "any", "required": False},
 ]
 """Columns that a version is asked with; what they hold is checked by `training.light.request`."""
+_ENTRY = {
+    "item_id": {"type": "string", "required": True},
+    "rank": {"type": "long", "required": True},
+    "score": {"type": "double", "required": False},
+    "reason": {"type": "string", "required": True},
+    "version": {"type": "string", "required": True},
+}
 OUTPUTS: list[dict[str, object]] = [
     {"name": "user_id", "type": "string", "required": False},
-    {"name": "rank", "type": "long"},
-    {"name": "item_id", "type": "string"},
-    {"name": "score", "type": "double"},
-    {"name": "reason", "type": "string"},
     {"name": "version", "type": "string"},
+    {"name": "items", "type": "array", "items": {"type": "object", "properties": _ENTRY}},
 ]
-"""Columns of its answer."""
+"""Columns of its answer, a row per request."""
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

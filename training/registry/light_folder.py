@@ -38,7 +38,7 @@ from training.scorers.text import TextScorer
 from training.scoring.catalogue_ranks import NEUTRAL_HOUR, neutral_context
 from training.scoring.composite import Composite
 
-_NEEDED = ("numpy", "onnxruntime")
+_NEEDED = ("numpy",)
 _BESIDE = ("README.md", "example.py")
 """What lies beside the client, and not in it."""
 

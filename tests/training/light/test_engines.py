@@ -47,10 +47,10 @@ def scorer_of(lake: Lake, name: str, bert: str, day: str = DAY) -> TrainedScorer
     with torch.no_grad():
         for parameter in net.parameters():
             if parameter.requires_grad:
-                parameter += 0.2 * torch.randn(parameter.shape)
+                parameter.add_(0.2 * torch.randn(parameter.shape))
         for key, values in net.named_buffers():
             if key.endswith(("running_mean", "mean")):
-                values += 0.3 * torch.randn(values.shape)
+                values.add_(0.3 * torch.randn(values.shape))
     return TrainedScorer(name, net)
 
 

@@ -157,7 +157,7 @@ def test_shares_of_a_sum_are_its_parts_and_of_pairs_their_halves() -> None:
         return float(parts @ mask + 6.0 * mask[0] * mask[3])
 
     said = shares(np.array([[score(mask)] for mask in masks()], dtype=np.float32))[:, 0]
-    np.testing.assert_allclose(said, parts + [3, 0, 0, 3, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(said, parts + np.array([3, 0, 0, 3, 0, 0]), atol=1e-5)
     exact = np.zeros(len(GROUPS))
     orders = list(permutations(range(len(GROUPS))))
     for order in orders:
