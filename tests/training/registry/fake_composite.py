@@ -16,4 +16,6 @@ def fake_composite(folder: Path, text: str = "weights") -> Path:
     client.mkdir(parents=True)
     (client / "__init__.py").touch()
     (folder / "light" / "requirements.txt").write_text("numpy\n")
+    (folder / "light" / "data").mkdir()
+    (folder / "light" / "data" / "about.json").write_text(json.dumps({"version": text}))
     return folder
