@@ -36,6 +36,9 @@ class Service:
     log: TextIO | None = None
     """One JSON line per answer: what the next day's metrics tell versions apart by."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Of the log."""
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """One request is answered at a time: threads that compute at once only hinder each other."""
 
     def answer(self, request: Any) -> dict[str, Any]:
         """The answer to one request.
@@ -47,7 +50,8 @@ class Service:
             user = str(request["user_id"]).encode()
             mine = hmac.new(self.key, user, hashlib.sha256).hexdigest()[:_PSEUDONYM_DIGITS]
             request = {**request, "user_id": mine}
-        items = self.release.recommend(request)
+        with self.turn:
+            items = self.release.recommend(request)
         version = items[0]["version"] if items else self.release.serving.recommenders[0].version
         answer = {"request_id": uuid.uuid4().hex, "version": version, "items": items}
         if self.log is not None:
