@@ -23,7 +23,7 @@ from training.fitting.refused import explained
 from training.fitting.report import Report, Watch
 from training.registry.champion import standing_before
 from training.registry.curve import LiveCurve
-from training.registry.inputs import DataInput, log_inputs
+from training.registry.inputs import DataInput, log_inputs, version_on
 from training.registry.registry import Registry
 from training.registry.run_log import thinned
 from training.text.kept import keep_texts_of
@@ -143,7 +143,7 @@ def _log_inputs(
 ) -> None:
     """Name the examples that the candidate was trained on as inputs of its run."""
     lake, trained = context.lake, candidate.checkpoint.training
-    version, first = lake.version(EXAMPLES), trained.first_day
+    version, first = version_on(lake, EXAMPLES, context.ds), trained.first_day
     earlier = shift(first, -context.settings.training.replay_days), shift(first, -1)
     log_inputs(
         registry,

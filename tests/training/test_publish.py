@@ -167,7 +167,7 @@ def test_the_day_is_on_the_timeline_and_in_its_run_once(lake: Lake, settings: Se
     day = kinds["day"]
     assert day.info.status == "FINISHED"
     assert day.data.tags["mlflow.note.content"] == (
-        "**Champion kept: version 3 (mlp)**. The day did not train (skip: as usual). "
+        "**Champion kept: version 3 (mlp)**. It did not train (skip: as usual). "
         "3 lists went out. On 297 new examples the champion had AUC 0.7100."
     )
     assert day.data.metrics["champion.auc"] == 0.71

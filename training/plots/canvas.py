@@ -7,7 +7,7 @@ from typing import Any
 
 DPI = 90
 SHADES = 128
-_TOP = 0.45
+_TOP = 0.5
 """Inches above the first panel, for its title."""
 COLOURS = ("#1f5f99", "#d1701a", "#3b8a4e", "#8a4a9c", "#8c6d3f", "#4d4d4d")
 """Of the first, second, ... thing that a chart compares; the champion is always the first."""

@@ -57,10 +57,11 @@ def draw_over_days(
             axis.axhline(_WANTED[metric], color=GREY, linestyle="--", linewidth=1, zorder=0)
         plain(axis, _TITLES.get(metric, metric.replace("_", " ")))
     top, bottom = axes[0], axes[-1]
+    top.set_title(top.get_title(loc="left"), loc="left", fontsize=10, pad=14)
     for day, version in promotions.items():
         if day in days:
             top.annotate(
-                f"v{version}", (days.index(day), 0.02), xycoords=("data", "axes fraction"),
+                f"v{version}", (days.index(day), 1), xycoords=("data", "axes fraction"),
                 ha="center", va="bottom", fontsize=7, color="#8a5a1c", annotation_clip=False,
             )  # fmt: skip
     every = -(-len(days) // _MOST_TICKS)

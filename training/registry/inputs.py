@@ -14,6 +14,7 @@ from typing import Literal
 import pyarrow as pa
 
 from feature_store.lake import Lake
+from feature_store.ledger import table_versions
 from feature_store.tables import Table
 from training.registry.files import one_at_a_time
 from training.registry.registry import Registry
@@ -46,6 +47,14 @@ class DataInput:
     def digest(self) -> str:
         """Delta version and rows, in at most 36 characters."""
         return f"v{self.version}, {self.rows} rows"
+
+
+def version_on(lake: Lake, table: Table, ds: str) -> int:
+    """The Delta version that the steps of `ds` wrote; the current one where they name none.
+
+    Not the current one: a step that is run again after later days has read the same rows.
+    """
+    return table_versions(lake, ds).get(table.key, lake.version(table))
 
 
 def log_inputs(registry: Registry, home: Path, run_id: str, lake: Lake, *found: DataInput) -> None:

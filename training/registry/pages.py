@@ -17,11 +17,12 @@ _TABLES = "mlflow.loggedArtifacts"
 _COST_ON_TIMELINE = "dayfold.cost_on_timeline"
 """Tag of a day's run, set before its cost is on the timeline."""
 _TIMELINE_NOTE = (
-    "One point per day: the step is the day's number since 1970-01-01. Open **Model metrics** and "
-    "search: `champion.auc`, `champion.log_loss` and `champion.observed_expected` (before anything "
-    "trained on the day), `lists.recall_at_10` beside `popularity_7d.recall_at_10`, `promoted` "
-    "(1 = the champion changed), `drift.`, `intake.`, `cost.total.`. Put the x-axis on *Time* to "
-    "read dates. What happened on a day stands in the run that is named like it."
+    "One point per day; the step is the day's number since 1970-01-01, and *Time* as x-axis (the "
+    "wheel beside the search) shows dates. Open **Model metrics** and search, by regular "
+    "expression: `champion.(auc|log_loss|observed_expected)$` before anything trained on the day, "
+    "`recall_at_10$` of the lists beside popularity, `promoted|trained` (1 = yes), `drift.` value "
+    "and threshold, `intake.`, `cost.total`. What happened on a day stands in the run named like "
+    "it."
 )
 
 

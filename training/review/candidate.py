@@ -18,7 +18,7 @@ from training.plots.calibration import draw_calibration
 from training.plots.canvas import save
 from training.plots.percentile_ranks import draw_percentile_ranks
 from training.plots.slices import draw_slices
-from training.registry.inputs import DataInput, log_inputs
+from training.registry.inputs import DataInput, log_inputs, version_on
 from training.registry.pages import log_table
 from training.registry.registry import Registry
 from training.review.losses import loss_name, losses_of
@@ -54,7 +54,7 @@ def review_candidate(context: StepContext, scorer: str, tested: Tested) -> None:
         context.settings.path(context.settings.home),
         run_id,
         lake,
-        DataInput(EXAMPLES, lake.version(EXAMPLES), ds, ds, n, "evaluation"),
+        DataInput(EXAMPLES, version_on(lake, EXAMPLES, ds), ds, ds, n, "evaluation"),
     )
     champion = champion_scores(context, tested.examples)
     against, other = "its head", tested.head

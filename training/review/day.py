@@ -28,7 +28,7 @@ from training.drift.counted_days import counts_of, score_maps
 from training.measures.sketch import BINS
 from training.plots.over_days import CHAMPION, draw_over_days
 from training.plots.score_histogram import draw_score_histogram
-from training.registry.inputs import DataInput, log_inputs
+from training.registry.inputs import DataInput, log_inputs, version_on
 from training.registry.registry import Registry
 from training.review.candidate import log_pictures, score_picture
 from training.review.note import candidate_note
@@ -54,7 +54,7 @@ def review_day(context: StepContext, registry: Registry, run_id: str) -> None:
         context.settings.path(context.settings.home),
         run_id,
         lake,
-        DataInput(EXAMPLES, lake.version(EXAMPLES), ds, ds, rows, "evaluation"),
+        DataInput(EXAMPLES, version_on(lake, EXAMPLES, ds), ds, ds, rows, "evaluation"),
     )
     log_pictures(registry, run_id, day_pictures(context))
     candidates = {row["scorer"]: row for row in lake.read(CANDIDATES, [ds]).to_pylist()}

@@ -22,7 +22,7 @@ def day_note(
     metrics: Mapping[str, float],
     examples: int,
 ) -> str:
-    """Markdown: two sentences, and below them one line per candidate.
+    """Markdown: the decision and why, and below it one line per candidate that lost.
 
     Args:
         published: what went out, as a clause.
@@ -32,11 +32,13 @@ def day_note(
         metrics: the day's metrics, `subject.metric`.
         examples: rows that got their final label on the day.
     """
-    said = [f"**{_champion(promotion)}**{_because(promotion, gates)}.", _day(drift, published)]
+    won = [gate for gate in gates if gate["outcome"] == "champion"]
+    why = _because(won, gates)
+    said = [f"**{_champion(promotion)}**{why}.", _day(drift, bool(gates), published)]
     scored = [f"{name} {metrics[key]:.4f}" for key, name in _SHOWN.items() if key in metrics]
     if scored:
         said.append(f"On {examples:,} new examples the champion had {', '.join(scored)}.")
-    lines = [f"- `{gate['scorer']}` {gate['reason']}" for gate in gates]
+    lines = [f"- `{gate['scorer']}` {gate['reason']}" for gate in gates if gate not in won]
     return "\n".join([" ".join(said), *(["", *lines] if lines else [])])
 
 
@@ -48,7 +50,9 @@ def candidate_note(gate: Row, candidate: Row | None) -> str:
         candidate: its row of `candidates`.
     """
     version = f", version {gate['version']}" if gate["version"] else ""
-    said = f"**{str(gate['outcome']).capitalize()}{version}**: {gate['reason']}."
+    outcome = str(gate["outcome"])
+    reason = str(gate["reason"]).removeprefix(f"{outcome}: ")
+    said = f"**{outcome.capitalize()}{version}**: {reason}."
     if candidate is None:
         return said
     parent = candidate["parent_version"]
@@ -72,22 +76,22 @@ def _champion(promotion: Row | None) -> str:
     return f"Champion promoted: {now}" + (f" in place of version {before}" if before else "")
 
 
-def _because(promotion: Row | None, gates: Sequence[Row]) -> str:
-    """The reason of the one that won; those of the others stand in their own lines."""
-    won = [gate["scorer"] for gate in gates if gate["outcome"] == "champion"]
-    if promotion is not None and promotion["promoted"] and won:
-        return f", the candidate of `{won[0]}`"
-    if gates:
-        return f", none of {len(gates)} candidates passed its bars"
-    return ""
+def _because(won: Sequence[Row], gates: Sequence[Row]) -> str:
+    """The bar that the winner took; those of the others stand in their own lines."""
+    if won:
+        return f": {won[0]['reason']}"
+    return f", no candidate of {len(gates)} took its place" if gates else ""
 
 
-def _day(drift: Row | None, published: str) -> str:
-    out = published[:1].upper() + published[1:]
+def _day(drift: Row | None, tested: bool, published: str) -> str:
+    """Whether it trained and why; and what went out."""
+    out = f"{published[:1].upper()}{published[1:]}."
     if drift is None:
-        return f"{out}."
-    trained = "trained" if drift["train"] else "did not train"
-    return f"The day {trained} ({drift['decision']}: {drift['reason']}). {out}."
+        return out
+    trained = "It trained" if drift["train"] else "It did not train"
+    if tested and not drift["train"]:
+        trained = "It trained all the same"
+    return f"{trained} ({drift['decision']}: {drift['reason']}). {out}"
 
 
 def _count(rows: object) -> str:
