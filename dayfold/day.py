@@ -35,7 +35,8 @@ def writer_of(table: Table) -> Step | None:
 def edges() -> frozenset[tuple[str, str]]:
     """(earlier, later) for each pair in which `later` reads what `earlier` writes on the same day.
 
-    The opening step comes before every step that reads the raw zone.
+    The opening step comes before every step that reads the raw zone. A mapped step, which a day may
+    do without, is waited for by the first step that reads it; those after it wait for that one.
     """
     by_tables = {
         (earlier.name, later.name)
@@ -44,7 +45,14 @@ def edges() -> frozenset[tuple[str, str]]:
         if set(earlier.writes) & set(later.reads)
     }
     by_raw_zone = {(OPENING.name, s.name) for s in STEPS if s.reads_raw and s is not OPENING}
-    return frozenset(by_tables | by_raw_zone)
+    through = {
+        (mapped.name, later)
+        for mapped in STEPS
+        if mapped.mapped
+        for first, later in by_tables
+        if (mapped.name, first) in by_tables and not step_named(first).mapped
+    }
+    return frozenset((by_tables | by_raw_zone) - through)
 
 
 def upstream_of(step: Step) -> tuple[Step, ...]:

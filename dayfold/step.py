@@ -78,6 +78,8 @@ def _run(step: Step, context: StepContext) -> StepResult:
         "peak_memory_mb": peak_memory_mb(),
     }
     _record(lake, task_name(step, scorer), days, result, written, cost)
+    if step.recorded:
+        resolve(step.recorded)(context)
     return result
 
 

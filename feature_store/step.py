@@ -38,6 +38,8 @@ class Step:
     reads_raw: bool = False
     before: tuple[Table, ...] = ()
     """Tables of which only earlier days are read."""
+    recorded: str = ""
+    """As `entry`: what runs once the step has ended and its cost is recorded; empty = nothing."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from training.promotion.retriever import find_retriever
 from training.registry.champion import standing_before
 from training.registry.registry import Registry
 from training.registry.serving import load_version
+from training.review.candidate import Tested, review_candidate
 from training.scorers.schema import schema_on
 from training.scorers.trained import TrainedScorer
 from training.scoring.catalogue_ranks import Cascade
@@ -156,6 +157,8 @@ def _tested(
     half_life = context.settings.recommend.popularity_half_life_days
     for metric in baseline_metrics(reader, examples, dataset, half_life):
         evaluations.append(Evaluation(f"{metric.subject}_{metric.name}", metric.value, NAN))
+    compared = None if head is None else before
+    review_candidate(context, scorer, Tested(examples, rows, slices, said, compared))
     return score_rows(examples, said, before), evaluations
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +21,8 @@ from feature_store.tables import (
     DAILY_METRICS,
     DRIFT,
     EVERYBODY,
+    EXAMPLES,
+    GATES,
     INTAKE,
     PROMOTIONS,
     RECOMMENDATIONS,
@@ -28,9 +31,12 @@ from feature_store.tables import (
 from training.features.online_rows import vectors_of_day
 from training.features.reader import FeatureReader
 from training.registry.champion import standing_after
+from training.registry.pages import describe_timeline
 from training.registry.pool import pool_of
 from training.registry.registry import Registry
 from training.registry.release import write_release
+from training.review.day import review_day
+from training.review.note import day_note
 
 
 def run(context: StepContext) -> StepResult:
@@ -41,7 +47,7 @@ def run(context: StepContext) -> StepResult:
     if current:
         _release(context)
     note = _note(context, lists, current=current)
-    _log(context, note)
+    _log(context, lists)
     lineage = {
         "step": "publish",
         "ds": ds,
@@ -89,20 +95,13 @@ def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:
     return f"{out}; {ending}" + (f" ({drift['decision']})" if drift else "")
 
 
-def _log(context: StepContext, note: str) -> None:
+def _log(context: StepContext, lists: pa.Table) -> None:
     """Log the day to its run and to the timeline."""
     lake, ds = context.lake, context.ds
     registry = Registry(context.settings, lake.id)
     run_id = registry.day_run(ds)
     metrics = _metrics(context)
     drift = _row(context, DRIFT)
-    tags: dict[str, object] = {
-        "mlflow.note.content": f"{note}. {drift['reason'] if drift else ''}".strip(),
-        "code_version": code_version(),
-        "config_hash": config_hash(context.settings, context.dataset),
-    }
-    if drift is not None:
-        tags["decision"] = drift["decision"]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         _write_json(folder / "settings.json", context.settings.shown())
@@ -110,9 +109,33 @@ def _log(context: StepContext, note: str) -> None:
         _write_json(folder / "table_versions.json", table_versions(lake, ds))
         if drift is not None:
             _write_json(folder / "drift.json", json.loads(str(drift["evidence"])))
-        registry.log(run_id, metrics=metrics, tags=tags, artifacts=folder)
+        registry.log(run_id, metrics=metrics, tags=_tags(context, lists, metrics), artifacts=folder)
     registry.timeline(ds, metrics)
+    describe_timeline(registry)
+    review_day(context, registry, run_id)
     registry.finish_day(ds)
+
+
+def _tags(context: StepContext, lists: pa.Table, metrics: Mapping[str, float]) -> dict[str, object]:
+    """What runs are filtered by, and the note on the day's page."""
+    lake, ds = context.lake, context.ds
+    promotion, drift = _row(context, PROMOTIONS), _row(context, DRIFT)
+    gates = sorted(lake.read(GATES, [ds]).to_pylist(), key=lambda row: str(row["scorer"]))
+    out = f"{_users(lists):,} lists went out" if lists.num_rows else "no lists went out"
+    examples = lake.read(EXAMPLES, [ds], ["example_id"]).num_rows
+    tags: dict[str, object] = {
+        "mlflow.note.content": day_note(out, promotion, drift, gates, metrics, examples),
+        "code_version": code_version(),
+        "config_hash": config_hash(context.settings, context.dataset),
+    }
+    if drift is not None:
+        tags["decision"] = drift["decision"]
+    if promotion is not None:
+        tags["promoted"] = "yes" if promotion["promoted"] else "no"
+        tags["version"] = promotion["champion_version"]
+    if gates:
+        tags["gate"] = ", ".join(f"{gate['scorer']} {gate['outcome']}" for gate in gates)
+    return tags
 
 
 def _metrics(context: StepContext) -> dict[str, float]:

@@ -10,16 +10,20 @@ from pathlib import Path
 import pyarrow as pa
 
 from conf.errors import TrainingError
+from conf.lineage import code_version, config_hash
 from conf.processes import started_together
 from conf.training import TrainingSettings
+from feature_store.days import shift
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import CANDIDATES
+from feature_store.tables import CANDIDATES, EXAMPLES
 from training.fitting.candidate import Candidate, train_candidate
 from training.fitting.checkpoint import save_scorer, scorer_name
+from training.fitting.hardware import gpu_seconds
 from training.fitting.refused import explained
 from training.fitting.report import Report, Watch
 from training.registry.champion import standing_before
 from training.registry.curve import LiveCurve
+from training.registry.inputs import DataInput, log_inputs, version_on
 from training.registry.registry import Registry
 from training.registry.run_log import thinned
 from training.text.kept import keep_texts_of
@@ -62,8 +66,10 @@ def run(context: StepContext) -> StepResult:
         candidate = train_candidate(*inputs, parent, version, progress, watch, together)
     seconds = time.monotonic() - started
     save_scorer(home / directory, candidate.checkpoint)
-    _log(registry, run_id, context, candidate, seconds)
-    rows = _row(candidate, context.settings.training, run_id, directory)
+    gpu = gpu_seconds(seconds, together)
+    _log_inputs(registry, home, run_id, context, candidate)
+    _log(registry, run_id, context, candidate, {"train_seconds": seconds, **gpu})
+    rows = _row(candidate, context.settings.training, run_id, directory, gpu)
     lineage = {"step": "train", "ds": ds, "scorer": scorer, "input_hash": candidate.input_hash}
     context.lake.replace(CANDIDATES, {"ds": ds, "scorer": scorer}, rows, lineage)
     progress.unlink(missing_ok=True)
@@ -97,7 +103,13 @@ def _part_of(directory: Path, scorer: str) -> Path:
     )
 
 
-def _row(candidate: Candidate, chosen: TrainingSettings, run_id: str, directory: Path) -> pa.Table:
+def _row(
+    candidate: Candidate,
+    chosen: TrainingSettings,
+    run_id: str,
+    directory: Path,
+    gpu: dict[str, float],
+) -> pa.Table:
     checkpoint = candidate.checkpoint
     trained = checkpoint.training
     evidence = {
@@ -110,6 +122,7 @@ def _row(candidate: Candidate, chosen: TrainingSettings, run_id: str, directory:
         "vocabulary_day": checkpoint.net.schema.day,
         "replay_digest": candidate.replay_digest,
         **{name: getattr(chosen, name) for name in _AGAINST_FORGETTING},
+        **gpu,
     }
     return pa.table(
         {
@@ -125,8 +138,29 @@ def _row(candidate: Candidate, chosen: TrainingSettings, run_id: str, directory:
     )
 
 
+def _log_inputs(
+    registry: Registry, home: Path, run_id: str, context: StepContext, candidate: Candidate
+) -> None:
+    """Name the examples that the candidate was trained on as inputs of its run."""
+    lake, trained = context.lake, candidate.checkpoint.training
+    version, first = version_on(lake, EXAMPLES, context.ds), trained.first_day
+    earlier = shift(first, -context.settings.training.replay_days), shift(first, -1)
+    log_inputs(
+        registry,
+        home,
+        run_id,
+        lake,
+        DataInput(EXAMPLES, version, first, trained.last_day, trained.rows, "training"),
+        DataInput(EXAMPLES, version, *earlier, trained.replay_rows, "replay"),
+    )
+
+
 def _log(
-    registry: Registry, run_id: str, context: StepContext, candidate: Candidate, seconds: float
+    registry: Registry,
+    run_id: str,
+    context: StepContext,
+    candidate: Candidate,
+    seconds: dict[str, float],
 ) -> None:
     checkpoint = candidate.checkpoint
     trained = checkpoint.training
@@ -148,12 +182,16 @@ def _log(
             "parameters": sum(p.numel() for p in checkpoint.net.parameters()),
         },
         seconds={
-            "train_seconds": seconds,
+            **seconds,
             "mean_samples_per_second": candidate.samples_per_second,
         },
         series={
             "train_loss": candidate.training_losses,
             "validation_loss": candidate.validation_losses,
+        },
+        tags={
+            "code_version": code_version(),
+            "config_hash": config_hash(context.settings, context.dataset),
         },
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dayfold.day import STEPS, edges, writer_of
+from dayfold.day import STEPS, edges, upstream_of, writer_of
 from dayfold.step_table import step_table
+from feature_store.step import resolve
 from feature_store.tables import CHECKS, LEDGER, STEP_RUNS, TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,19 @@ def test_the_graph_has_no_cycle_and_reaches_publish_from_every_step() -> None:
         if any(earlier == name and later in reached for earlier, later in edges()):
             reached.add(name)
     assert reached == set(order)
+
+
+def test_a_step_that_a_day_may_do_without_is_waited_for_by_promote_alone() -> None:
+    for mapped in ("train", "evaluate"):
+        later = {later for earlier, later in edges() if earlier == mapped}
+        assert later - {"evaluate"} == {"promote"}
+    publish = STEPS[-1]
+    assert "promote" in {step.name for step in upstream_of(publish)}
+
+
+def test_what_runs_once_a_step_is_recorded_is_there() -> None:
+    assert [step.name for step in STEPS if step.recorded] == ["publish"]
+    assert callable(resolve(STEPS[-1].recorded))
 
 
 def test_the_table_of_steps_in_the_readme_is_the_declared_one() -> None:

@@ -20,6 +20,7 @@ from tests.training.fitting.test_scaleout import DS, SETTINGS, torchrun
 from tests.training.text.tiny_models import tiny_bert
 from training.fitting import learning
 from training.fitting.candidate import train_candidate
+from training.fitting.hardware import gpu_seconds
 from training.fitting.memory import remembers
 from training.fitting.refused import explained
 
@@ -39,6 +40,10 @@ def _matrices_of_32_bits() -> Iterator[None]:
     torch.set_float32_matmul_precision("highest")
     yield
     torch.set_float32_matmul_precision(before)
+
+
+def test_a_training_says_for_how_long_it_held_a_gpu() -> None:
+    assert gpu_seconds(2.5) == {"gpu_seconds": 2.5}
 
 
 def losses(lake: Lake, settings: TrainingSettings, scorer: str) -> tuple[list[float], list[float]]:

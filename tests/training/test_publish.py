@@ -187,7 +187,8 @@ def test_the_day_is_on_the_timeline_and_in_its_run_once(lake: Lake, settings: Se
     day = kinds["day"]
     assert day.info.status == "FINISHED"
     assert day.data.tags["mlflow.note.content"] == (
-        "published 3 lists by version 3 (mlp); champion kept (skip). as usual"
+        "**Champion kept: version 3 (mlp)**. It did not train (skip: as usual). "
+        "3 lists went out. On 297 new examples the champion had AUC 0.7100."
     )
     assert day.data.metrics["champion.auc"] == 0.71
     assert day.data.metrics["intake.events.read"] == 1234
@@ -195,7 +196,8 @@ def test_the_day_is_on_the_timeline_and_in_its_run_once(lake: Lake, settings: Se
     history = client.get_metric_history(kinds["timeline"].info.run_id, "champion.auc")
     assert [(point.step, point.value) for point in history] == [(20461, 0.71)]
     names = {artifact.path for artifact in client.list_artifacts(day.info.run_id)}
-    assert names == {"settings.json", "dataset.json", "table_versions.json", "drift.json"}
+    settled = {"settings.json", "dataset.json", "table_versions.json", "drift.json"}
+    assert names == {*settled, "plots"}
 
 
 def test_a_day_without_lists_is_closed_and_leaves_yesterdays(

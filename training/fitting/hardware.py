@@ -50,6 +50,14 @@ def trainer_options(
     }
 
 
+def gpu_seconds(seconds: float, processes: Processes = ALONE) -> dict[str, float]:
+    """`gpu_seconds` of a training of `seconds` wall time: each process holds one GPU meanwhile.
+
+    Empty on a CPU: what was not measured is not 0.
+    """
+    return {"gpu_seconds": seconds * processes.world} if torch.cuda.is_available() else {}
+
+
 def _strategy(strategy: Strategy, world: int, backend: str) -> LightningStrategy:
     if strategy == "fsdp":
         return ModelParallelStrategy(world, 1, process_group_backend=backend, timeout=PATIENCE)
