@@ -26,6 +26,7 @@ from dayfold.mistakes import is_bug, may_pass, message
 from dayfold.options import Dataset, Day, First, LakeRoot, Last, Raw
 from dayfold.pool_commands import pool, serve
 from dayfold.quarantine_commands import quarantine
+from dayfold.rollback_commands import history, release, rollback
 from dayfold.run_command import run
 from dayfold.setup_commands import key, setup
 from dayfold.ui_ports import AIRFLOW_PORT, MLFLOW_PORT
@@ -55,6 +56,9 @@ app.command(
     }
 )(bench)
 app.command()(serve)
+app.command()(rollback)
+app.command()(release)
+app.command()(history)
 app.command()(lineage)
 app.command()(compress)
 app.command()(forget)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
+from feature_store.promotion_ledger import last_by_hand
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES, DRIFT, PROMOTIONS, SKETCHES
 from training.drift.counted_days import counts_of, score_maps
@@ -62,6 +63,9 @@ def drift_decision(context: StepContext) -> DriftDecision:
 def _trained_to(lake: Lake, ds: str) -> str | None:
     """The last training day of the champion with which `ds` begins."""
     days = [day for day in lake.days(PROMOTIONS) if day < ds]
-    rows = lake.read(PROMOTIONS, days, ["ds", "promoted", "state"]).to_pylist()
-    promoted = [row["ds"] for row in rows if row["promoted"] and row["state"] == "done"]
-    return shift(max(promoted), -1) if promoted else None
+    rows = lake.read(PROMOTIONS, days, ["ds", "promoted", "state", "champion_version"]).to_pylist()
+    promoted = [row for row in rows if row["promoted"] and row["state"] == "done"]
+    by_hand = last_by_hand(lake, shift(ds, -1))
+    if by_hand is not None and not any(row["ds"] > by_hand.ds for row in promoted):
+        promoted = [row for row in promoted if row["champion_version"] == by_hand.version]
+    return shift(max(row["ds"] for row in promoted), -1) if promoted else None

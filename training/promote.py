@@ -6,7 +6,8 @@ The order of the writes makes a kill at any point harmless, because each is foun
     3. aliases `head-*`, `challenger`, `previous`
     4. alias `champion`: the commit
     5. gates and score map, then the row `done`: steps read that row, never an alias
-An alias that a later day has set is left alone.
+    6. the event, in the ledger of all changes
+An alias that a later day, or a rollback since, has set is left alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from feature_store.lake import Lake
+from feature_store.promotion_ledger import last_by_hand
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import DRIFT, EXAMPLES, GATES, PROMOTIONS, SCORE_MAPS, Table
 from training.drift.score_map import quantile_map
@@ -30,6 +32,7 @@ from training.promotion.candidates import (
     candidates_of,
 )
 from training.promotion.gate import GateDecision, decide, not_evaluated
+from training.promotion.noted import note_promotion
 from training.promotion.retriever import find_retriever
 from training.promotion.score_scale import same_rows_logits
 from training.registry.champion import Standing, replaced_before, standing_before
@@ -67,6 +70,8 @@ def run(context: StepContext) -> StepResult:
     _write_gates(lake, ds, decisions, versions)
     _write_score_map(context, outcome, aligned)
     _write_promotion(lake, ds, outcome, "done")
+    if outcome.promoted and outcome.after is not None:
+        note_promotion(lake, registry, ds, outcome.before, outcome.after, outcome.reason)
     return _result(outcome)
 
 
@@ -192,9 +197,9 @@ def _move_aliases(
 
     Also where the day promotes nothing: an earlier run of it, or of the days before, may have.
     """
-    after = outcome.after
-    if after is None:
-        return
+    after, by_hand = outcome.after, last_by_hand(lake, "9999-12-31")
+    if after is None or (by_hand is not None and by_hand.ds >= ds):
+        return  # a rollback that was made since has set them
     aliases = registry.aliases()
 
     def may_move(alias: str) -> bool:

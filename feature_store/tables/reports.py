@@ -101,6 +101,29 @@ PROMOTIONS = Table(
     ),
     checks=(unique("ds"),),
 )
+PROMOTION_LEDGER = Table(
+    layer="reports",
+    name="promotion_ledger",
+    grain="one change of what serves, or of what may; never replaced by another",
+    columns=(
+        Column("ds", "string", "the published day after which it holds"),
+        Column("event", "string", "digest of what happened: the same again is the same row"),
+        Column("number", "int32", "order among all events, from 1"),
+        Column("kind", "string", "promotion (by a day), rollback or release"),
+        Column("state", "string", "intent (begun), decided (it holds; lists follow) or done"),
+        Column("at", "timestamp", "when it was begun, UTC"),
+        Column("version", "int32", "registered version that serves from then on"),
+        Column("scorer", "string", "its ranker's scorer name"),
+        Column("replaced_version", "int32", "version that served before; 0 = none"),
+        Column("heads", "string", "JSON: {scorer: version}, the warm-start parents from then on"),
+        Column("day", "string", "day that is blocked or released; empty = none"),
+        Column("versions", "list<int32>", "versions that are blocked or released"),
+        Column("reason", "string", "as given"),
+        Column("actor", "string", "who: a user of the machine, or the step promote"),
+    ),
+    checks=(unique("event"),),
+    partition=("ds", "event"),
+)
 RECOMMENDATIONS = Table(
     layer="reports",
     name="recommendations",

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_store.lake import Lake
+from feature_store.promotion_ledger import events_until
 from feature_store.tables import PROMOTIONS, SCORE_MAPS, SCORES, SKETCHES
 from training.drift.day_counts import DayCounts, Floats
 from training.drift.score_map import carry, route
@@ -67,7 +68,9 @@ def score_maps(lake: Lake, first: str, ds: str) -> dict[int, tuple[int, Floats]]
     Those before `ds` alone. Where a version was replaced twice, the last time counts.
     """
     days = [day for day in lake.days(SCORE_MAPS) if first <= day < ds]
-    rows = lake.read(SCORE_MAPS, days).sort_by([("ds", "ascending"), ("bin", "ascending")])
+    rows = lake.read(SCORE_MAPS, days)
+    # a rollback adds a second map to a day
+    rows = rows.sort_by([(name, "ascending") for name in ("ds", "from_version", "bin")])
     replaced = rows.column("from_version").to_pylist()[::BINS]
     successors = rows.column("to_version").to_pylist()[::BINS]
     mapped = rows.column("mapped_logit").to_numpy().reshape(-1, BINS)
@@ -82,13 +85,16 @@ def _champions(lake: Lake, days: list[str]) -> dict[str, int]:
         [day for day in lake.days(PROMOTIONS) if day < last],
         ["ds", "champion_version", "state"],
     )
+    by_hand = [e for e in events_until(lake, last) if e.kind == "rollback" and e.holds]
+    # what was done by hand holds after the day's own promotion
     done = sorted(
-        (r["ds"], r["champion_version"]) for r in rows.to_pylist() if r["state"] == "done"
+        [(r["ds"], 0, r["champion_version"]) for r in rows.to_pylist() if r["state"] == "done"]
+        + [(event.ds, event.number, event.version) for event in by_hand]
     )
     return {
         day: champion
         for day in days
-        for champion in [next((v for ds, v in reversed(done) if ds < day), None)]
+        for champion in [next((v for ds, _, v in reversed(done) if ds < day), None)]
         if champion is not None
     }
 

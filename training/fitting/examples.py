@@ -13,6 +13,7 @@ from conf.errors import TrainingError
 from conf.training import TEXT_SCORERS, TrainingSettings
 from feature_store.days import ordinal, shift
 from feature_store.lake import Lake
+from feature_store.promotion_ledger import blocked_before
 from feature_store.tables import EXAMPLES
 from training.features.as_of import day_numbers, instants
 from training.features.digest import digest_of
@@ -48,6 +49,8 @@ class Plan:
     last_day: str
     """The day before the one that tests."""
     warm: bool
+    left_out: frozenset[str] = frozenset()
+    """Days that a rollback has blocked: nothing of them is trained on, or replayed."""
 
 
 def plan_of(
@@ -61,7 +64,8 @@ def plan_of(
         TrainingError: there is no day with examples among them.
     """
     after = trained_until or (shift(ds, -history_days - 1) if history_days else "")
-    days = [d for d in lake.days(EXAMPLES) if after < d < ds]
+    left_out = blocked_before(lake, ds).days
+    days = [d for d in lake.days(EXAMPLES) if after < d < ds and d not in left_out]
     if not days:
         why = "its parent's last day" if trained_until else f"training.history_days {history_days}"
         since = f"after {after} ({why}) and " if after else ""
@@ -71,7 +75,7 @@ def plan_of(
             f"history: `dayfold run --history-from DAY --from {ds} --to {ds}`."
         )
     first = shift(trained_until, 1) if trained_until else days[0]
-    return Plan(tuple(days), first, shift(ds, -1), trained_until is not None)
+    return Plan(tuple(days), first, shift(ds, -1), trained_until is not None, left_out)
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def load_examples(lake: Lake, plan: Plan, settings: TrainingSettings, scorer: st
     of_scorer = most_rows(scorer, settings, len(plan.new_days), MAX_ROWS)
     new = drawn_rows(new, of_scorer, [settings.seed, ordinal(plan.first_day)])
     most = min(settings.replay_rows, REPLAY_PER_NEW_ROW * new.num_rows) if plan.warm else 0
-    replay = replay_sample(lake, plan.first_day, settings, most)
+    replay = replay_sample(lake, plan.first_day, settings, most, plan.left_out)
     rows = pa.concat_tables([replay, new])
     replayed = np.arange(rows.num_rows) < replay.num_rows
     first = min(rows.column("ds").unique().to_pylist(), default=plan.first_day)

@@ -29,11 +29,21 @@ def in_time_order(rows: pa.Table) -> pa.Table:
     return rows.sort_by([("event_timestamp", "ascending"), ("example_id", "ascending")])
 
 
-def replay_sample(lake: Lake, first_day: str, settings: TrainingSettings, most: int) -> pa.Table:
-    """At most `most` rows of the `replay_days` before `first_day`, in the order of time."""
+def replay_sample(
+    lake: Lake,
+    first_day: str,
+    settings: TrainingSettings,
+    most: int,
+    left_out: frozenset[str] = frozenset(),
+) -> pa.Table:
+    """At most `most` rows of the `replay_days` before `first_day`, in the order of time.
+
+    Days that are `left_out` give none.
+    """
     start = shift(first_day, -settings.replay_days)
     wanted = most > 0 and settings.replay != "none"
     days = [d for d in lake.days(EXAMPLES) if start <= d < first_day] if wanted else []
+    days = [day for day in days if day not in left_out]
     rows = in_time_order(lake.read(EXAMPLES, days))
     return rows.take(drawn(rows, first_day, settings, most))
 

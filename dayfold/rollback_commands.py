@@ -1,0 +1,142 @@
+"""`dayfold rollback`, `release` and `history`: what serves, changed by hand and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from conf.settings import overrides_to_environment
+from dayfold.options import Dataset, LakeRoot
+from dayfold.workplace import Workplace, open_workplace
+
+Reason = Annotated[str, typer.Option(help="Why; kept in the ledger and in MLflow.")]
+
+
+def rollback(
+    reason: Reason = "",
+    to: Annotated[
+        int | None, typer.Option(help="Version to go back to [the one before the champion].")
+    ] = None,
+    day: Annotated[
+        str | None, typer.Option(help="Bad day: go back to how it began, and block it.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a rollback that was killed.")] = False,
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
+) -> None:
+    """Go back to an earlier version: alias, lists, warm-start parents; block what was bad."""
+    from dayfold import rollback as rolling
+    from feature_store.days import parse_day
+
+    workplace = _workplace(dataset, lake)
+    say = _say()
+    if resume:
+        event = rolling.resume(workplace, say)
+    else:
+        bad = parse_day(day, "--day") if day else None
+        event = rolling.roll_back(workplace, to=to, day=bad, reason=reason, say=say)
+    say(f"version {event.version} ({event.scorer}) serves, instead of {event.replaced_version}")
+    if event.day:
+        say(
+            f"{event.day} is blocked: no training uses it until `dayfold release --day {event.day}`"
+        )
+    if event.versions:
+        named = ", ".join(map(str, event.versions))
+        say(f"blocked versions: {named}; `dayfold release --version V` lets one serve again")
+    say("Next: dayfold history")
+
+
+def release(
+    reason: Reason = "",
+    day: Annotated[str | None, typer.Option(help="Blocked day, YYYY-MM-DD.")] = None,
+    version: Annotated[int | None, typer.Option(help="Blocked version.")] = None,
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
+) -> None:
+    """Let a day, or a version, that a rollback blocked be used again."""
+    from dayfold import rollback as rolling
+
+    workplace = _workplace(dataset, lake)
+    rolling.release(workplace, day=day, version=version, reason=reason)
+    say = _say()
+    if version is not None:
+        say(
+            f"version {version} may serve again. Next: dayfold rollback --to {version} --reason WHY"
+        )
+        return
+    say(f"{day} is no longer blocked: trainings whose parent knows only days before it use it")
+    say("A parent that was trained on later days has passed it by. Next: dayfold history")
+
+
+def history(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
+) -> None:
+    """Show what served when, why it changed, and what is blocked."""
+    from dayfold.rollback import blocked_now
+    from feature_store.promotion_ledger import all_events, unfinished
+
+    opened = _workplace(dataset, lake).existing_lake()
+    events = all_events(opened)
+    blocked = blocked_now(opened)
+    if as_json:
+        rows = [
+            {
+                "ds": e.ds,
+                "kind": e.kind,
+                "state": e.state,
+                "at": e.at.isoformat(),
+                "version": e.version,
+                "scorer": e.scorer,
+                "replaced_version": e.replaced_version,
+                "day": e.day,
+                "versions": list(e.versions),
+                "reason": e.reason,
+                "actor": e.actor,
+            }
+            for e in events
+        ]
+        said = {"days": sorted(blocked.days), "versions": sorted(blocked.versions)}
+        print(json.dumps({"events": rows, "blocked": said}))  # noqa: T201
+        return
+    say = _say()
+    if not events:
+        say("Nothing was promoted yet. Next: dayfold status")
+        return
+    table = RichTable(title="What served, from when", title_justify="left")
+    for heading in ("after", "what", "serves", "instead of", "blocked or released", "by", "why"):
+        table.add_column(heading)
+    for e in events:
+        named = ", ".join([*([e.day] if e.day else []), *(f"v{v}" for v in e.versions)])
+        state = "" if e.state == "done" else f" ({e.state})"
+        serves = f"v{e.version} {e.scorer}" if e.version else "-"
+        before = f"v{e.replaced_version}" if e.replaced_version else "-"
+        cells = (e.ds, e.kind + state, serves, before, named or "-", e.actor, _short(e.reason))
+        table.add_row(*map(escape, cells))
+    Console(emoji=False, highlight=False).print(table)
+    for what in sorted(blocked.days):
+        say(f"{what} is blocked. Next: dayfold release --day {what} --reason WHY")
+    if unfinished(opened) is not None:
+        say("A rollback has not ended. Next: dayfold rollback --resume")
+
+
+def _short(text: str, most: int = 90) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _workplace(dataset: str | None, lake: Path | None) -> Workplace:
+    overrides_to_environment(dataset=dataset, lake=lake)
+    return open_workplace(lake)
+
+
+def _say() -> Callable[[str], None]:
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
+    return lambda line: console.print(line, markup=False)

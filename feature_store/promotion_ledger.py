@@ -1,0 +1,158 @@
+"""The ledger of promotions: what changed what serves, in order, and what is blocked since.
+
+A day's own promotion is a row of `promotions` too, which a day that is run again replaces; rows of
+the ledger stay. What was done by hand (a rollback, a release) stands in the ledger alone, and holds
+after the day that was published last when it was done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+import pyarrow as pa
+
+from conf.lineage import digest
+from feature_store.lake import Lake
+from feature_store.tables import PROMOTION_LEDGER
+
+Kind = Literal["promotion", "rollback", "release"]
+State = Literal["intent", "decided", "done"]
+_HOLDS = frozenset({"decided", "done"})
+
+
+@dataclass(frozen=True)
+class PromotionEvent:
+    """One row of the ledger."""
+
+    ds: str
+    kind: Kind
+    version: int
+    scorer: str
+    replaced_version: int
+    heads: Mapping[str, int]
+    reason: str
+    actor: str
+    day: str = ""
+    versions: tuple[int, ...] = ()
+    state: State = "intent"
+    number: int = 0
+    at: datetime = datetime.min
+
+    @property
+    def name(self) -> str:
+        """The same for the same thing done again after the same events."""
+        said = {"ds": self.ds, "kind": self.kind, "version": self.version, "day": self.day}
+        said |= {"replaced": self.replaced_version, "heads": dict(self.heads)}
+        again = {"number": self.number} if self.kind != "promotion" else {}
+        return digest({**said, "versions": list(self.versions), **again})[:16]
+
+    @property
+    def holds(self) -> bool:
+        """Whether steps go by it: it was decided."""
+        return self.state in _HOLDS
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """What may not be used until it is released."""
+
+    days: frozenset[str] = frozenset()
+    """Left out of every training."""
+    versions: frozenset[int] = frozenset()
+    """Never what serves."""
+
+
+def events_until(lake: Lake, ds: str) -> list[PromotionEvent]:
+    """All events that hold after `ds` or an earlier day, begun ones too, in their order."""
+    days = sorted({day for day in lake.days(PROMOTION_LEDGER) if day <= ds})
+    rows = lake.read(PROMOTION_LEDGER, days).to_pylist() if days else []
+    found = [
+        PromotionEvent(
+            ds=row["ds"],
+            kind=row["kind"],
+            version=row["version"],
+            scorer=row["scorer"],
+            replaced_version=row["replaced_version"],
+            heads=json.loads(row["heads"]),
+            reason=row["reason"],
+            actor=row["actor"],
+            day=row["day"],
+            versions=tuple(row["versions"]),
+            state=row["state"],
+            number=row["number"],
+            at=row["at"],
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda event: event.number)
+
+
+def all_events(lake: Lake) -> list[PromotionEvent]:
+    """Every event, in the order in which they were begun."""
+    return events_until(lake, "9999-12-31")
+
+
+def begun(lake: Lake, event: PromotionEvent) -> PromotionEvent:
+    """`event` with the next number and the time of now."""
+    last = max((known.number for known in all_events(lake)), default=0)
+    return replace(event, number=last + 1, at=datetime.now(UTC))
+
+
+def write_event(lake: Lake, event: PromotionEvent, state: State) -> PromotionEvent:
+    """Write the event's row, or its next state."""
+    written = replace(event, state=state)
+    row = {
+        "ds": written.ds,
+        "event": written.name,
+        "number": written.number,
+        "kind": written.kind,
+        "state": state,
+        "at": written.at,
+        "version": written.version,
+        "scorer": written.scorer,
+        "replaced_version": written.replaced_version,
+        "heads": json.dumps(dict(written.heads), sort_keys=True),
+        "day": written.day,
+        "versions": list(written.versions),
+        "reason": written.reason,
+        "actor": written.actor,
+    }
+    content = pa.Table.from_pylist([row], lake.schema(PROMOTION_LEDGER))
+    partition = {"ds": written.ds, "event": written.name}
+    lake.replace(PROMOTION_LEDGER, partition, content, {"step": written.kind, "ds": written.ds})
+    return written
+
+
+def last_by_hand(lake: Lake, ds: str) -> PromotionEvent | None:
+    """The last change of what serves that was made by hand and holds after `ds`; None without."""
+    events = [e for e in events_until(lake, ds) if e.kind == "rollback" and e.holds]
+    return max(events, key=lambda event: (event.ds, event.number), default=None)
+
+
+def unfinished(lake: Lake) -> PromotionEvent | None:
+    """The rollback that was begun and has not ended; None without."""
+    open_ = [e for e in all_events(lake) if e.kind == "rollback" and e.state != "done"]
+    return open_[-1] if open_ else None
+
+
+def blocked_after(events: Sequence[PromotionEvent]) -> Blocked:
+    """What is blocked when these events, in their order, have happened."""
+    days: set[str] = set()
+    versions: set[int] = set()
+    for event in events:
+        if event.kind == "rollback" and event.holds:
+            days |= {event.day} - {""}
+            versions |= set(event.versions)
+        elif event.kind == "release" and event.holds:
+            days -= {event.day}
+            versions -= set(event.versions)
+    return Blocked(frozenset(days), frozenset(versions))
+
+
+def blocked_before(lake: Lake, ds: str) -> Blocked:
+    """What was blocked when `ds` began: by what was done before it."""
+    return blocked_after([event for event in events_until(lake, ds) if event.ds < ds])
