@@ -74,15 +74,17 @@ def resume(workplace: Workplace, say: Say) -> PromotionEvent:
 
 
 def _finish(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEvent:
+    from training.registry.promotion_runs import log_event
     from training.registry.registry import Registry
     from training.rollback import decide_rollback
 
     lake = workplace.lake()
+    registry = Registry(workplace.settings, lake.id)
     if not event.holds:
-        registry = Registry(workplace.settings, lake.id)
         context = StepContext((event.ds,), lake, workplace.dataset, workplace.settings)
         decide_rollback(context, registry, event)
         say(f"version {event.version} is the champion; parents {dict(event.heads)}")
+    log_event(registry, event)
     last = last_published(lake, workplace.dataset.name)
     if last == event.ds:  # else a later day has published by what serves now
         for step in ("recommend", "publish"):

@@ -30,7 +30,6 @@ from feature_store.tables import EXAMPLES, PROMOTIONS, SCORE_MAPS
 from training.drift.score_map import quantile_map
 from training.features.reader import FeatureReader
 from training.registry.champion import Standing, standing_after, standing_before
-from training.registry.promotion_runs import log_event
 from training.registry.registry import Registry
 from training.registry.serving import load_version
 from training.registry.versions import client_of, registered_versions
@@ -137,7 +136,7 @@ def decide_rollback(context: StepContext, registry: Registry, event: PromotionEv
     lake = context.lake
     _write_score_map(context, event)
     _set_aliases(lake, registry, event)
-    log_event(registry, write_event(lake, event, "decided"))
+    write_event(lake, event, "decided")
 
 
 def _day_after(served: list[Reign], version: int, serving: int, blocked: frozenset[int]) -> str:

@@ -14,7 +14,8 @@ WITHOUT_VOLUME = {
     *("clean.quarantine", "clean.intake", "clean.raw_files", "clean.ledger", "encoded.expiries"),
     *("predictions.candidate_scores", "predictions.sketches", "predictions.score_maps"),
     *("reports.daily_metrics", "reports.drift", "reports.candidates", "reports.evaluations"),
-    *("reports.gates", "reports.promotions", "reports.step_runs", "reports.checks"),
+    *("reports.gates", "reports.promotions", "reports.promotion_ledger"),
+    *("reports.step_runs", "reports.checks"),
 }
 """`feature_store.volume` says why."""
 

@@ -140,7 +140,7 @@ def test_the_version_before_comes_back_and_the_replaced_one_is_blocked(place: Wo
 
 def test_a_version_that_served_comes_back_by_its_number(place: Workplace) -> None:
     assert roll_back(place, to=2, day=None, reason=WHY, say=quiet).versions == (4, 6)
-    with pytest.raises(DayfoldError, match="Version 4 is blocked. Next: dayfold release"):
+    with pytest.raises(DayfoldError, match=r"Version 4 is blocked\. Next: dayfold release"):
         roll_back(place, to=4, day=None, reason=WHY, say=quiet)
     release(place, day=None, version=4, reason="it was right after all")
     assert roll_back(place, to=4, day=None, reason=WHY, say=quiet).version == 4
