@@ -42,6 +42,8 @@ CHANGES = (-0.02, 0.0, 0.005, 0.01, 0.02, 0.05)
 """True changes of the mean log loss, as shares of that of what serves."""
 USERS = (200, 600, 4000)
 """Users a day, so 1,000, 3,000 and 20,000 rows."""
+FULL_DAYS_USERS = 600
+"""Beyond this many users a day, fewer days are simulated."""
 BASE_RATE_LOGIT = -2.0
 ROWS_PER_USER = 5.0
 SPREAD = 1.2
@@ -202,10 +204,10 @@ def summary_of(rates: list[dict[str, Any]], margin: float) -> dict[str, float]:
         for volume in sorted({row["rows_a_day"] for row in rates}):
             mine = {row["change"]: row[rule] for row in rates if row["rows_a_day"] == volume}
             harmful = max(rate for change, rate in mine.items() if change >= margin)
-            summary[f"harmful_{rule}_{volume}_rows"] = harmful
-            summary[f"equal_{rule}_{volume}_rows"] = mine[0.0]
-        worst = max(v for k, v in summary.items() if k.startswith(f"harmful_{rule}_"))
-        least = min(v for k, v in summary.items() if k.startswith(f"equal_{rule}_"))
+            summary[f"harmful_{rule}_at_{volume}_rows"] = harmful
+            summary[f"equal_{rule}_at_{volume}_rows"] = mine[0.0]
+        worst = max(v for k, v in summary.items() if k.startswith(f"harmful_{rule}_at_"))
+        least = min(v for k, v in summary.items() if k.startswith(f"equal_{rule}_at_"))
         summary |= {f"harmful_promotion_rate_{rule}": worst, f"equal_model_pass_rate_{rule}": least}
     gate = summary["harmful_promotion_rate_gate"], summary["harmful_promotion_rate_other_family"]
     equal = summary["equal_model_pass_rate_gate"]
@@ -226,9 +228,9 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for users in arguments.users:
         # A day of many rows costs more and varies less.
-        days = (
-            max(arguments.days * 600 // max(users, 600) // 2, 1) if users > 600 else arguments.days
-        )
+        days = arguments.days
+        if users > FULL_DAYS_USERS:
+            days = max(days * FULL_DAYS_USERS // (2 * users), 1)
         mine = list(trials(days, users, gate))
         with_pooled(mine, gate.inconclusive_confidence)
         rows += mine

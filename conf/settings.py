@@ -88,7 +88,7 @@ class GateSettings(Frozen):
     max_calibration_error: PositiveFloat = 0.15
     """Guardrail: |log(observed/expected)| of the candidate may be at most this plus two standard
     errors, or as large as that of what it is compared with."""
-    max_ece: PositiveFloat = 0.03
+    max_ece: PositiveFloat = 0.05
     """Guardrail: the expected calibration error (0 to 1) may be at most this plus what chance gives
     a calibrated model, or as large as that of what it is compared with."""
     max_log_loss_increase: NonNegativeFloat = 0.02

@@ -12,8 +12,7 @@ rank of the positive.
 
 A daily update is no worse if it is superior or non_inferior; if inconclusive, only where it is not
 worse on average and a one-sided bound of its own (`gate.inconclusive_confidence`) is within the
-margin. The average alone lets through half of the harmful updates of a small day. No test of the
-day's rows can pass more of the equal ones at the same rate of harmful ones (Neyman and Pearson).
+margin. The average alone lets through many harmful updates of small days (docs/gate.md).
 """
 
 from __future__ import annotations
