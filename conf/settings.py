@@ -112,6 +112,13 @@ class RecommendSettings(Frozen):
     """Half-life of the decayed popularity that tops lists up and serves cold users."""
 
 
+class ServingSettings(Frozen):
+    """What services pull."""
+
+    release: str = "{home}/release/{dataset}"
+    """Folder of what serves now: release.json, and a folder for each version that it names."""
+
+
 class ScheduleSettings(Frozen):
     """How long a scheduled day waits for its log."""
 
@@ -152,6 +159,7 @@ class Settings(Frozen):
     compression: CompressionSettings = CompressionSettings()
     recommend: RecommendSettings = RecommendSettings()
     mlflow: MlflowSettings = MlflowSettings()
+    serving: ServingSettings = ServingSettings()
     schedule: ScheduleSettings = ScheduleSettings()
 
     def shown(self) -> dict[str, object]:

@@ -24,6 +24,7 @@ from dayfold.launch import EXIT_FAILED, EXIT_REFUSED
 from dayfold.lineage_command import lineage
 from dayfold.mistakes import is_bug, may_pass, message
 from dayfold.options import Dataset, Day, First, LakeRoot, Last, Raw
+from dayfold.pool_commands import pool, serve
 from dayfold.quarantine_commands import quarantine
 from dayfold.run_command import run
 from dayfold.setup_commands import key, setup
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.add_typer(audit, name="audit")
 app.add_typer(day, name="day")
 app.add_typer(importing, name="import")
+app.add_typer(pool, name="pool")
 app.add_typer(quarantine, name="quarantine")
 app.command()(run)
 app.command()(upkeep)
@@ -52,6 +54,7 @@ app.command(
         "help_option_names": ["--help"],
     }
 )(bench)
+app.command()(serve)
 app.command()(lineage)
 app.command()(compress)
 app.command()(forget)

@@ -10,6 +10,7 @@ _GROUPS = {
     "Begin": ("demo", "setup", "key", "import", "simulate"),
     "Run days": ("run", "step", "day", "quarantine"),
     "See what came out": ("status", "report", "recommend", "lineage", "compress", "ui"),
+    "Serve": ("serve", "pool"),
     "Look after the lake": ("upkeep", "forget", "audit"),
 }
 _OTHERS = "Tools"

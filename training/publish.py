@@ -27,7 +27,10 @@ from feature_store.tables import (
 )
 from training.features.online_rows import vectors_of_day
 from training.features.reader import FeatureReader
+from training.registry.champion import standing_after
+from training.registry.pool import pool_of
 from training.registry.registry import Registry
+from training.registry.release import write_release
 
 
 def run(context: StepContext) -> StepResult:
@@ -35,6 +38,8 @@ def run(context: StepContext) -> StepResult:
     lake, ds, settings = context.lake, context.ds, context.settings
     lists = lake.read(RECOMMENDATIONS, [ds])
     current = open_online_store(settings).write(_online_day(context, lists))
+    if current:
+        _release(context)
     note = _note(context, lists, current=current)
     _log(context, note)
     lineage = {
@@ -55,6 +60,15 @@ def _online_day(context: StepContext, lists: pa.Table) -> OnlineDay:
     reader = FeatureReader(lake, ds, ds)
     users, items = vectors_of_day(lake, reader, ds, context.settings.recommend.active_days)
     return OnlineDay(ds, lists, users, items)
+
+
+def _release(context: StepContext) -> None:
+    """What serves from now on goes to the release folder; nothing before the first champion."""
+    settings, standing = context.settings, standing_after(context.lake, context.ds)
+    if standing is not None:
+        registry = Registry(settings, context.lake.id)
+        pool = pool_of(registry, standing.version)
+        write_release(registry, pool, settings.path(settings.serving.release))
 
 
 def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:

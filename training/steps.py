@@ -76,6 +76,7 @@ PROMOTE = Step(
         DRIFT,
         CANDIDATES,
         CANDIDATE_SCORES,
+        EVALUATIONS,
         SCORES,
         EXAMPLES,
         VOCABULARIES,

@@ -63,6 +63,8 @@ def test_help_loads_no_engine() -> None:
         "upkeep",
         "lineage",
         "forget",
+        "pool",
+        "serve",
     ],
 )
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:

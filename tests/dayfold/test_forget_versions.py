@@ -14,10 +14,10 @@ from dayfold.workplace import Workplace
 from feature_store.tables import GATES, RECOMMENDATIONS
 from tests.dayfold.forget_fixture import ANNA, BERT, SmallPlace, files_naming, quiet
 from tests.dayfold.lineage_fixture import ran, text_of
+from tests.training.answers import answers
 from tests.training.home_fixture import fresh_home
 from tests.training.lake_fixture import small_lake
 from tests.training.promoted_home import TRAINED, promoted_home
-from training.registry.bundle import Bundle
 from training.registry.registry import Registry
 from training.registry.versions import registered_versions
 
@@ -92,8 +92,5 @@ def test_lineage_knows_a_version_that_a_later_run_replaced(trained: Workplace) -
 
 
 def _answer(registry: Registry, version: int, row: dict[str, Any]) -> list[tuple[str, float]]:
-    import pandas as pd
-
-    bundle = Bundle(registry.version_directory(version), str(version))
-    found = bundle.predict(pd.DataFrame([row]))
+    found = answers(registry.version_directory(version), [row])
     return list(zip(found["item_id"], found["score"].round(6), strict=True))

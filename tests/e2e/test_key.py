@@ -32,7 +32,7 @@ def files_with(root: Path, forms: list[bytes]) -> list[str]:
 
 def test_no_file_of_the_home_holds_the_key_after_days_of_runs(shop: Shop) -> None:
     names = {path.name for path in shop.home.rglob("*") if path.is_file()}
-    assert {"mlflow.db", "snapshot.json", "lake.json"} <= names
+    assert {"mlflow.db", "users.json", "lake.json"} <= names
     assert list((shop.home / "logs").rglob("*.log"))
     assert files_with(shop.home, forms_of(KEY)) == []
 

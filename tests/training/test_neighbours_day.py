@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 
 from conf.settings import Settings
 from conf.training import TrainingSettings
 from feature_store.lake import Lake
 from feature_store.tables import EVALUATIONS, RECOMMENDATIONS
+from tests.training.answers import answers
 from tests.training.promoted_home import TRAINED, promoted_home
-from training.registry.bundle import Bundle
 from training.registry.registry import Registry
 from training.registry.serving import load_version
 from training.registry.versions import registered_versions
@@ -33,8 +32,8 @@ def test_a_memory_goes_through_the_day_and_its_version_serves(
     rankers = {v: load_version(lake, home.settings, v).ranker for v in versions}
     version = next(v for v, ranker in rankers.items() if ranker.name == "neighbours")
     assert rankers[version].net.state_dict()["sequences"].any()
-    bundle = Bundle(registry.version_directory(version), str(version))
     user = home.rows(RECOMMENDATIONS, TRAINED)[0]["user_id"]
-    answer = bundle.predict(pd.DataFrame({"user_id": [user, "a stranger"], "top_n": [5, 5]}))
+    asked = [{"user_id": who, "top_n": 5} for who in (user, "a stranger")]
+    answer = answers(registry.version_directory(version), asked)
     assert answer.groupby("user_id").size().tolist() == [5, 5]
     assert np.isfinite(answer["score"]).all()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 
 from conf.settings import Settings
 from feature_store.lake import Lake
 from feature_store.ledger import reopen_days
 from feature_store.tables import CANDIDATE_SCORES, EXAMPLES, PROMOTIONS, SCORE_MAPS
+from tests.training.answers import answers
 from tests.training.promotion_fixture import (
     BAD,
     BOTH,
@@ -29,7 +29,6 @@ from tests.training.promotion_fixture import (
     written,
 )
 from training.drift.score_map import quantile_map
-from training.registry.bundle import Bundle
 from training.registry.champion import Standing, standing_after, standing_before
 from training.registry.registry import Registry
 from training.scoring.composite import load_composite
@@ -72,10 +71,11 @@ def test_a_version_is_retriever_and_ranker_and_answers(
     composite = load_composite(registry.version_directory(2), 2)
     assert (composite.retriever.name, composite.ranker.name) == ("two_tower", "mlp")
     known = lake.read(EXAMPLES, [D1], ["user_index"]).column(0)[0].as_py()
-    bundle = Bundle(registry.version_directory(2), "2")
-    answer = bundle.predict(pd.DataFrame({"user_id": [f"u{known:05d}", "nobody"], "top_n": [3, 2]}))
+    asked = [{"user_id": f"u{known:05d}", "top_n": 3}, {"user_id": "nobody", "top_n": 2}]
+    answer = answers(registry.version_directory(2), asked)
     assert answer["rank"].tolist() == [1, 2, 3, 1, 2]
-    assert answer["version"].unique().tolist() == ["2"]
+    key = registry.version_tags(2)["promote_key"]
+    assert answer["version"].unique().tolist() == [f"{D1}-mlp-{key[:8]}"]
     for _, mine in answer.groupby("user_id"):
         assert mine["score"].is_monotonic_decreasing
         assert mine["item_id"].is_unique

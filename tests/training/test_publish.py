@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from mlflow import MlflowClient
 
+from conf.errors import DayfoldError
 from conf.settings import Settings
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
@@ -24,8 +26,12 @@ from feature_store.tables import (
     Table,
 )
 from tests.training.home_fixture import fresh_home
+from tests.training.registry.fake_composite import fake_composite
 from training import publish
+from training.light.release import RELEASE
+from training.registry.pool import Pool, clear_pool, pool_of, set_pool
 from training.registry.registry import Registry
+from training.registry.release import KEPT_FOLDERS, write_release
 
 D1, D2 = "2026-01-08", "2026-01-09"
 
@@ -65,6 +71,19 @@ def prepare(
     metric = {"subject": "champion", "metric": "auc", "value": 0.71, "n": 300}
     put(lake, DAILY_METRICS, ds, [metric])
     put(lake, INTAKE, ds, [{"stream": "events", "outcome": "read", "rows": 1234}])
+
+
+@pytest.fixture(autouse=True)
+def registered(registry: Registry, tmp_path: Path) -> None:
+    """Versions 1 to 4 are there."""
+    register(registry, tmp_path)
+
+
+def register(registry: Registry, folder: Path) -> None:
+    run_id = registry.scorer_run(D1, "mlp")
+    for version in range(1, 5):
+        composite = fake_composite(folder / f"version-{version}", f"of version {version}")
+        registry.register(promote_key=str(version), directory=composite, run_id=run_id, tags={})
 
 
 def run(lake: Lake, settings: Settings, ds: str) -> str:
@@ -132,6 +151,7 @@ def test_a_changed_setting_changes_the_hash_and_where_the_home_lies_does_not(
 
     first = hash_with(settings)
     moved = fresh_home(tmp_path / "elsewhere")
+    register(Registry(moved, lake.id), tmp_path / "elsewhere")
     assert hash_with(moved) == first
     training = settings.training.model_copy(update={"seed": 8})
     assert hash_with(settings.model_copy(update={"training": training})) != first
@@ -163,7 +183,7 @@ def test_the_day_is_on_the_timeline_and_in_its_run_once(lake: Lake, settings: Se
     client = MlflowClient(registry.tracking_uri, registry.tracking_uri)
     runs = client.search_runs([registry.experiment_id])
     kinds = {run.data.tags["dayfold.kind"]: run for run in runs}
-    assert len(runs) == len(kinds) == 2
+    assert len(runs) == len(kinds) == 3  # one is the run of the versions that are there
     day = kinds["day"]
     assert day.info.status == "FINISHED"
     assert day.data.tags["mlflow.note.content"] == (
@@ -193,3 +213,75 @@ def test_a_day_without_lists_is_closed_and_leaves_yesterdays(
 def test_before_the_first_champion_popularity_is_named(lake: Lake, settings: Settings) -> None:
     prepare(lake, D1, version=0)
     assert run(lake, settings, D1) == ("published 3 lists by popularity, there is no champion yet")
+
+
+# ---- the release ---------------------------------------------------------------------------------
+
+
+def release_of(settings: Settings) -> dict[str, Any]:
+    folder = settings.path(settings.serving.release)
+    found: dict[str, Any] = json.loads((folder / RELEASE).read_text())
+    for one in found["versions"]:
+        assert (folder / one["folder"] / "data" / "about.json").exists()
+    return found
+
+
+def test_what_serves_is_released_and_an_older_day_leaves_it(lake: Lake, settings: Settings) -> None:
+    prepare(lake, D1)
+    run(lake, settings, D1)
+    first = release_of(settings)
+    assert [one["registered_version"] for one in first["versions"]] == [3]
+    assert first["versions"][0]["version"] == "of version 3"
+    prepare(lake, D2, version=4, promoted=True)
+    run(lake, settings, D2)
+    second = release_of(settings)
+    assert [one["registered_version"] for one in second["versions"]] == [4]
+    assert second["etag"] != first["etag"]
+    run(lake, settings, D1)
+    run(lake, settings, D2)
+    assert release_of(settings) == second
+
+
+def test_a_pool_is_released_with_its_weights_and_ends_with_it(
+    lake: Lake, settings: Settings, registry: Registry
+) -> None:
+    prepare(lake, D1)
+    set_pool(registry, {3: 3.0, 1: 1.0}, "random")
+    run(lake, settings, D1)
+    found = release_of(settings)
+    assert found["pick"] == "random"
+    weights = {one["registered_version"]: one["weight"] for one in found["versions"]}
+    assert weights == {3: 0.75, 1: 0.25}
+    clear_pool(registry)
+    clear_pool(registry)
+    run(lake, settings, D1)
+    assert [one["registered_version"] for one in release_of(settings)["versions"]] == [3]
+
+
+@pytest.mark.parametrize(
+    ("weights", "pick", "message"),
+    [
+        ({1: 0.0}, "sticky", "The weight of version 1 is 0.0, expected above 0"),
+        ({1: float("nan")}, "sticky", "The weight of version 1 is nan"),
+        ({}, "sticky", "The pool is empty, expected VERSION=WEIGHT"),
+        ({1: 1.0}, "often", "--pick is 'often', expected sticky or random"),
+        ({9: 1.0}, "sticky", "no version 9"),
+    ],
+)
+def test_a_pool_that_cannot_be_is_refused(
+    registry: Registry, weights: dict[int, float], pick: str, message: str
+) -> None:
+    with pytest.raises(DayfoldError, match=message):
+        set_pool(registry, weights, pick)
+    assert pool_of(registry, 2) == Pool({2: 1.0})
+
+
+def test_versions_that_serve_no_more_are_cleared_but_for_the_newest(
+    lake: Lake, settings: Settings, registry: Registry
+) -> None:
+    folder = settings.path(settings.serving.release)
+    for version in (1, 2, 3, 4, 1):
+        write_release(registry, Pool({version: 1.0}), folder)
+    held = sorted(path.name.split("-")[0] for path in folder.iterdir() if path.is_dir())
+    assert held == ["v1", "v2", "v3", "v4"]
+    assert len(held) == 1 + KEPT_FOLDERS

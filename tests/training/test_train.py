@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from feature_store.lake import Lake
 from feature_store.step import StepContext
 from feature_store.tables import CANDIDATES, EXAMPLES, PROMOTIONS
 from tests.training.log_fixture import FIRST_DAY
+from tests.training.registry.fake_composite import fake_composite
 from training import train
 from training.fitting.checkpoint import load_checkpoint, save_scorer
 from training.registry.registry import Registry
@@ -70,10 +72,10 @@ def test_train_writes_a_candidate_and_its_parent_is_the_head_before_the_day(
     assert lake.read(CANDIDATES, [DS]).equals(first)
 
     registry = Registry(context.settings, lake.id)
-    composite = tmp_path / "composite"
-    save_scorer(composite / "retriever", checkpoint)
-    save_scorer(composite / "ranker", checkpoint)
-    (composite / "composite.json").write_text("{}")
+    composite = fake_composite(tmp_path / "composite")
+    for part in ("retriever", "ranker"):
+        shutil.rmtree(composite / part)
+        save_scorer(composite / part, checkpoint)
     version = registry.register(
         promote_key="key", directory=composite, run_id=row["run_id"], tags={}
     )

@@ -1,8 +1,4 @@
-"""A scorer as an ONNX file, and what ONNX Runtime says with it. One item per row.
-
-Of a scorer that reads text the file holds what is above its encoder: the texts' vectors, which are
-read once and kept, are an input.
-"""
+"""A scorer as an ONNX file, and what ONNX Runtime says with it. One item per row."""
 
 from __future__ import annotations
 
@@ -14,68 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from training.features.rows import Float64, Rows
 from training.scorers import ScorerNet
-from training.scorers.batch import Batch, SideTensors, batch_of_rows
-from training.scorers.text import ReadTexts, TextScorer
+from training.scorers.batch import batch_of_rows
+from training.scorers.exported import TEXT_VECTORS, Exported, fields_of
 
-_SIDES = ("user", "item")
-_FIELDS = ("ids", "categorical", "numeric", "history", "neighbours", "affinity")
-_VECTORS = "texts_vectors"
 _ROWS_AT_ONCE = 2048
-
-
-class _RowWise(nn.Module):
-    """A scorer whose input is one tensor per field, and whose output is (n,)."""
-
-    def __init__(self, net: ScorerNet, names: list[str], multi: dict[str, int]) -> None:
-        super().__init__()
-        self.net, self._names, self._multi = net, names, multi
-
-    def forward(self, *values: Tensor) -> Tensor:
-        """(n,) logits of n rows."""
-        given = dict(zip(self._names, values, strict=True))
-        sides = {
-            side: SideTensors(
-                given[f"{side}_ids"],
-                given[f"{side}_categorical"],
-                tuple(given[f"{side}_multi_{k}"] for k in range(self._multi[side])),
-                given[f"{side}_numeric"],
-                given[f"{side}_history"],
-                given[f"{side}_neighbours"],
-                given[f"{side}_affinity"],
-            )
-            for side in _SIDES
-        }
-        rows = given["user_ids"].shape[0]
-        pair = torch.arange(rows)[:, None]
-        nothing = torch.zeros(rows)
-        batch = Batch(
-            sides["user"], sides["item"], pair, given["context"], nothing, nothing, nothing[:, None]
-        )
-        if isinstance(self.net, TextScorer):
-            texts = ReadTexts(*(given[f"texts_{name}"] for name in ReadTexts._fields))
-            return self.net.compare(batch, texts)[:, 0]
-        logits: Tensor = self.net(batch)[:, 0]
-        return logits
-
-
-def fields_of(batch: Batch, net: ScorerNet) -> dict[str, Tensor]:
-    """The tensors of a batch with one item per row, by the names of the ONNX file's inputs."""
-    fields: dict[str, Tensor] = {}
-    for side in _SIDES:
-        tensors: SideTensors = getattr(batch, side)
-        fields |= {f"{side}_{name}": getattr(tensors, name) for name in _FIELDS}
-        fields |= {f"{side}_multi_{k}": ids for k, ids in enumerate(tensors.multi)}
-    fields["context"] = batch.context
-    if isinstance(net, TextScorer):
-        with torch.inference_mode():
-            read = net.read(batch)
-        fields |= {f"texts_{name}": values for name, values in read._asdict().items()}
-    return fields
 
 
 def require_onnx() -> None:
@@ -98,8 +40,7 @@ def save_onnx(net: ScorerNet, like: Rows, path: Path) -> None:
 
     net.eval()
     fields = fields_of(batch_of_rows(like, net.schema), net)
-    multi = {side: sum(name.startswith(f"{side}_multi") for name in fields) for side in _SIDES}
-    module = _RowWise(net, list(fields), multi)
+    module = Exported(net, list(fields))
     rows, texts = torch.export.Dim("rows"), torch.export.Dim("texts")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
@@ -112,7 +53,7 @@ def save_onnx(net: ScorerNet, like: Rows, path: Path) -> None:
             dynamo=True,
             verbose=False,
             input_names=list(fields),
-            dynamic_shapes=(tuple({0: texts if n == _VECTORS else rows} for n in fields),),
+            dynamic_shapes=(tuple({0: texts if n == TEXT_VECTORS else rows} for n in fields),),
         )
     assert program is not None  # noqa: S101
     model = program.model_proto

@@ -47,7 +47,7 @@ class LakeTexts:
         self.has_items = bool((self._number != NO_TEXT).any())
         vocabulary = born_by(lake, last, ["field", "value", "id"])
         self._profile = [
-            (attribute, self.words.add(_value_texts(attribute, vocabulary)))
+            (attribute, self.words.add(value_texts(attribute, vocabulary)))
             for attribute in lake.dataset.user_attributes
         ]
 
@@ -96,8 +96,8 @@ def _spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _value_texts(attribute: Attribute, vocabulary: pa.Table) -> list[str]:
-    """What an attribute's ids say, by id."""
+def value_texts(attribute: Attribute, vocabulary: pa.Table) -> list[str]:
+    """What an attribute's ids say, by id; nothing where nobody wrote a word."""
     name = _spoken(attribute.name)
     nothing = [""] * FIRST_VALUE_ID
     if attribute.kind == "numeric":

@@ -27,8 +27,8 @@ from training.fitting.loader import BatchStream, Source
 from training.fitting.losses import check_finite
 from training.fitting.negatives import Proposal
 from training.fitting.progress import Best
+from training.light.memory import LENGTH, SEQUENCES
 from training.scorers import SCORERS, ScorerNet
-from training.scorers.memory import LENGTH, SEQUENCES
 from training.scorers.neighbours import Neighbours
 
 MAX_LESSON = 20_000
@@ -158,7 +158,12 @@ def _lesson(net: Neighbours, source: Source, listwise: bool, settings: TrainingS
     stream = BatchStream(source, settings.batch_size, 1, settings.seed, (0, 0), shuffled=False)
     with torch.inference_mode():
         parts = [
-            (net.columns(b).double(), b.label.double(), b.weight.double(), b.correction.double())
+            (
+                net.columns(b, net.evidence(b)).double(),
+                b.label.double(),
+                b.weight.double(),
+                b.correction.double(),
+            )
             for b in stream
         ]
     columns, label, weight, correction = (

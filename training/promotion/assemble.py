@@ -13,13 +13,17 @@ from conf.lineage import digest, model_hash
 from conf.training import TEXT_SCORERS
 from feature_store.ledger import table_versions
 from feature_store.step import StepContext
+from feature_store.tables import EVALUATIONS
 from training.features.digest import digest_of
 from training.promotion.candidates import TrainedCandidate
 from training.promotion.retriever import Retriever
-from training.registry.bundle import Snapshot, save_snapshot, take_snapshot
+from training.registry.light_folder import save_light
+from training.registry.model_card import model_card
 from training.registry.registry import Registry
+from training.registry.snapshot import Snapshot, take_snapshot
 from training.registry.versions import TABLE_VERSIONS
-from training.scoring.composite import save_composite
+from training.scoring.composite import load_composite, save_composite
+from training.text.kept import keep_texts_of
 
 
 class Assembly:
@@ -46,7 +50,7 @@ class Assembly:
                 ranker=candidate.directory,
                 about={**tags, "promote_key": key},
             )
-            save_snapshot(directory, self._snapshot, self._context.dataset)
+            self._answers(directory, candidate, key)
             versions = table_versions(self._context.lake, self._context.ds)
             return self._registry.register(
                 promote_key=key,
@@ -54,6 +58,30 @@ class Assembly:
                 run_id=candidate.run_id,
                 tags={**tags, TABLE_VERSIONS: json.dumps(versions)},
             )
+
+    def _answers(self, directory: Path, candidate: TrainedCandidate, key: str) -> None:
+        """Write what the version answers with, and its model card."""
+        context, snapshot = self._context, self._snapshot
+        name = f"{context.ds}-{candidate.scorer}-{key[:8]}"
+        keep_texts_of(context.settings)
+        save_light(
+            load_composite(directory, 0),
+            snapshot,
+            context.dataset,
+            directory,
+            version=name,
+            top_n=context.settings.recommend.top_n,
+        )
+        tested = context.lake.read(EVALUATIONS, [context.ds]).to_pylist()
+        card = model_card(
+            context.dataset,
+            self._tags(candidate),
+            [row for row in tested if row["scorer"] == candidate.scorer],
+            name=name,
+            users=len(snapshot.user_ids) - 1,
+            items=len(snapshot.item_ids) - 1,
+        )
+        (directory / "light" / "MODEL_CARD.md").write_text(card)
 
     @cached_property
     def _snapshot(self) -> Snapshot:

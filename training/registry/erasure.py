@@ -6,9 +6,8 @@ import json
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from safetensors.numpy import load_file, save_file
+import numpy as np
 
 from conf.settings import Settings
 from training.registry.files import as_uri, local_path
@@ -19,7 +18,9 @@ FORGOTTEN_TAG = "forgotten_users"
 """Tag of a version: how many of the users that it was trained on are forgotten now."""
 
 _NOBODY = "forgotten"
-_SNAPSHOT, _ARRAYS = "snapshot.json", "snapshot.safetensors"
+_NAMES, _ARRAYS = "users.json", "users.npz"
+_FOLDER = Path("light") / "data"
+"""Of a composite, where its users are."""
 
 
 def mark_versions(registry: Registry, lake_id: str, forgotten: Mapping[int, int]) -> list[int]:
@@ -57,42 +58,45 @@ def blank_snapshots(registry: Registry, settings: Settings, lake_id: str, user_i
     for version in registered_versions(registry, lake_id):
         if local_path(version.source) is None:
             model = registry.version_directory(version.version)
-            if blank_user(model, user_id):
+            held = model / _FOLDER
+            if blank_user(held, user_id):
                 changed += 1
                 # The files came from elsewhere: what was changed here goes back there.
-                folder = f"{version.source.rsplit('/', 1)[-1]}/data/{model.name}"
+                folder = f"{version.source.rsplit('/', 1)[-1]}/data/{model.name}/{_FOLDER}"
                 # The names last: as long as they are there, the next try changes both again.
-                for file in (_ARRAYS, _SNAPSHOT):
-                    client.log_artifact(version.run_id, str(model / file), folder)
+                for file in (_ARRAYS, _NAMES):
+                    client.log_artifact(version.run_id, str(held / file), folder)
     # Whatever else lies on this machine, registered or not: downloads, models of killed promotions.
     artifacts = local_path(as_uri(settings.uri(settings.mlflow.artifact_root)))
     folders = [Path(settings.home).absolute() / "models" / registry.name]
+    folders.append(settings.path(settings.serving.release))
     if artifacts is not None:
         folders.append(artifacts / settings.dataset)
     for root in folders:
-        changed += sum(blank_user(path.parent, user_id) for path in root.rglob(_SNAPSHOT))
+        changed += sum(blank_user(path.parent, user_id) for path in root.rglob(_NAMES))
     return changed
 
 
 def blank_user(directory: Path, user_id: str) -> bool:
-    """Replace `user_id` in the snapshot in `directory` by nobody; False if it is not there.
+    """Replace `user_id` in the snapshot in folder `directory` by nobody; False if it is not there.
 
     The user's row takes the values of row 0, of whom nothing is known, before the name goes: killed
     in between, it is found again.
     """
-    about: dict[str, Any] = json.loads((directory / _SNAPSHOT).read_text())
-    if user_id not in about["user_ids"]:
+    user_ids: list[str] = json.loads((directory / _NAMES).read_text())
+    if user_id not in user_ids:
         return False
-    row = about["user_ids"].index(user_id)
+    row = user_ids.index(user_id)
     path = directory / _ARRAYS
-    arrays = load_file(str(path))
-    for name, values in arrays.items():
-        if name.startswith("users."):
-            values[row] = values[0]
-    fresh = path.with_name(f".{uuid.uuid4().hex}")
-    save_file(arrays, str(fresh))
+    with np.load(path, allow_pickle=False) as held:
+        arrays = {name: held[name] for name in held.files}
+    for values in arrays.values():
+        values[row] = values[0]
+    # np.savez adds its ending to a name without it
+    fresh = path.with_name(f".{uuid.uuid4().hex}.npz")
+    np.savez(fresh, **arrays)
     fresh.replace(path)
-    about["user_ids"][row] = _NOBODY
-    fresh.write_text(json.dumps(about))
-    fresh.replace(directory / _SNAPSHOT)
+    user_ids[row] = _NOBODY
+    fresh.write_text(json.dumps(user_ids))
+    fresh.replace(directory / _NAMES)
     return True

@@ -16,18 +16,27 @@ from urllib.request import url2pathname
 from conf.errors import RegistryError
 
 INPUTS: list[dict[str, object]] = [
-    {"name": "user_id", "type": "string"},
-    {"name": "top_n", "type": "long", "required": False},
+    {"name": "user_id", "type": "string", "required": False},
+    {"name": "profile", "type": "any", "required": False},
+    {"name": "history", "type": "any", "required": False},
+    {"name": "candidates", "type": "any", "required": False},
+    {"name": "context", "type": "any", "required": False},
+    {"name": "top_n", "type": "any", "required": False},
 ]
-"""Columns that a version is asked with (see `training.registry.bundle.Bundle.predict`)."""
+"""Columns that a version is asked with; what they hold is checked by `training.light.request`."""
+_ENTRY = {
+    "item_id": {"type": "string", "required": True},
+    "rank": {"type": "long", "required": True},
+    "score": {"type": "double", "required": False},
+    "reason": {"type": "string", "required": True},
+    "version": {"type": "string", "required": True},
+}
 OUTPUTS: list[dict[str, object]] = [
-    {"name": "user_id", "type": "string"},
-    {"name": "rank", "type": "long"},
-    {"name": "item_id", "type": "string"},
-    {"name": "score", "type": "double"},
+    {"name": "user_id", "type": "string", "required": False},
     {"name": "version", "type": "string"},
+    {"name": "items", "type": "array", "items": {"type": "object", "properties": _ENTRY}},
 ]
-"""Columns of its answer."""
+"""Columns of its answer, a row per request."""
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

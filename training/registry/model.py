@@ -1,4 +1,4 @@
-"""A version's files as an MLflow model: a pyfunc from code, without pickle."""
+"""A version's files as an MLflow model: a pyfunc from code, without pickle and without Dayfold."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from pathlib import Path
 
 from training.registry.files import INPUTS, OUTPUTS, quietly
 
-_LOADER = "training.registry.bundle"
+_LOADER = "dayfold_light.pyfunc"
+_NEEDED_BESIDE = ("mlflow", "pandas")
 
 
 def save_pyfunc(directory: Path, path: Path) -> None:
-    """Save the composite in `directory` as an MLflow pyfunc under `path`."""
+    """Save the composite in `directory` as an MLflow pyfunc under `path`.
+
+    The code that answers is that of the composite's own `light` folder.
+    """
+    import importlib.metadata
+
     import pandas as pd
 
     with quietly():
@@ -19,13 +25,17 @@ def save_pyfunc(directory: Path, path: Path) -> None:
         from mlflow.pyfunc import save_model
         from mlflow.types import Schema
 
+    light = directory / "light"
+    needed = (light / "requirements.txt").read_text().split()
+    needed += [f"{name}=={importlib.metadata.version(name)}" for name in _NEEDED_BESIDE]
     save_model(
         str(path),
         loader_module=_LOADER,
         data_path=str(directory),
+        code_paths=[str(light / "dayfold_light")],
         signature=ModelSignature(
             Schema.from_json(json.dumps(INPUTS)), Schema.from_json(json.dumps(OUTPUTS))
         ),
-        input_example=pd.DataFrame({"user_id": ["*"], "top_n": [10]}),
-        pip_requirements=["dayfold"],
+        input_example=pd.DataFrame({"user_id": ["a new user"], "top_n": [10]}),
+        pip_requirements=needed,
     )

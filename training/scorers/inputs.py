@@ -24,6 +24,11 @@ STANDING_PRIOR = (0.6, 0.3, 0.1)
 """What the standings of half-lives 1, 7 and 30 count at the start."""
 
 
+def becomes_a_graph() -> bool:
+    """Whether the net is run to be written as an ONNX file, by either of torch's exporters."""
+    return torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
+
+
 class Table(nn.Module):
     """One field's embeddings. Row 0 is the unknown value."""
 
@@ -47,8 +52,8 @@ class Table(nn.Module):
     def pooled(self, ids: Tensor, weights: Tensor) -> Tensor:
         """(n, D) sums of the rows of `ids` (n, W), weighted by `weights` (n, W)."""
         if not ids.shape[1]:
-            return self.weight.new_zeros(len(ids), self.weight.shape[1])
-        if torch.compiler.is_exporting():  # ONNX has no bags: it would loop over the rows
+            return self.weight.new_zeros(ids.shape[0], self.weight.shape[1])
+        if becomes_a_graph():  # ONNX has no bags: it would loop over the rows
             return (F.embedding(ids, self.weight) * weights[:, :, None]).sum(dim=1)
         if not self.training:
             return F.embedding_bag(ids, self.weight, mode="sum", per_sample_weights=weights)

@@ -28,7 +28,7 @@ class Recurrent(nn.Module):
         forwards = (last[:, None] - places).clamp(min=0)
         ordered = items.gather(1, forwards[:, :, None].expand_as(items))
         states, _ = self.layer(self.norm(ordered))
-        lines = torch.arange(len(items), device=items.device)
+        lines = torch.arange(items.shape[0], device=items.device)
         newest: Tensor = items[:, 0] + self.out(states[lines, last.clamp(min=0)])
         return newest * there.any(dim=1, keepdim=True)
 

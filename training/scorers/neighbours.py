@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from feature_store.tables import HALF_LIVES_DAYS
 from training.features.reader import STANDING_SCALE
 from training.features.rows import Int32
+from training.light.memory import EVIDENCE, LENGTH, SEQUENCES, Memory
 from training.scorers.batch import Batch
 from training.scorers.inputs import STANDING_PRIOR, Recency
-from training.scorers.memory import EVIDENCE, LENGTH, SEQUENCES, Memory
 from training.scorers.schema import Schema
 from training.scorers.sequence import Sequence
 
@@ -64,9 +64,8 @@ class Neighbours(nn.Module):
         super()._load_from_state_dict(*arguments, **options)
         self._memory = None
 
-    def columns(self, batch: Batch) -> Tensor:
-        """(B, P, F)."""
-        item = batch.item.ids[batch.pair]  # (B, P)
+    def evidence(self, batch: Batch) -> Tensor:
+        """(B, P, EVIDENCE) what the memory says of each pair."""
         if self._memory is None:
             self._memory = Memory(self.sequences.numpy().copy())
         evidence = self._memory.evidence(
@@ -74,16 +73,25 @@ class Neighbours(nn.Module):
             batch.item.ids.numpy().astype(np.int32),
             batch.pair.numpy(),
         )
+        return torch.from_numpy(evidence)
+
+    def columns(self, batch: Batch, evidence: Tensor) -> Tensor:
+        """(B, P, F)."""
+        item = batch.item.ids[batch.pair]  # (B, P)
         same = (item[:, :, None] == batch.user.history[:, None, :]) & (item > 0)[:, :, None]
         taken = same.to(torch.float32) @ self.recency.weights  # (B, P)
         user = batch.user.numeric[:, None].expand(-1, item.shape[1], -1)
         flags = torch.stack([(taken > 0).to(taken.dtype), torch.log1p(taken)], dim=2)
         numbers = [user, batch.item.numeric[batch.pair]]
-        return torch.cat([torch.from_numpy(evidence), flags, *numbers], dim=2)
+        return torch.cat([evidence, flags, *numbers], dim=2)
 
     def forward(self, batch: Batch) -> Tensor:
         """(B, P) logits."""
-        logits: Tensor = (self.columns(batch) * self.weight).sum(dim=2) + self.bias
+        return self.weigh(batch, self.evidence(batch))
+
+    def weigh(self, batch: Batch, evidence: Tensor) -> Tensor:
+        """(B, P) logits of a batch of which the memory was asked."""
+        logits: Tensor = (self.columns(batch, evidence) * self.weight).sum(dim=2) + self.bias
         return logits
 
     def grow(self, schema: Schema) -> None:
@@ -102,10 +110,11 @@ class SequenceNeighbours(Neighbours):
         start[: len(EVIDENCE)] = _START
         self.weight = nn.Parameter(torch.cat([start, torch.ones(1)]))
 
-    def columns(self, batch: Batch) -> Tensor:
+    def columns(self, batch: Batch, evidence: Tensor) -> Tensor:
         """(B, P, F); the last one is the net's."""
         assert self.beside is not None  # noqa: S101
-        return torch.cat([super().columns(batch), self.beside(batch)[:, :, None]], dim=2)
+        known = super().columns(batch, evidence)
+        return torch.cat([known, self.beside(batch)[:, :, None]], dim=2)
 
     def grow(self, schema: Schema) -> None:
         """Take the schema's new ids in; logits of old ids stay bit-identical."""

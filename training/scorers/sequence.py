@@ -34,8 +34,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, items: Tensor, there: Tensor) -> Tensor:
         """(B, D) of items (B, L, D), newest first; zeros where none is `there` (B, L)."""
-        hidden = ~there
-        hidden[:, 0] = False  # a row without any place to look at has no softmax
+        # a row without any place to look at has no softmax: the newest one is never hidden
+        hidden = torch.cat([torch.zeros_like(there[:, :1]), ~there[:, 1:]], dim=1)
         encoded: Tensor = self.blocks(items + self.place, src_key_padding_mask=hidden)[:, 0]
         return encoded * there.any(dim=1, keepdim=True)
 

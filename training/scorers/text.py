@@ -24,6 +24,7 @@ from training.scorers.inputs import (
     PopularityPrior,
     Recency,
     Tables,
+    becomes_a_graph,
     straight_line,
 )
 from training.scorers.norm import Norm
@@ -162,7 +163,7 @@ class TextScorer(nn.Module):
 
 def _mean(vectors: Tensor, at: Tensor, weights: Tensor) -> Tensor:
     """(B, D) sums of the rows `at` (B, T) of `vectors`, weighted by `weights` (B, T)."""
-    if torch.compiler.is_exporting():  # ONNX has no such operator, and would loop over the rows
+    if becomes_a_graph():  # ONNX has no such operator, and would loop over the rows
         return (vectors[at] * weights[:, :, None]).sum(dim=1)
     return F.embedding_bag(at, vectors, mode="sum", per_sample_weights=weights.to(vectors.dtype))
 

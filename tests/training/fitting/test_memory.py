@@ -21,9 +21,9 @@ from training.features.reader import FeatureReader
 from training.fitting.candidate import train_candidate
 from training.fitting.checkpoint import save_scorer
 from training.fitting.memory import _Lesson
+from training.light.memory import LENGTH, SEQUENCES
 from training.scorers import build
 from training.scorers.batch import batch_of_rows
-from training.scorers.memory import LENGTH, SEQUENCES
 from training.scorers.schema import schema_on
 
 LakeOf = Callable[[str], Lake]

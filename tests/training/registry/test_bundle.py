@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from feature_store.tables import (
     RECOMMENDATIONS,
 )
+from tests.training.answers import answers
 from tests.training.promoted_home import TRAINED, Home
-from training.registry.bundle import Bundle
 from training.registry.champion import standing_after
 from training.registry.registry import Registry
 
@@ -25,14 +24,14 @@ def test_what_is_served_gives_the_scores_that_were_published(
     standing = standing_after(home.lake, TRAINED)
     assert standing is not None
     registry = Registry(home.settings, home.lake.id)
-    bundle = Bundle(registry.version_directory(standing.version), str(standing.version))
     published = {
         (row["user_id"], row["item_id"]): row["score"]
         for row in home.rows(RECOMMENDATIONS, TRAINED)
         if row["source"] == "model"
     }
     users = sorted({user for user, _ in published})
-    served = bundle.predict(pd.DataFrame({"user_id": users, "top_n": 50}))
+    asked = [{"user_id": user, "top_n": 50} for user in users]
+    served = answers(registry.version_directory(standing.version), asked)
     compared = [
         (row.score, published[row.user_id, row.item_id])
         for row in served.itertuples()

@@ -9,7 +9,7 @@ import pytest
 from conf.errors import RegistryError
 from conf.settings import Settings
 from tests.training.home_fixture import fresh_home
-from tests.training.registry.test_registry import composite
+from tests.training.registry.fake_composite import fake_composite
 from training.registry.files import fetched_once
 from training.registry.registry import Registry
 
@@ -66,7 +66,7 @@ def served(settings: Settings, folder: Path, text: str) -> str:
     registry = Registry(settings, "lake-1")
     run_id = registry.scorer_run("2026-01-05", "mlp")
     version = registry.register(
-        promote_key=text, directory=composite(folder / text, text), run_id=run_id, tags={}
+        promote_key=text, directory=fake_composite(folder / text, text), run_id=run_id, tags={}
     )
     assert version == 1
     directory = registry.version_directory(version)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ from mlflow.entities import Run
 from conf.errors import RegistryError
 from conf.settings import Settings
 from tests.training.home_fixture import fresh_home
+from tests.training.registry.fake_composite import fake_composite
 from training.registry.registry import Registry
 
 DS = "2026-01-05"
@@ -37,17 +37,8 @@ def run_of(registry: Registry, run_id: str) -> Run:
     return client_of(registry).get_run(run_id)
 
 
-def composite(folder: Path, text: str = "weights") -> Path:
-    """A folder that looks like a composite."""
-    for part in ("retriever", "ranker"):
-        (folder / part).mkdir(parents=True)
-        (folder / part / "weights.safetensors").write_text(text)
-    (folder / "composite.json").write_text(json.dumps({"scorer": "mlp"}))
-    return folder
-
-
 def registered(registry: Registry, tmp_path: Path, key: str, ds: str = DS) -> int:
-    folder = composite(tmp_path / f"composite-{key}", key)
+    folder = fake_composite(tmp_path / f"composite-{key}", key)
     run_id = registry.scorer_run(ds, "mlp")
     return registry.register(
         promote_key=key, directory=folder, run_id=run_id, tags={"ds": ds, "scorer": "mlp"}
@@ -193,8 +184,8 @@ def test_a_versions_files_are_its_own(registry: Registry, tmp_path: Path) -> Non
 def test_a_saved_version_holds_no_pickle(registry: Registry, tmp_path: Path) -> None:
     model = registry.version_directory(registered(registry, tmp_path, "key-1")).parents[1]
     kinds = {path.suffix for path in model.rglob("*") if path.is_file()}
-    assert kinds == {"", ".json", ".safetensors", ".txt", ".yaml"}
-    assert "loader_module: training.registry.bundle" in (model / "MLmodel").read_text()
+    assert kinds == {"", ".json", ".py", ".safetensors", ".txt", ".yaml"}
+    assert "loader_module: dayfold_light.pyfunc" in (model / "MLmodel").read_text()
 
 
 def test_a_version_that_is_not_there_names_the_way_on(registry: Registry, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from conf.errors import RegistryError
 from feature_store.lake import Lake
+from tests.training.registry.fake_composite import fake_composite
 from training.registry.registry import Registry
 from training.registry.versions import registered_versions, versions_trained_since
 
@@ -16,9 +17,7 @@ from training.registry.versions import registered_versions, versions_trained_sin
 def register(registry: Registry, folder: Path, tags: Mapping[str, object]) -> int:
     """A version with `tags`, whose composite is a file without content."""
     key = str(len(list(folder.iterdir())))
-    composite = folder / key
-    composite.mkdir()
-    (composite / "composite.json").write_text("{}")
+    composite = fake_composite(folder / key)
     run_id = registry.scorer_run("2026-01-05", "mlp")
     return registry.register(promote_key=key, directory=composite, run_id=run_id, tags=tags)
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from training.scorers.memory import Memory
+from training.light.memory import Memory
 
 PRIOR = 0.3
 SEQUENCES = np.array(

@@ -7,16 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from conf.settings import Settings
 from conf.training import TextSettings, TrainingSettings
 from feature_store.lake import Lake
 from feature_store.tables import EVALUATIONS, RECOMMENDATIONS, SCORES
+from tests.training.answers import answers
 from tests.training.lake_fixture import small_dataset
 from tests.training.promoted_home import SCORED, TRAINED, promoted_home
 from tests.training.text.tiny_models import tiny_bert
-from training.registry.bundle import Bundle
 from training.registry.champion import standing_after
 from training.registry.registry import Registry
 from training.text.kept import KEPT
@@ -45,7 +44,7 @@ def test_a_day_with_bert_is_trained_gated_promoted_scored_and_served(
     version = standing.heads["bert"]
     directory = Registry(home.settings, lake.id).version_directory(version)
     assert sum(path.stat().st_size for path in directory.rglob("*.safetensors")) < 1_000_000
-    answer = Bundle(directory, "v").predict(pd.DataFrame({"user_id": ["u00005", "nobody"]}))
+    answer = answers(directory, [{"user_id": who} for who in ("u00005", "nobody")])
     assert answer.groupby("user_id").size().to_dict() == {"nobody": 10, "u00005": 10}
     assert np.isfinite(answer["score"].to_numpy()).all()
     assert list(home.settings.path(home.settings.home).glob("texts/*/*.safetensors"))

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
-from training.features.rows import Float32, Float64, Int32, Int64
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 
 SEQUENCES = 20_000
 """Sequences that a memory holds: those of the users who took something last."""

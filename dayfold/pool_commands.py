@@ -1,0 +1,126 @@
+"""`dayfold pool`: several versions side by side; `dayfold serve`: answer over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from conf.errors import ConfigError, MissingPartition
+from conf.settings import overrides_to_environment
+from dayfold.options import Dataset
+from dayfold.workplace import Workplace, open_workplace
+
+if TYPE_CHECKING:
+    from training.registry.registry import Registry
+
+pool = typer.Typer(
+    help="Let several versions serve side by side, each with its share of the requests.",
+    no_args_is_help=True,
+)
+
+
+@pool.command("show")
+def show(dataset: Dataset = None) -> None:
+    """What serves now, and with which share."""
+    workplace, registry, champion = _place(dataset)
+    _release(workplace, registry, champion)
+
+
+@pool.command("set")
+def set_(
+    shares: Annotated[
+        list[str], typer.Argument(metavar="VERSION=WEIGHT...", help="Such as 7=0.9 8=0.1.")
+    ],
+    pick: Annotated[
+        str, typer.Option(help="sticky: a user keeps a version; random: drawn for each request.")
+    ] = "sticky",
+    dataset: Dataset = None,
+) -> None:
+    """Give versions their shares, in one write; services that watch the release follow at once."""
+    from training.registry.pool import set_pool
+
+    workplace, registry, champion = _place(dataset)
+    set_pool(registry, dict(map(_share, shares)), pick)
+    _release(workplace, registry, champion)
+
+
+@pool.command("clear")
+def clear(dataset: Dataset = None) -> None:
+    """Let the champion serve alone."""
+    from training.registry.pool import clear_pool
+
+    workplace, registry, champion = _place(dataset)
+    clear_pool(registry)
+    _release(workplace, registry, champion)
+
+
+def serve(
+    dataset: Dataset = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 = any free one.")] = 8090,
+    log: Annotated[
+        Path | None, typer.Option(help="File that gets a JSON line per answer, with pseudonyms.")
+    ] = None,
+) -> None:
+    """Answer requests over HTTP with what serves now; a new release is taken in while it serves."""
+    from training.light.__main__ import main
+
+    overrides_to_environment(dataset=dataset)
+    workplace = open_workplace()
+    settings = workplace.settings
+    folder = settings.path(settings.serving.release)
+    if not (folder / "release.json").exists():
+        raise MissingPartition(
+            f"There is no release in {folder}: expected one from the day that promoted a champion. "
+            f"Next: dayfold status --dataset {workplace.dataset.name}"
+        )
+    arguments = [str(folder), "--host", host, "--port", str(port)]
+    arguments += ["--key-file", str(settings.path(settings.key_file))]
+    arguments += ["--log", str(log)] if log else []
+    raise typer.Exit(main(arguments))
+
+
+def _place(dataset: str | None) -> tuple[Workplace, Registry, int]:
+    """The workplace, its registry, and the champion after the last published day."""
+    from feature_store.ledger import closed_days
+    from training.registry.champion import standing_after
+    from training.registry.registry import Registry
+
+    overrides_to_environment(dataset=dataset)
+    workplace = open_workplace()
+    lake = workplace.existing_lake()
+    closed = sorted(closed_days(lake))
+    standing = standing_after(lake, closed[-1]) if closed else None
+    if standing is None:
+        raise MissingPartition(
+            f"{workplace.dataset.name} has no champion yet. "
+            f"Next: dayfold status --dataset {workplace.dataset.name}"
+        )
+    return workplace, Registry(workplace.settings, lake.id), standing.version
+
+
+def _release(workplace: Workplace, registry: Registry, champion: int) -> None:
+    from rich.console import Console
+
+    from training.registry.pool import pool_of
+    from training.registry.release import write_release
+
+    found = pool_of(registry, champion)
+    folder = workplace.settings.path(workplace.settings.serving.release)
+    etag = write_release(registry, found, folder)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
+    for version, share in sorted(found.weights.items()):
+        scorer = registry.version_tags(version).get("scorer", "")
+        mark = ", the champion" if version == champion else ""
+        console.print(f"version {version} ({scorer}{mark}): {share:.1%} of the requests")
+    console.print(f"picked {found.pick}; release {etag} in {folder}")
+
+
+def _share(text: str) -> tuple[int, float]:
+    version, _, weight = text.removeprefix("v").partition("=")
+    try:
+        return int(version), float(weight)
+    except ValueError as error:
+        raise ConfigError(f"{text!r}: expected VERSION=WEIGHT, such as 7=0.9.") from error

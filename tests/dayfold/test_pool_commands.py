@@ -1,0 +1,109 @@
+"""`dayfold pool` and `dayfold serve` on a home with a published champion."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from conf.settings import Settings
+from dayfold import pool_commands
+from dayfold.cli import app
+from tests.dayfold.forget_fixture import SmallPlace
+from tests.dayfold.test_commands import dayfold
+from tests.training.home_fixture import fresh_home
+from tests.training.lake_fixture import small_lake
+from tests.training.promoted_home import TRAINED, Home, promoted_home
+from training import publish
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which TRAINED is published."""
+    root = tmp_path_factory.mktemp("published") / "home"
+    lake = small_lake(root / "lake" / "small")
+    made = promoted_home(lake, fresh_home(root))
+    publish.run(made.context(TRAINED))
+    return made
+
+
+@pytest.fixture
+def run(home: Home, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    place = SmallPlace(home.settings, home.lake.dataset)
+    monkeypatch.setattr(pool_commands, "open_workplace", lambda: place)
+    return CliRunner()
+
+
+def said(runner: CliRunner, *arguments: str) -> str:
+    done = runner.invoke(app, list(arguments), catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+def release_of(settings: Settings) -> dict[int, float]:
+    folder = settings.path(settings.serving.release)
+    content = json.loads((folder / "release.json").read_text())
+    return {one["registered_version"]: one["weight"] for one in content["versions"]}
+
+
+def test_a_pool_is_set_shown_and_cleared(run: CliRunner, home: Home) -> None:
+    champion = next(iter(release_of(home.settings)))
+    other = 3 - champion
+    assert f"version {champion} (" in said(run, "pool", "show")
+    output = said(run, "pool", "set", f"{champion}=3", f"v{other}=1")
+    assert re.search(rf"version {champion} \(\w+, the champion\): 75\.0% of the requests", output)
+    assert re.search(rf"version {other} \(\w+\): 25\.0% of the requests", output)
+    assert release_of(home.settings) == {champion: 0.75, other: 0.25}
+    publish.run(home.context(TRAINED))  # the day run again leaves the pool
+    assert release_of(home.settings) == {champion: 0.75, other: 0.25}
+    assert "100.0%" in said(run, "pool", "clear")
+    assert release_of(home.settings) == {champion: 1.0}
+
+
+def test_a_share_that_is_none_is_named(run: CliRunner) -> None:
+    done = run.invoke(app, ["pool", "set", "champion=1"])
+    assert "'champion=1': expected VERSION=WEIGHT, such as 7=0.9." in str(done.exception)
+
+
+def test_the_light_server_serves_the_release_as_a_process(home: Home, tmp_path: Path) -> None:
+    folder = home.settings.path(home.settings.serving.release)
+    version = next(path for path in folder.iterdir() if path.is_dir())
+    log = tmp_path / "answers.jsonl"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            *("-m", "dayfold_light", str(folder), "--port", "0", "--log", str(log)),
+            *("--engine", "numpy"),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=version,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            url = re.search(r"http://127\.0\.0\.1:\d+/recommend", line)
+            assert url is not None, line
+            with urllib.request.urlopen(url[0], b'{"top_n": 2}', timeout=10) as answer:  # noqa: S310
+                content = json.load(answer)
+            assert len(content["items"]) == 2
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+    assert json.loads(log.read_text())["version"] == content["version"]
+
+
+def test_without_a_champion_the_next_command_is_named(tmp_path: Path) -> None:
+    for command in (["pool", "show"], ["serve"]):
+        done = dayfold(tmp_path / "home", *command)
+        assert done.returncode == 2
+        assert "Next: " in done.stderr

@@ -1,0 +1,60 @@
+"""python -m dayfold_light FOLDER: serve a version, or a release, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from .engines import ENGINES
+from .release import Release
+from .server import Server, Service, read_key
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m dayfold_light", description=__doc__)
+    parser.add_argument("folder", type=Path, help="a version's folder `light`, or a release")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
+    parser.add_argument("--port", type=int, default=8090, help="0 = any free one [8090]")
+    parser.add_argument(
+        "--engine", choices=sorted(ENGINES), help="[onnxruntime where it is installed, else numpy]"
+    )
+    parser.add_argument(
+        "--key-file", type=Path, help="key of the user ids: requests give raw ids, none is kept"
+    )
+    parser.add_argument("--log", type=Path, help="file that gets a JSON line per answer")
+    parser.add_argument(
+        "--poll", type=float, default=2.0, help="seconds between looks for a new release [2]"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        release = Release(given.folder, given.engine)
+        key = read_key(given.key_file) if given.key_file else None
+        log = given.log.open("a") if given.log else None
+        server = Server((given.host, given.port), Service(release, key, log))
+    except (OSError, ValueError) as error:
+        print(f"dayfold_light: {error}", file=sys.stderr)
+        return 2
+    stop = threading.Event()
+    watcher = threading.Thread(target=release.watch, args=(given.poll, stop), daemon=True)
+    watcher.start()
+
+    def end(*_: object) -> None:
+        stop.set()
+        threading.Thread(target=server.shutdown).start()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    host, port = server.server_address[:2]
+    versions = ", ".join(one.version for one in release.serving.recommenders)
+    print(f"Serving {versions} on http://{host!s}:{port}/recommend (Ctrl-C ends)", flush=True)
+    server.serve_forever(poll_interval=0.1)
+    server.server_close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""A small HTTP server for a release: JSON in, JSON out, no more than the standard library.
+
+POST /recommend   a request -> {"request_id", "version", "items": [...]}; 400 names the field
+GET  /release     what serves, with an ETag: If-None-Match answers 304
+GET  /health      {"version": ...}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TextIO
+
+from .release import Release
+from .request import RequestError
+
+_MOST_BYTES = 4 << 20
+_PSEUDONYM_DIGITS = 32
+
+
+@dataclass
+class Service:
+    """What the handlers share."""
+
+    release: Release
+    key: bytes | None = None
+    """With it, user ids of requests are raw ids, and replaced by pseudonyms at once."""
+    log: TextIO | None = None
+    """One JSON line per answer: what the next day's metrics tell versions apart by."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Of the log."""
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """One request is answered at a time: threads that compute at once only hinder each other."""
+
+    def answer(self, request: Any) -> dict[str, Any]:
+        """The answer to one request.
+
+        Raises:
+            RequestError: a field is wrong.
+        """
+        if self.key is not None and isinstance(request, dict) and request.get("user_id"):
+            user = str(request["user_id"]).encode()
+            mine = hmac.new(self.key, user, hashlib.sha256).hexdigest()[:_PSEUDONYM_DIGITS]
+            request = {**request, "user_id": mine}
+        with self.turn:
+            items = self.release.recommend(request)
+        version = items[0]["version"] if items else self.release.serving.recommenders[0].version
+        answer = {"request_id": uuid.uuid4().hex, "version": version, "items": items}
+        if self.log is not None:
+            self._note(request, answer)
+        return answer
+
+    def _note(self, request: Any, answer: dict[str, Any]) -> None:
+        line = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "request_id": answer["request_id"],
+            "user_id": request.get("user_id") if isinstance(request, dict) else None,
+            "version": answer["version"],
+            "items": [entry["item_id"] for entry in answer["items"]],
+        }
+        with self.lock:
+            assert self.log is not None  # noqa: S101
+            self.log.write(json.dumps(line) + "\n")
+            self.log.flush()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    """Head and body leave in one packet."""
+    disable_nagle_algorithm = True
+    server: Server
+
+    def do_POST(self) -> None:
+        """Recommend."""
+        if self.path != "/recommend":
+            self._send(HTTPStatus.NOT_FOUND, {"error": f"{self.path}: expected /recommend"})
+            return
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > _MOST_BYTES:
+            self.close_connection = True
+            said = f"Content-Length: {length!r}, expected at most {_MOST_BYTES} bytes of JSON"
+            self._send(HTTPStatus.BAD_REQUEST, {"error": said})
+            return
+        try:
+            request = json.loads(self.rfile.read(int(length)))
+            self._send(HTTPStatus.OK, self.server.service.answer(request))
+        except RequestError as error:
+            self._send(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        except ValueError as error:
+            self._send(HTTPStatus.BAD_REQUEST, {"error": f"request: no JSON ({error})"})
+
+    def do_GET(self) -> None:
+        """Health, or the release."""
+        serving = self.server.service.release.serving
+        versions = [one.version for one in serving.recommenders]
+        if self.path == "/health":
+            self._send(HTTPStatus.OK, {"status": "ok", "version": versions})
+        elif self.path == "/release":
+            etag = f'"{serving.etag}"'
+            same = self.headers.get("If-None-Match") == etag
+            status = HTTPStatus.NOT_MODIFIED if same else HTTPStatus.OK
+            content = {"etag": serving.etag, "pick": serving.pick, "versions": versions}
+            self._send(status, None if same else content, etag)
+        else:
+            self._send(HTTPStatus.NOT_FOUND, {"error": f"{self.path}: expected /release, /health"})
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: a line per request would cost more than the answer."""
+
+    def _send(self, status: HTTPStatus, content: Any, etag: str | None = None) -> None:
+        body = b"" if content is None else json.dumps(content).encode()
+        self.send_response(status)
+        if etag:
+            self.send_header("ETag", etag)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Server(ThreadingHTTPServer):
+    """Serves a release until it is shut down."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], service: Service) -> None:
+        super().__init__(address, Handler)
+        self.service = service
+
+
+def read_key(path: Path) -> bytes:
+    """The key of the user ids: 64 hex digits.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    try:
+        return bytes.fromhex(path.read_text().strip())
+    except ValueError as error:
+        raise ValueError(f"{path} holds no key, expected 64 hex digits") from error

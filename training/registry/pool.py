@@ -1,0 +1,69 @@
+"""The pool: several versions that serve side by side, with weights, in one tag.
+
+The tag is written as a whole, so that a reader sees the pool of before or of after.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from conf.errors import ConfigError
+from training.registry.registry import Registry
+from training.registry.versions import client_of
+
+POOL_TAG = "pool"
+Pick = Literal["sticky", "random"]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Versions and how much of the requests each of them gets."""
+
+    weights: Mapping[int, float]
+    """Share of each registered version; they sum to one."""
+    pick: Pick = "sticky"
+    """sticky: a user always gets the same version; random: drawn for each request."""
+
+
+def pool_of(registry: Registry, champion: int) -> Pool:
+    """What serves: the pool of the tag, or the champion alone."""
+    model = client_of(registry).get_registered_model(registry.name)
+    said = model.tags.get(POOL_TAG)
+    if not said:
+        return Pool({champion: 1.0})
+    content = json.loads(said)
+    weights = {int(version): float(share) for version, share in content["weights"].items()}
+    return Pool(weights, content["pick"])
+
+
+def set_pool(registry: Registry, weights: Mapping[int, float], pick: str) -> Pool:
+    """Make `weights` the pool; they are divided by their sum.
+
+    Raises:
+        ConfigError: a weight is not above 0, or `pick` is none of sticky and random.
+        RegistryError: there is no such version.
+    """
+    if pick not in get_args(Pick):
+        raise ConfigError(f"--pick is {pick!r}, expected sticky or random.")
+    if not weights:
+        raise ConfigError("The pool is empty, expected VERSION=WEIGHT. Next: dayfold pool clear")
+    for version, weight in weights.items():
+        if not (math.isfinite(weight) and weight > 0):
+            raise ConfigError(f"The weight of version {version} is {weight}, expected above 0.")
+        registry.version_tags(version)
+    total = sum(weights.values())
+    shares = {str(version): weight / total for version, weight in weights.items()}
+    content = json.dumps({"pick": pick, "weights": shares}, sort_keys=True)
+    client_of(registry).set_registered_model_tag(registry.name, POOL_TAG, content)
+    return pool_of(registry, 0)
+
+
+def clear_pool(registry: Registry) -> None:
+    """Let the champion serve alone."""
+    client = client_of(registry)
+    if POOL_TAG in client.get_registered_model(registry.name).tags:
+        client.delete_registered_model_tag(registry.name, POOL_TAG)
