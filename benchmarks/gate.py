@@ -221,7 +221,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--days", type=int, default=800, help="simulated days (default 800)")
+    parser.add_argument("--days", type=int, default=400, help="simulated days (default 400)")
     parser.add_argument("--users", type=int, nargs="+", default=list(USERS), help="users a day")
     arguments = parser.parse_args()
     gate = GateSettings()

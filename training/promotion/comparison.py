@@ -18,6 +18,7 @@ margin. The average alone lets through many harmful updates of small days (docs/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -91,19 +92,27 @@ def bootstrap_means(user: Integers, difference: Floats, *, resamples: int, seed:
     How often a user is drawn is Poisson(1): the bootstrap whose draws are independent, so that
     sums per user are all it needs.
     """
-    random = np.random.default_rng(seed)
     _, cluster = np.unique(user, return_inverse=True)
     clusters = int(cluster.max()) + 1
     if clusters > MAX_CLUSTERS:
-        cluster = random.integers(0, MAX_CLUSTERS, clusters)[cluster]
+        cluster = np.random.default_rng([seed, clusters]).integers(0, MAX_CLUSTERS, clusters)[
+            cluster
+        ]
         clusters = MAX_CLUSTERS
     sums = np.bincount(cluster, weights=difference, minlength=clusters)
     counts = np.bincount(cluster, minlength=clusters).astype(np.float64)
+    drawn = _draws(seed, clusters, resamples)
     means = []
     for start in range(0, resamples, _BLOCK):
-        drawn = random.poisson(1.0, (min(_BLOCK, resamples - start), clusters)).astype(np.float64)
-        means.append(drawn @ sums / np.maximum(drawn @ counts, 1.0))
+        times = drawn[start : start + _BLOCK].astype(np.float64)
+        means.append(times @ sums / np.maximum(times @ counts, 1.0))
     return np.concatenate(means)
+
+
+@lru_cache(maxsize=2)
+def _draws(seed: int, clusters: int, resamples: int) -> npt.NDArray[np.uint8]:
+    """(resamples, clusters) how often each cluster is drawn; a day's comparisons share them."""
+    return np.random.default_rng(seed).poisson(1.0, (resamples, clusters)).astype(np.uint8)
 
 
 def compare(
