@@ -77,9 +77,10 @@ class GateSettings(Frozen):
     """Non-inferiority margin, as a share of the loss of what a candidate is compared with."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """Of the two-sided intervals; between families it is corrected for the candidates of a day."""
-    inconclusive_confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.96
+    inconclusive_confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.975
     """One-sided: where an interval is too wide to decide (`inconclusive`), an update passes if the
-    loss is within the margin with this confidence and its point estimate is not worse."""
+    loss is within the margin with this confidence and its point estimate is not worse. With
+    `confidence` .95, none passes from .975 on."""
     resamples: PositiveInt = 1000
     """Bootstrap resamples, clustered by user."""
     anchor_days: NonNegativeInt = 28

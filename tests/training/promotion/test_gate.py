@@ -139,7 +139,8 @@ def test_an_inconclusive_update_needs_a_point_estimate_and_a_bound_that_are_no_w
     ]
     seen = set()
     for candidate in near:
-        decision = only(decide([candidate], champion_family="mlp", gate=GATE, ds=DS))
+        gate = GATE.model_copy(update={"inconclusive_confidence": 0.9})
+        decision = only(decide([candidate], champion_family="mlp", gate=gate, ds=DS))
         own = decision.evidence["own"]
         if own["verdict"] == "inconclusive":
             assert own["high"] - own["low"] > 2 * own["margin"]
