@@ -16,6 +16,8 @@ from typing import Annotated, Literal
 
 from pydantic import (
     Field,
+    NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -74,11 +76,30 @@ class GateSettings(Frozen):
     margin: PositiveFloat = 0.01
     """Non-inferiority margin, as a share of the loss of what a candidate is compared with."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    """Of the two-sided intervals; between families it is corrected for the candidates of a day."""
+    inconclusive_confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.975
+    """One-sided: where an interval is too wide to decide (`inconclusive`), an update passes if the
+    loss is within the margin with this confidence and its point estimate is not worse. With
+    `confidence` .95, none passes from .975 on."""
     resamples: PositiveInt = 1000
     """Bootstrap resamples, clustered by user."""
+    anchor_days: NonNegativeInt = 28
+    """Days back to the anchor: what headed the family then. An update is compared with it too, by
+    the same margin, because small daily losses add up; 0 = without."""
     max_calibration_error: PositiveFloat = 0.15
     """Guardrail: |log(observed/expected)| of the candidate may be at most this plus two standard
     errors, or as large as that of what it is compared with."""
+    max_ece: PositiveFloat = 0.05
+    """Guardrail: the expected calibration error (0 to 1) may be at most this plus what chance gives
+    a calibrated model, or as large as that of what it is compared with."""
+    max_log_loss_increase: NonNegativeFloat = 0.02
+    """Guardrail: the log loss may not be shown to be worse by more than this share."""
+    max_new_user_increase: NonNegativeFloat = 0.05
+    """Guardrail: the same of the loss on rows of new users, as a share."""
+    max_new_item_increase: NonNegativeFloat = 0.05
+    """Guardrail: the same of the loss on rows of new items, as a share."""
+    min_slice_users: PositiveInt = 30
+    """Users that rows of new users or items must have; with fewer they are not judged."""
 
 
 class RecommendSettings(Frozen):

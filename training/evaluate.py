@@ -3,6 +3,7 @@
 Both read the features that the day's examples had, and neither has seen the day. Where ranks depend
 on what is recalled, each ranks what its own version recalls: the head what is registered with it,
 the candidate what it will be registered with. The champion's scores were written by score_day.
+What headed the family four weeks ago, the anchor, scores the same rows where it is another version.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from training.features.reader import FeatureReader
 from training.fitting.checkpoint import load_scorer
 from training.promotion.candidates import candidates_of
 from training.promotion.retriever import find_retriever
-from training.registry.champion import standing_before
+from training.registry.champion import standing_after, standing_before
 from training.registry.registry import Registry
 from training.registry.serving import load_version
 from training.review.candidate import Tested, review_candidate
@@ -70,7 +71,7 @@ def run(context: StepContext) -> StepResult:
         )
     row = candidate_row(lake, ds, scorer)
     examples = lake.read(EXAMPLES, [ds]).sort_by("example_id")
-    scores, evaluations = score_rows(examples.slice(0, 0), NOTHING, NOTHING), None
+    scores, evaluations = score_rows(examples.slice(0, 0), NOTHING, NOTHING, NOTHING), None
     if row is not None and examples.num_rows:
         scores, evaluations = _tested(context, scorer, row, examples)
         _log(context, scorer, evaluations)
@@ -98,13 +99,38 @@ def head_of(
     standing = standing_before(lake, ds)
     if standing is None or scorer not in standing.heads:
         return None
-    version = standing.heads[scorer]
+    return _scorer_of(lake, settings, ds, scorer, standing.heads[scorer])
+
+
+def anchor_of(
+    lake: Lake, settings: Settings, ds: str, scorer: str
+) -> tuple[TrainedScorer, TrainedScorer] | None:
+    """What headed family `scorer` `gate.anchor_days` before `ds`, and its own retriever.
+
+    None where there was nothing, where it is the head still, or where its version was removed.
+    """
+    days = settings.gate.anchor_days
+    then, now = standing_after(lake, shift(ds, -days)), standing_before(lake, ds)
+    if not days or then is None or now is None:
+        return None
+    version = then.heads.get(scorer)
+    if version is None or version == now.heads.get(scorer):
+        return None
+    try:
+        return _scorer_of(lake, settings, ds, scorer, version)
+    except RegistryError:
+        return None
+
+
+def _scorer_of(
+    lake: Lake, settings: Settings, ds: str, scorer: str, version: int
+) -> tuple[TrainedScorer, TrainedScorer]:
     composite = load_version(lake, settings, version)
     for part in (composite.ranker, composite.retriever):
         if part.name == scorer:
             return part, composite.retriever
     raise RegistryError(
-        f"Version {version} is head-{scorer} of {ds}, but holds {composite.ranker.name} and "
+        f"Version {version} was head-{scorer} before {ds}, but holds {composite.ranker.name} and "
         f"{composite.retriever.name}: the promotion ledger and the registry differ. Next: "
         "dayfold status, and restore the registry."
     )
@@ -150,6 +176,11 @@ def _tested(
         served = replace(cascade, ranker=head[0], retriever=head[1])
         before = score_examples(served, reader, examples, rows, dataset)
         head_values = everything(before)
+    anchor = anchor_of(lake, context.settings, ds, scorer)
+    earlier = DayScores(nothing, nothing)
+    if anchor is not None:
+        served = replace(cascade, ranker=anchor[0], retriever=anchor[1])
+        earlier = score_examples(served, reader, examples, rows, dataset)
     evaluations = [
         Evaluation(name, value, head_values.get(name, NAN))
         for name, value in everything(said).items()
@@ -159,10 +190,10 @@ def _tested(
         evaluations.append(Evaluation(f"{metric.subject}_{metric.name}", metric.value, NAN))
     compared = None if head is None else before
     review_candidate(context, scorer, Tested(examples, rows, slices, said, compared))
-    return score_rows(examples, said, before), evaluations
+    return score_rows(examples, said, before, earlier), evaluations
 
 
-def score_rows(examples: pa.Table, said: DayScores, head: DayScores) -> pa.Table:
+def score_rows(examples: pa.Table, said: DayScores, head: DayScores, anchor: DayScores) -> pa.Table:
     """Rows of table `candidate_scores`, without its partition columns."""
     return pa.table(
         {
@@ -172,6 +203,8 @@ def score_rows(examples: pa.Table, said: DayScores, head: DayScores) -> pa.Table
             "label": examples.column("label"),
             "percentile_rank": nullable(said.percentile),
             "head_percentile_rank": nullable(head.percentile),
+            "anchor_logit": nullable(anchor.logits),
+            "anchor_percentile_rank": nullable(anchor.percentile),
         }
     )
 

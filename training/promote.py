@@ -32,6 +32,7 @@ from training.promotion.candidates import (
     candidates_of,
 )
 from training.promotion.gate import GateDecision, decide, not_evaluated
+from training.promotion.gate_record import log_gates
 from training.promotion.noted import note_promotion
 from training.promotion.retriever import find_retriever
 from training.promotion.score_scale import same_rows_logits
@@ -141,11 +142,8 @@ def _register(
         else:
             assembly = Assembly(context, registry, retriever)
             versions = {name: assembly.register(c) for name, c in passed.items()}
-    for candidate in candidates:
-        decision = decisions[candidate.scorer]
-        registry.log(
-            candidate.run_id, tags={"gate": decision.outcome, "gate.reason": decision.reason}
-        )
+    runs = {name: candidate.run_id for name, candidate in trained.items()}
+    log_gates(registry, context.ds, runs, decisions, context.settings.gate)
     return versions, decisions
 
 

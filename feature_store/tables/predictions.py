@@ -47,6 +47,8 @@ CANDIDATE_SCORES = Table(
         Column("label", "double", "final label"),
         nullable("percentile_rank", "double", "candidate's, of a positive (sampled)"),
         nullable("head_percentile_rank", "double", "head's, of a positive (sampled)"),
+        nullable("anchor_logit", "double", "of the scorer's head of four weeks ago, if another"),
+        nullable("anchor_percentile_rank", "double", "the anchor's, of a positive (sampled)"),
     ),
     checks=(unique("example_id"),),
     partition=("ds", "scorer"),

@@ -39,8 +39,13 @@ runpy.run_module(f"benchmarks.{sys.argv[0]}", run_name="__main__", alter_sys=Fal
             "daily-training-quick",
             {"auc_incremental", "auc_full", "cost_share"},
         ),
+        (
+            "gate --days 2 --users 60",
+            "gate",
+            {"harmful_promotion_rate", "equal_model_pass_rate", "harmful_promotion_rate_auc_wins"},
+        ),
     ],
-    ids=["cleaning", "vocabulary", "daily_training"],
+    ids=["cleaning", "vocabulary", "daily_training", "gate"],
 )
 def test_a_benchmark_writes_its_figures(
     tmp_path: Path, command: str, result: str, keys: set[str]

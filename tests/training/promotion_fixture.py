@@ -101,6 +101,8 @@ def write_candidate(
             "label": labels,
             "percentile_rank": pa.nulls(len(labels), pa.float64()),
             "head_percentile_rank": pa.nulls(len(labels), pa.float64()),
+            "anchor_logit": pa.nulls(len(labels), pa.float64()),
+            "anchor_percentile_rank": pa.nulls(len(labels), pa.float64()),
         }
     )
     lake.replace(CANDIDATE_SCORES, {"ds": ds, "scorer": scorer}, scores, {"step": "test", "ds": ds})

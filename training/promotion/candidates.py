@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import Settings
+from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EXAMPLES, SCORES
+from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EXAMPLES, FIRST_VALUE_ID, SCORES
+from feature_store.vocabularies import born_by
 from training.promotion.gate import Scored
 from training.scoring.metrics import log_losses, logit_of, squared_errors
 
@@ -89,12 +91,13 @@ def aligned_scores(
     common = _common([*tables.values(), *([champion] if champion is not None else [])])
     tables = {name: _only(table, common) for name, table in tables.items()}
     champion = None if champion is None else _only(champion, common)
+    ids = _known_ids(lake, shift(ds, -1))
     if lake.dataset.labels.kind == "sampled":
         baseline = _popularity_losses(lake, ds, common, half_life_days)
-        scored = [_by_rank(name, table, champion, baseline) for name, table in tables.items()]
+        scored = [_by_rank(name, t, champion, baseline, ids) for name, t in tables.items()]
     else:
         losses = squared_errors if lake.dataset.labels.kind == "rating" else log_losses
-        scored = [_by_label(name, table, champion, losses) for name, table in tables.items()]
+        scored = [_by_label(name, t, champion, losses, ids) for name, t in tables.items()]
     return Aligned(
         scored,
         None if champion is None else _numbers(champion, "logit"),
@@ -102,19 +105,44 @@ def aligned_scores(
     )
 
 
+def _known_ids(lake: Lake, day: str) -> dict[str, int]:
+    """Per side the number below which ids were given by the end of `day`.
+
+    As `training.scoring.slices` has it, without the scorers, whose import takes seconds.
+    """
+    born = born_by(lake, day, ["field", "id"]).group_by("field").aggregate([("id", "max")])
+    largest = dict(
+        zip(born.column("field").to_pylist(), born.column("id_max").to_pylist(), strict=True)
+    )
+    ids = {side: largest.get(f"{side}_id", FIRST_VALUE_ID - 1) for side in ("user", "item")}
+    return {side: max(int(last) + 1, FIRST_VALUE_ID) for side, last in ids.items()}
+
+
+def _with_new(scored: Scored, table: pa.Table, known: Mapping[str, int]) -> Scored:
+    """`scored` with its rows of new users and of new items; `table` has the same rows."""
+    new = {}
+    for side, size in known.items():
+        ids = table.column(f"{side}_index").to_numpy()
+        new[side] = np.asarray((ids == 0) | (ids >= size))
+    return replace(scored, new_user=new["user"], new_item=new["item"])
+
+
 def _by_label(
     name: str,
     table: pa.Table,
     champion: pa.Table | None,
     losses: Callable[[Floats, Floats], Floats],
+    ids: Mapping[str, int],
 ) -> Scored:
     """Losses of the logits against labels; the baseline is the best constant."""
     labels, logits = _numbers(table, "label"), _numbers(table, "logit")
     head = _numbers(table, "head_logit")
     has_head = bool(len(head)) and not np.isnan(head).any()
+    anchor = _numbers(table, "anchor_logit")
+    has_anchor = bool(len(anchor)) and not np.isnan(anchor).any()
     serving = None if champion is None else _numbers(champion, "logit")
     rate = float(np.clip(labels.mean(), 1e-6, 1 - 1e-6)) if len(labels) else 0.5
-    return Scored(
+    scored = Scored(
         scorer=name,
         user=table.column("user_index").to_numpy(),
         loss=losses(logits, labels),
@@ -124,23 +152,34 @@ def _by_label(
         logits=logits,
         labels=labels,
         reference_logits=head if has_head else serving,
+        anchor_loss=losses(anchor, labels) if has_anchor else None,
     )
+    return _with_new(scored, table, ids)
 
 
-def _by_rank(name: str, table: pa.Table, champion: pa.Table | None, baseline: Floats) -> Scored:
+def _by_rank(
+    name: str,
+    table: pa.Table,
+    champion: pa.Table | None,
+    baseline: Floats,
+    ids: Mapping[str, int],
+) -> Scored:
     """Losses are 1 - percentile rank, of the positives whose item was known."""
     loss = 1 - _numbers(table, "percentile_rank")
     head = 1 - _numbers(table, "head_percentile_rank")
     serving = None if champion is None else 1 - _numbers(champion, "percentile_rank")
+    anchor = 1 - _numbers(table, "anchor_percentile_rank")
     known = ~np.isnan(loss) & ~np.isnan(baseline)
-    return Scored(
+    scored = Scored(
         scorer=name,
         user=table.column("user_index").to_numpy()[known],
         loss=loss[known],
         baseline_loss=baseline[known],
         head_loss=None if np.isnan(head[known]).any() or not known.any() else head[known],
         champion_loss=None if serving is None else serving[known],
+        anchor_loss=None if np.isnan(anchor[known]).any() or not known.any() else anchor[known],
     )
+    return _with_new(scored, table.filter(pa.array(known)), ids)
 
 
 def _popularity_losses(lake: Lake, ds: str, ids: pa.Array, half_life_days: int) -> Floats:

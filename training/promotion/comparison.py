@@ -9,11 +9,16 @@ rank of the positive.
     non_inferior    it ends below the margin (a share of the reference's mean loss)
     inconclusive    it holds 0 and is wider than twice the margin
     inferior        none of these
+
+A daily update is no worse if it is superior or non_inferior; if inconclusive, only where it is not
+worse on average and a one-sided bound of its own (`gate.inconclusive_confidence`) is within the
+margin. The average alone lets through many harmful updates of small days (docs/gate.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -46,39 +51,68 @@ class Comparison:
     margin: float
     """Largest difference that counts as no worse."""
     verdict: Verdict
+    bound: float = float("inf")
+    """One-sided upper bound of the difference: what decides where it is inconclusive."""
+
+    @property
+    def no_worse(self) -> bool:
+        """Whether a daily update may follow the reference."""
+        if self.verdict == "inconclusive":
+            return self.difference <= 0 and self.bound <= self.margin
+        return self.verdict in ("superior", "non_inferior")
 
     def sentence(self) -> str:
         """Which bar, and by how much."""
+        rule = ""
+        if self.verdict == "inconclusive":
+            rule = (
+                f" (such an update passes with a difference of at most 0 and a one-sided bound "
+                f"within the margin; its bound is {self.bound:+.5f})"
+            )
         return (
             f"against {self.reference} the loss changes by {self.difference:+.5f} "
             f"[{self.low:+.5f}, {self.high:+.5f}] from {self.reference_loss:.5f}, "
-            f"at most {self.margin:+.5f} is no worse: {self.verdict.replace('_', '-')}"
+            f"at most {self.margin:+.5f} is no worse: {self.verdict.replace('_', '-')}{rule}"
         )
 
 
 def bootstrap_interval(
     user: Integers, difference: Floats, *, resamples: int, confidence: float, seed: int
 ) -> tuple[float, float]:
-    """The interval of the mean of `difference` (n,) when users are drawn with replacement.
+    """The interval of the mean of `difference` (n,) when users are drawn with replacement."""
+    tail = (1 - confidence) / 2
+    means = bootstrap_means(user, difference, resamples=resamples, seed=seed)
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def bootstrap_means(user: Integers, difference: Floats, *, resamples: int, seed: int) -> Floats:
+    """(resamples,) means of `difference` (n,) when users are drawn with replacement.
 
     How often a user is drawn is Poisson(1): the bootstrap whose draws are independent, so that
     sums per user are all it needs.
     """
-    random = np.random.default_rng(seed)
     _, cluster = np.unique(user, return_inverse=True)
     clusters = int(cluster.max()) + 1
     if clusters > MAX_CLUSTERS:
-        cluster = random.integers(0, MAX_CLUSTERS, clusters)[cluster]
+        cluster = np.random.default_rng([seed, clusters]).integers(0, MAX_CLUSTERS, clusters)[
+            cluster
+        ]
         clusters = MAX_CLUSTERS
     sums = np.bincount(cluster, weights=difference, minlength=clusters)
     counts = np.bincount(cluster, minlength=clusters).astype(np.float64)
+    drawn = _draws(seed, clusters, resamples)
     means = []
     for start in range(0, resamples, _BLOCK):
-        drawn = random.poisson(1.0, (min(_BLOCK, resamples - start), clusters)).astype(np.float64)
-        means.append(drawn @ sums / np.maximum(drawn @ counts, 1.0))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
-    return float(low), float(high)
+        times = drawn[start : start + _BLOCK].astype(np.float64)
+        means.append(times @ sums / np.maximum(times @ counts, 1.0))
+    return np.concatenate(means)
+
+
+@lru_cache(maxsize=2)
+def _draws(seed: int, clusters: int, resamples: int) -> npt.NDArray[np.uint8]:
+    """(resamples, clusters) how often each cluster is drawn; a day's comparisons share them."""
+    return np.random.default_rng(seed).poisson(1.0, (resamples, clusters)).astype(np.uint8)
 
 
 def compare(
@@ -103,12 +137,10 @@ def compare(
         candidates: how many are compared that day; the level is divided by it (Bonferroni).
     """
     difference = loss - reference_loss
-    low, high = bootstrap_interval(
-        user,
-        difference,
-        resamples=gate.resamples,
-        confidence=1 - (1 - gate.confidence) / candidates,
-        seed=seed,
+    means = bootstrap_means(user, difference, resamples=gate.resamples, seed=seed)
+    tail = (1 - gate.confidence) / candidates / 2
+    low, high, bound = (
+        float(value) for value in np.quantile(means, [tail, 1 - tail, gate.inconclusive_confidence])
     )
     mean = float(reference_loss.mean())
     margin = gate.margin * mean
@@ -122,6 +154,7 @@ def compare(
         high=high,
         margin=margin,
         verdict=_verdict(low, high, margin),
+        bound=bound,
     )
 
 

@@ -1,8 +1,9 @@
 """The gate: may a candidate replace what serves? Pure functions on arrays.
 
 A family's update must be no worse than its own head. The champion's own family then takes the
-place with fresh weights; another family takes it only when it is superior. The guardrails (finite
-scores, calibration) hold for all of them.
+place with fresh weights; another family takes it only when it is superior. The update must besides
+be no worse than an anchor, what headed its family four weeks ago: day by day a loss within the
+margin would pass, and four weeks of them would not be noticed. The guardrails hold for all.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from conf.settings import GateSettings
 from feature_store.days import ordinal
 from training.promotion.comparison import Comparison, Floats, Integers, compare
-from training.scoring.metrics import sigmoid
+from training.promotion.guardrails import (
+    Bools,
+    Guardrail,
+    broken,
+    calibrated,
+    finite,
+    no_worse_log_loss,
+    no_worse_on_new,
+)
 
 Outcome = Literal["champion", "head", "rejected"]
 
@@ -40,6 +47,11 @@ class Scored:
     labels: Floats | None = None
     reference_logits: Floats | None = None
     """Log-odds of the head, else of the champion."""
+    anchor_loss: Floats | None = None
+    """Of what headed its family `gate.anchor_days` ago; None = that is the head, or nothing."""
+    new_user: Bools | None = None
+    """Rows of users of whom nothing was known the evening before."""
+    new_item: Bools | None = None
 
 
 @dataclass(frozen=True)
@@ -60,13 +72,33 @@ class _Judged:
     scored: Scored
     own: Comparison | None
     champion: Comparison | None
-    guardrails: dict[str, Any]
-    broken: str
-    """The broken guardrail in words; empty = none."""
+    anchor: Comparison | None
+    guardrails: list[Guardrail]
+
+    @property
+    def broken(self) -> list[str]:
+        """Every bar that it breaks, in words."""
+        if self.own is None and not self.guardrails:
+            return [_NO_ROWS]
+        bars = [broken(self.guardrails)]
+        if self.own is not None and not _no_worse(self.own):
+            bars.append(self.own.sentence())
+        if self.anchor is not None and self._below_anchor(self.anchor):
+            bars.append(f"{self.anchor.sentence()}, beyond the margin")
+        return [bar for bar in bars if bar]
+
+    def _below_anchor(self, anchor: Comparison) -> bool:
+        """By the point estimate: over the days it stops a decay as surely as an interval would.
+
+        The chance of a harmful update is what the comparison with the head keeps small. One that
+        is shown to be better than its head passes all the same: the worse one would serve on.
+        """
+        better = self.own is not None and self.own.verdict == "superior"
+        return anchor.difference > anchor.margin and not better
 
     @property
     def passes(self) -> bool:
-        return not self.broken and self.own is not None and _no_worse(self.own)
+        return not self.broken
 
     @property
     def mean_loss(self) -> float:
@@ -74,6 +106,7 @@ class _Judged:
 
 
 _BASELINE = "the baseline"
+_NO_ROWS = "the day has no rows to test it on"
 
 
 def decide(
@@ -99,7 +132,7 @@ def decide(
 
 def not_evaluated(scorer: str, ds: str, examples: int) -> GateDecision:
     """The rejection of a candidate without scores, on a day of `examples` rows."""
-    why = "the day has no rows to test it on"
+    why = _NO_ROWS
     if examples:
         why = (
             f"it was not evaluated, there are no scores of the day's {examples} examples. "
@@ -108,31 +141,25 @@ def not_evaluated(scorer: str, ds: str, examples: int) -> GateDecision:
     return GateDecision(scorer, "rejected", f"rejected: {why}", {})
 
 
-def calibration_error(logits: Floats, clicks: float) -> tuple[float, float]:
-    """log(observed/expected clicks) of log-odds (n,), and twice its standard error by chance."""
-    probability = sigmoid(logits)
-    expected = float(probability.sum())
-    spread = float((probability * (1 - probability)).sum())
-    error = float(np.log((clicks + 0.5) / (expected + 0.5)))
-    return error, 2 * float(np.sqrt(spread)) / max(expected, 0.5)
-
-
 def _judge(scored: Scored, gate: GateSettings, seed: int, candidates: int) -> _Judged:
     if not len(scored.loss):
-        return _Judged(scored, None, None, {}, "the day has no rows to test it on")
-    guardrails, broken = _guardrails(scored, gate)
-    if not np.isfinite(scored.loss).all():
-        return _Judged(scored, None, None, guardrails, broken)
+        return _Judged(scored, None, None, None, [])
+    sound = finite(scored.loss)
+    if not sound.passed:
+        return _Judged(scored, None, None, None, [sound])
     name, reference = _BASELINE, scored.baseline_loss
     if scored.head_loss is not None:
         name, reference = f"head-{scored.scorer}", scored.head_loss
     own = compare(
         name, user=scored.user, loss=scored.loss, reference_loss=reference, gate=gate, seed=seed
     )
-    champion = None
+    champion = anchor = None
     if scored.champion_loss is not None:
         champion = _against("the champion", scored, scored.champion_loss, gate, seed, candidates)
-    return _Judged(scored, own, champion, guardrails, broken)
+    if scored.anchor_loss is not None:
+        name = f"{scored.scorer} of {gate.anchor_days} days ago"
+        anchor = _against(name, scored, scored.anchor_loss, gate, seed, 1)
+    return _Judged(scored, own, champion, anchor, [sound, *_guardrails(scored, gate, seed)])
 
 
 def _against(
@@ -150,32 +177,31 @@ def _against(
 
 
 def _no_worse(comparison: Comparison) -> bool:
-    if comparison.verdict == "inconclusive":
-        return comparison.difference <= 0
     if comparison.reference == _BASELINE and comparison.difference >= 0:
         return False
-    return comparison.verdict in ("superior", "non_inferior")
+    return comparison.no_worse
 
 
-def _guardrails(scored: Scored, gate: GateSettings) -> tuple[dict[str, Any], str]:
-    """What was checked, and the broken guardrail in words (or nothing)."""
-    bad = int((~np.isfinite(scored.loss)).sum())
-    checked: dict[str, Any] = {"rows_not_finite": bad}
-    if bad:
-        return checked, f"{bad} of {len(scored.loss)} scores are not finite"
-    if scored.logits is None or scored.labels is None:
-        return checked, ""
-    clicks = float(scored.labels.sum())
-    error, noise = calibration_error(scored.logits, clicks)
-    allowed = gate.max_calibration_error + noise
-    if scored.reference_logits is not None:
-        # Right after a change every model trained before it is off; the one that is less off than
-        # what serves is still the better one to serve.
-        allowed = max(allowed, abs(calibration_error(scored.reference_logits, clicks)[0]))
-    checked |= {"log_observed_expected": error, "allowed": allowed}
-    if abs(error) > allowed:
-        return checked, f"|log observed/expected| is {abs(error):.3f}, at most {allowed:.3f} passes"
-    return checked, ""
+def _guardrails(scored: Scored, gate: GateSettings, seed: int) -> list[Guardrail]:
+    """Against the head, else against the champion."""
+    logits, labels, before = scored.logits, scored.labels, scored.reference_logits
+    loss, reference = scored.loss, scored.head_loss
+    if reference is None:
+        reference = scored.champion_loss
+    slices = (
+        ("loss on new users", scored.new_user, gate.max_new_user_increase),
+        ("loss on new items", scored.new_item, gate.max_new_item_increase),
+    )
+    return [
+        *calibrated(logits, labels, before, gate),
+        no_worse_log_loss(scored.user, logits, labels, before, gate, seed),
+        *(
+            no_worse_on_new(
+                name, rows, scored.user, loss, reference, share=share, gate=gate, seed=seed
+            )
+            for name, rows, share in slices
+        ),
+    ]
 
 
 def _winner(
@@ -206,15 +232,17 @@ def _beats(one: _Judged, update: _Judged, gate: GateSettings, seed: int, candida
 
 
 def _decision(one: _Judged, champion: str | None) -> GateDecision:
-    evidence: dict[str, Any] = {"guardrails": one.guardrails}
-    if one.own is not None:
-        evidence["own"] = asdict(one.own)
-    if one.champion is not None:
-        evidence["champion"] = asdict(one.champion)
     scorer = one.scored.scorer
     bar = one.own.sentence() if one.own else ""
+    evidence: dict[str, Any] = {
+        "guardrails": [asdict(guardrail) for guardrail in one.guardrails],
+        "broken": one.broken,
+        "inconclusive": one.own is not None and one.own.verdict == "inconclusive",
+    }
+    compared = {"own": one.own, "champion": one.champion, "anchor": one.anchor}
+    evidence |= {name: asdict(against) for name, against in compared.items() if against}
     if not one.passes:
-        return GateDecision(scorer, "rejected", f"rejected: {one.broken or bar}", evidence)
+        return GateDecision(scorer, "rejected", f"rejected: {'; '.join(one.broken)}", evidence)
     if champion is not None:
         return GateDecision(scorer, "champion", f"{champion}: {bar}", evidence)
     place = one.champion.sentence() if one.champion else bar

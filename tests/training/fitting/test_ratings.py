@@ -114,6 +114,8 @@ def test_the_gate_compares_squared_errors(own_lake_of: LakeOf) -> None:
             "head_logit": head,
             "percentile_rank": pa.nulls(n, pa.float64()),
             "head_percentile_rank": pa.nulls(n, pa.float64()),
+            "anchor_logit": pa.nulls(n, pa.float64()),
+            "anchor_percentile_rank": pa.nulls(n, pa.float64()),
         }
     )
     lake.replace(CANDIDATE_SCORES, {"ds": LAST, "scorer": "ncf"}, scores, LINEAGE)

@@ -32,6 +32,8 @@ def write_scores(lake: Lake, scorer: str, head_rank: float, rows: slice = slice(
             "label": np.ones(n),
             "percentile_rank": np.full(n, 0.9),
             "head_percentile_rank": pa.array(np.full(n, head_rank), from_pandas=True),
+            "anchor_logit": pa.nulls(n, pa.float64()),
+            "anchor_percentile_rank": pa.nulls(n, pa.float64()),
         }
     ).take(pa.array(np.arange(n)[rows]))
     lake.replace(CANDIDATE_SCORES, {"ds": DS, "scorer": scorer}, content, LINEAGE)

@@ -9,7 +9,8 @@ import pytest
 
 from conf.settings import GateSettings
 from training.promotion.comparison import bootstrap_interval, compare
-from training.promotion.gate import GateDecision, Scored, calibration_error, decide
+from training.promotion.gate import GateDecision, Scored, decide
+from training.promotion.guardrails import log_observed_expected
 from training.scoring.metrics import log_losses, sigmoid
 
 GATE = GateSettings()
@@ -130,7 +131,7 @@ def test_a_first_model_that_knows_nothing_is_rejected() -> None:
     assert only(decide([useless], champion_family=None, gate=GATE, ds=DS)).outcome == "rejected"
 
 
-def test_an_inconclusive_update_passes_only_if_its_point_estimate_is_not_worse() -> None:
+def test_an_inconclusive_update_needs_a_point_estimate_and_a_bound_that_are_no_worse() -> None:
     user, truth, labels = world(rows=300)
     near = [
         scored("mlp", noisy(truth, 0.6, seed), user, labels, head=noisy(truth, 0.6, 99))
@@ -138,11 +139,13 @@ def test_an_inconclusive_update_passes_only_if_its_point_estimate_is_not_worse()
     ]
     seen = set()
     for candidate in near:
-        decision = only(decide([candidate], champion_family="mlp", gate=GATE, ds=DS))
+        gate = GATE.model_copy(update={"inconclusive_confidence": 0.9})
+        decision = only(decide([candidate], champion_family="mlp", gate=gate, ds=DS))
         own = decision.evidence["own"]
         if own["verdict"] == "inconclusive":
             assert own["high"] - own["low"] > 2 * own["margin"]
-            assert (decision.outcome == "champion") == (own["difference"] <= 0)
+            passes = own["difference"] <= 0 and own["bound"] <= own["margin"]
+            assert (decision.outcome == "champion") == passes
             seen.add(decision.outcome)
     assert seen == {"champion", "rejected"}
 
@@ -172,7 +175,7 @@ def test_a_score_that_is_not_finite_is_rejected() -> None:
             [scored("mlp", broken, user, labels, truth)], champion_family="mlp", gate=GATE, ds=DS
         )
     )
-    assert decision.reason == "rejected: 1 of 100 scores are not finite"
+    assert "1 of 100 scores are not finite" in decision.reason
 
 
 def test_a_day_without_rows_rejects_every_candidate() -> None:
@@ -247,7 +250,7 @@ def replace_resamples(resamples: int) -> GateSettings:
 
 
 def test_calibration_error_is_the_log_of_observed_over_expected() -> None:
-    error, noise = calibration_error(np.zeros(400), 300.0)
+    error, noise = log_observed_expected(np.zeros(400), 300.0)
     assert error == pytest.approx(np.log(300.5 / 200.5))
     assert noise == pytest.approx(2 * np.sqrt(400 * 0.25) / 200)
 
@@ -258,6 +261,8 @@ def test_where_negatives_are_drawn_the_rate_is_no_guardrail() -> None:
     candidate = Scored("mlp", np.arange(2000), 1 - rank, np.full(2000, 0.6), 1 - rank, 1 - rank)
     decision = only(decide([candidate], champion_family="mlp", gate=GATE, ds=DS))
     assert decision.outcome == "champion"
-    assert decision.evidence["guardrails"] == {"rows_not_finite": 0}
+    judged = {g["name"]: g["passed"] for g in decision.evidence["guardrails"]}
+    assert judged.pop("scores not finite") is True
+    assert set(judged.values()) == {None}
     worse = replace(candidate, loss=np.minimum(1 - rank + 0.05, 1.0))
     assert only(decide([worse], champion_family="mlp", gate=GATE, ds=DS)).outcome == "rejected"
