@@ -80,15 +80,17 @@ def _release(context: StepContext) -> None:
 def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:
     """One sentence: what went out, by what, and what was decided."""
     promotion = _row(context, PROMOTIONS)
-    version, scorer = 0, ""
-    if promotion is not None:
-        version, scorer = int(str(promotion["champion_version"])), str(promotion["champion_scorer"])
-    by = f"version {version} ({scorer})" if version else "popularity, there is no champion yet"
+    standing = standing_after(context.lake, context.ds)
+    by = "popularity, there is no champion yet"
+    if standing is not None:
+        by = f"version {standing.version} ({standing.scorer})"
     out = f"published {_users(lists):,} lists by {by}" if lists.num_rows else "published no lists"
     if not current:
         out += "; the online store keeps those of a later day"
-    if not version:
+    if standing is None:
         return out
+    if promotion is not None and promotion["champion_version"] != standing.version:
+        return f"{out}, after a rollback from version {promotion['champion_version']}"
     drift = _row(context, DRIFT)
     changed = bool(promotion and promotion["promoted"])
     ending = "champion promoted" if changed else "champion kept"

@@ -65,6 +65,9 @@ def test_help_loads_no_engine() -> None:
         "forget",
         "pool",
         "serve",
+        "rollback",
+        "release",
+        "history",
     ],
 )
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:

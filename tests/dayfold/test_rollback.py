@@ -73,8 +73,10 @@ def serving(place: Workplace) -> int:
 def test_a_bad_day_is_undone_everywhere_and_left_out(place: Workplace) -> None:
     lake, registry = place.lake(), registry_of(place)
     assert serving(place) == 6
-    event = roll_back(place, to=None, day=D2, reason=WHY, say=quiet)
+    said: list[str] = []
+    event = roll_back(place, to=None, day=D2, reason=WHY, say=said.append)
     assert (event.version, event.replaced_version, event.day) == (2, 6, D2)
+    assert "lists by version 2 (mlp), after a rollback from version 6" in said[-1]
     before = standing_before(lake, D2)
     assert standing_after(lake, D3) == standing_before(lake, D4) == before
     assert before is not None
