@@ -8,6 +8,10 @@ somebody seems to be writing the day (`schedule.wait_hours`). A task launches `d
 --ds D` (launcher `subprocess`) or the same code in this process (launcher `inline`); every task may
 be cleared and run again. A day refuses to run while an earlier day is open (`open_day`); a scorer
 that fails does not stop the lists.
+
+A day that promotes says so: an event of the asset `dayfold://<dataset>/champion`, through the alias
+`dayfold_promotion`, with dataset, day, version and scorer as `extra`. A day that is cleared and run
+again says it again.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.python import BranchPythonOperator, PythonOperator
 from airflow.providers.standard.sensors.python import PythonSensor
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.sdk import DAG, Asset, AssetAlias, CronDataIntervalTimetable, Param, TriggerRule
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from conf.settings import load_settings
@@ -27,12 +31,26 @@ from dayfold.launch import launch, launch_if_decided, may_begin
 SETTINGS = load_settings()
 DAY = "{{ params.day or ds }}"
 WHAT = {"launcher": SETTINGS.launcher, "ds": DAY}
+PROMOTED, CHAMPION = (
+    AssetAlias("dayfold_promotion"),
+    Asset(f"dayfold://{SETTINGS.dataset}/champion"),
+)
 BRANCH, TRAIN, EVALUATE, PROMOTE = "branch_on_drift", "train", "evaluate", "promote"
 
 
 def choose(facts: dict[str, object], when_training: str, otherwise: str) -> str:
     """The task that follows the drift decision."""
     return when_training if facts["train"] else otherwise
+
+
+def promote(decision: Any, *, outlet_events: Any, **what: Any) -> dict[str, Any]:
+    """Launch the step; where it promoted, fill the alias."""
+    facts = launch_if_decided(decision, **what)
+    if facts["promoted"]:
+        said = {"dataset": SETTINGS.dataset, "ds": what["ds"]}
+        said |= {name: facts[name] for name in ("version", "scorer")}
+        outlet_events[PROMOTED].add(CHAMPION, extra=said)
+    return facts
 
 
 def launching(name: str) -> PythonOperator:
@@ -84,9 +102,10 @@ with DAG(
     tasks[EVALUATE] = launching_for_each_scorer(EVALUATE, python_callable=launch)
     tasks[PROMOTE] = PythonOperator(
         task_id=PROMOTE,
-        python_callable=launch_if_decided,
+        python_callable=promote,
         op_args=[decision],
         op_kwargs=WHAT | {"name": PROMOTE},
+        outlets=[PROMOTED],
         # It has work when training was skipped, and when a scorer failed.
         trigger_rule=TriggerRule.ALL_DONE,
     )

@@ -292,4 +292,5 @@ def _result(outcome: Outcome) -> StepResult:
     what = f"version {version} ({after.scorer})" if after else "no champion"
     verb = "promoted" if outcome.promoted else "kept"
     summary = f"{verb} {what}: {outcome.reason}" if after else f"{what}: {outcome.reason}"
-    return StepResult(summary, {"promoted": outcome.promoted, "version": version})
+    scorer = after.scorer if after else ""
+    return StepResult(summary, {"promoted": outcome.promoted, "version": version, "scorer": scorer})

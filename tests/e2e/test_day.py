@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,21 @@ def test_a_champion_serves_and_the_first_one_came_from_history(shop: Shop) -> No
         assert days[ds]["champion"] is not None
         assert days[ds]["decision"] in {"skip", "watch", "retrain", "not_enough_data"}
         assert days[ds]["reason"]
+
+
+def test_a_promotion_is_told_as_an_event_of_the_champions_asset(shop: Shop) -> None:
+    rows = shop.lake.read(PROMOTIONS, DAYS).to_pylist()
+    promoted = {row["ds"]: row["champion_version"] for row in rows if row["promoted"]}
+    query = (
+        "select asset.uri, asset_event.extra from asset_event join asset "
+        "on asset.id = asset_event.asset_id order by asset_event.id"
+    )
+    with closing(sqlite3.connect(shop.home / "airflow" / "airflow.db")) as database:
+        told = database.execute(query).fetchall()
+    assert {uri for uri, _ in told} <= {"dayfold://simulated/champion"}
+    extras = [json.loads(extra) for _, extra in told]
+    assert {extra["ds"]: extra["version"] for extra in extras} == promoted
+    assert {extra["dataset"] for extra in extras} <= {"simulated"}
 
 
 def test_a_planted_fall_of_the_click_rate_is_found_and_trained_on(shop: Shop) -> None:
