@@ -112,11 +112,11 @@ def errors_of(changes: tuple[float, ...]) -> dict[float, float]:
     return found
 
 
-def trials(days: int, users: int, gate: GateSettings) -> Iterator[dict[str, Any]]:
+def trials(days: int, users: int, gate: GateSettings, seed: int = 2) -> Iterator[dict[str, Any]]:
     """One row per change and day: which rules would have promoted the candidate."""
     errors = errors_of(CHANGES)
     for number in range(days):
-        world = drawn_day(np.random.default_rng([users, number]), users)
+        world = drawn_day(np.random.default_rng([users, number, seed]), users)
         serving = said(world, ERROR, 0)
         for change in CHANGES:
             logits = said(world, errors[change], 1)
@@ -223,6 +223,7 @@ def main() -> None:
     )
     parser.add_argument("--days", type=int, default=400, help="simulated days (default 400)")
     parser.add_argument("--users", type=int, nargs="+", default=list(USERS), help="users a day")
+    parser.add_argument("--seed", type=int, default=2, help="another one draws other days [2]")
     arguments = parser.parse_args()
     gate = GateSettings()
     rows: list[dict[str, Any]] = []
@@ -231,7 +232,7 @@ def main() -> None:
         days = arguments.days
         if users > FULL_DAYS_USERS:
             days = max(days * FULL_DAYS_USERS // (2 * users), 1)
-        mine = list(trials(days, users, gate))
+        mine = list(trials(days, users, gate, arguments.seed))
         with_pooled(mine, gate.inconclusive_confidence)
         rows += mine
     rates = rates_of(rows)

@@ -43,12 +43,14 @@ def choose(facts: dict[str, object], when_training: str, otherwise: str) -> str:
     return when_training if facts["train"] else otherwise
 
 
-def promote(decision: Any, *, outlet_events: Any, **what: Any) -> dict[str, Any]:
-    """Launch the step; where it promoted, fill the alias."""
-    facts = launch_if_decided(decision, **what)
+def promote(
+    decision: Any, launcher: str, name: str, ds: str, *, outlet_events: Any
+) -> dict[str, Any]:
+    """Launch the step; where it promoted, fill the alias. Airflow gives `outlet_events`."""
+    facts = launch_if_decided(decision, launcher, name, ds)
     if facts["promoted"]:
-        said = {"dataset": SETTINGS.dataset, "ds": what["ds"]}
-        said |= {name: facts[name] for name in ("version", "scorer")}
+        said = {"dataset": SETTINGS.dataset, "ds": ds}
+        said |= {key: facts[key] for key in ("version", "scorer")}
         outlet_events[PROMOTED].add(CHAMPION, extra=said)
     return facts
 
