@@ -42,7 +42,7 @@ def set_(
     from training.registry.pool import set_pool
 
     workplace, registry, champion = _place(dataset)
-    set_pool(registry, dict(map(_share, shares)), pick)
+    set_pool(registry, dict(map(_share, shares)), pick, _blocked(workplace))
     _release(workplace, registry, champion)
 
 
@@ -107,7 +107,7 @@ def _release(workplace: Workplace, registry: Registry, champion: int) -> None:
     from training.registry.pool import pool_of
     from training.registry.release import write_release
 
-    found = pool_of(registry, champion)
+    found = pool_of(registry, champion, _blocked(workplace))
     folder = workplace.settings.path(workplace.settings.serving.release)
     etag = write_release(registry, found, folder)
     console = Console(emoji=False, highlight=False, soft_wrap=True)
@@ -116,6 +116,12 @@ def _release(workplace: Workplace, registry: Registry, champion: int) -> None:
         mark = ", the champion" if version == champion else ""
         console.print(f"version {version} ({scorer}{mark}): {share:.1%} of the requests")
     console.print(f"picked {found.pick}; release {etag} in {folder}")
+
+
+def _blocked(workplace: Workplace) -> frozenset[int]:
+    from dayfold.rollback import blocked_now
+
+    return blocked_now(workplace.existing_lake()).versions
 
 
 def _share(text: str) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,8 @@ from conf.settings import overrides_to_environment
 from dayfold.options import Dataset, LakeRoot
 from dayfold.workplace import Workplace, open_workplace
 
+_IN_A_PIPE = 160
+"""Columns where nobody sees the edge of the screen."""
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger and in MLflow.")]
 
 
@@ -112,7 +115,9 @@ def history(
         say("Nothing was promoted yet. Next: dayfold status")
         return
     table = RichTable(title="What served, from when", title_justify="left")
-    for heading in ("after", "what", "serves", "instead of", "blocked or released", "by", "why"):
+    for heading in ("after", "what", "serves", "instead of"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("blocked or released", "by", "why"):
         table.add_column(heading)
     for e in events:
         named = ", ".join([*([e.day] if e.day else []), *(f"v{v}" for v in e.versions)])
@@ -121,14 +126,15 @@ def history(
         before = f"v{e.replaced_version}" if e.replaced_version else "-"
         cells = (e.ds, e.kind + state, serves, before, named or "-", e.actor, _short(e.reason))
         table.add_row(*map(escape, cells))
-    Console(emoji=False, highlight=False).print(table)
+    width = None if sys.stdout.isatty() else _IN_A_PIPE
+    Console(emoji=False, highlight=False, width=width).print(table)
     for what in sorted(blocked.days):
         say(f"{what} is blocked. Next: dayfold release --day {what} --reason WHY")
     if unfinished(opened) is not None:
         say("A rollback has not ended. Next: dayfold rollback --resume")
 
 
-def _short(text: str, most: int = 90) -> str:
+def _short(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

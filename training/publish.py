@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from conf.lineage import code_version, config_hash
 from feature_store.ledger import close_day, table_versions
 from feature_store.online import OnlineDay, open_online_store
+from feature_store.promotion_ledger import all_events, blocked_after
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     DAILY_METRICS,
@@ -73,7 +74,8 @@ def _release(context: StepContext) -> None:
     settings, standing = context.settings, standing_after(context.lake, context.ds)
     if standing is not None:
         registry = Registry(settings, context.lake.id)
-        pool = pool_of(registry, standing.version)
+        blocked = blocked_after(all_events(context.lake)).versions
+        pool = pool_of(registry, standing.version, blocked)
         write_release(registry, pool, settings.path(settings.serving.release))
 
 

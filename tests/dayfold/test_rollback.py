@@ -26,6 +26,7 @@ from training import train
 from training.drift.counted_days import score_maps
 from training.fitting.checkpoint import load_checkpoint
 from training.registry.champion import standing_after, standing_before
+from training.registry.pool import pool_of, set_pool
 from training.registry.registry import Registry
 
 WHY = "labels of that day were flipped"
@@ -147,6 +148,19 @@ def test_a_version_that_served_comes_back_by_its_number(place: Workplace) -> Non
     release(place, day=None, version=4, reason="it was right after all")
     assert roll_back(place, to=4, day=None, reason=WHY, say=quiet).version == 4
     assert serving(place) == 4
+
+
+def test_a_pool_loses_what_a_rollback_blocks(place: Workplace) -> None:
+    registry = registry_of(place)
+    set_pool(registry, {6: 0.5, 4: 0.25, 2: 0.25}, "sticky")
+    roll_back(place, to=None, day=None, reason=WHY, say=quiet)
+    folder = place.settings.path(place.settings.serving.release)
+    found = json.loads((folder / "release.json").read_text())["versions"]
+    assert {one["registered_version"]: one["weight"] for one in found} == {4: 0.5, 2: 0.5}
+    blocked = blocked_now(place.lake()).versions
+    with pytest.raises(ConfigError, match="Version 6 is blocked by a rollback"):
+        set_pool(registry, {6: 1.0}, "sticky", blocked)
+    assert pool_of(registry, 4, frozenset({2, 4, 6})).weights == {4: 1.0}
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {

@@ -29,22 +29,32 @@ class Pool:
     """sticky: a user always gets the same version; random: drawn for each request."""
 
 
-def pool_of(registry: Registry, champion: int) -> Pool:
-    """What serves: the pool of the tag, or the champion alone."""
+def pool_of(registry: Registry, champion: int, blocked: frozenset[int] = frozenset()) -> Pool:
+    """What serves: the pool of the tag without `blocked` versions, or the champion alone."""
     model = client_of(registry).get_registered_model(registry.name)
     said = model.tags.get(POOL_TAG)
     if not said:
         return Pool({champion: 1.0})
     content = json.loads(said)
-    weights = {int(version): float(share) for version, share in content["weights"].items()}
-    return Pool(weights, content["pick"])
+    given = {int(version): float(share) for version, share in content["weights"].items()}
+    weights = {version: share for version, share in given.items() if version not in blocked}
+    total = sum(weights.values())
+    if not total:
+        return Pool({champion: 1.0})
+    return Pool({version: share / total for version, share in weights.items()}, content["pick"])
 
 
-def set_pool(registry: Registry, weights: Mapping[int, float], pick: str) -> Pool:
+def set_pool(
+    registry: Registry,
+    weights: Mapping[int, float],
+    pick: str,
+    blocked: frozenset[int] = frozenset(),
+) -> Pool:
     """Make `weights` the pool; they are divided by their sum.
 
     Raises:
-        ConfigError: a weight is not above 0, or `pick` is none of sticky and random.
+        ConfigError: a weight is not above 0, `pick` is none of sticky and random, or a rollback
+            has blocked a version.
         RegistryError: there is no such version.
     """
     if pick not in get_args(Pick):
@@ -54,6 +64,11 @@ def set_pool(registry: Registry, weights: Mapping[int, float], pick: str) -> Poo
     for version, weight in weights.items():
         if not (math.isfinite(weight) and weight > 0):
             raise ConfigError(f"The weight of version {version} is {weight}, expected above 0.")
+        if version in blocked:
+            raise ConfigError(
+                f"Version {version} is blocked by a rollback, expected one that may serve. Next: "
+                f"dayfold release --version {version} --reason WHY, or dayfold history"
+            )
         registry.version_tags(version)
     total = sum(weights.values())
     shares = {str(version): weight / total for version, weight in weights.items()}
