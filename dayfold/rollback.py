@@ -10,6 +10,7 @@ from dayfold.step import run_step
 from dayfold.workplace import Workplace
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
+from feature_store.locks import changing_by_hand
 from feature_store.promotion_ledger import (
     Blocked,
     PromotionEvent,
@@ -42,14 +43,17 @@ def roll_back(
     if to is not None and day is not None:
         raise ConfigError("--to and --day are two ways of going back: expected one of them.")
     lake = workplace.existing_lake()
-    if unfinished(lake) is not None:
-        raise OrderError(f"A rollback was begun and has not ended. Next: {RESUME}")
-    registry = Registry(workplace.settings, lake.id)
-    published = last_published(lake, workplace.dataset.name)
-    event = rollback_event(lake, registry, published, to=to, day=day, reason=reason, actor=_actor())
-    say(f"from version {event.replaced_version} to version {event.version} ({event.scorer})")
-    event = write_event(lake, begun(lake, event), "intent")
-    return _finish(workplace, event, say)
+    with changing_by_hand(lake.root):
+        if unfinished(lake) is not None:
+            raise OrderError(f"A rollback was begun and has not ended. Next: {RESUME}")
+        registry = Registry(workplace.settings, lake.id)
+        published = last_published(lake, workplace.dataset.name)
+        event = rollback_event(
+            lake, registry, published, to=to, day=day, reason=reason, actor=_actor()
+        )
+        say(f"from version {event.replaced_version} to version {event.version} ({event.scorer})")
+        event = write_event(lake, begun(lake, event), "intent")
+        return _finish(workplace, event, say)
 
 
 def resume(workplace: Workplace, say: Say) -> PromotionEvent:
@@ -60,17 +64,19 @@ def resume(workplace: Workplace, say: Say) -> PromotionEvent:
         OrderError: a day was published since, by what served then.
     """
     lake = workplace.existing_lake()
-    event = unfinished(lake)
-    if event is None:
-        raise MissingPartition("No rollback waits for its end. Next: dayfold history")
-    last = last_published(lake, workplace.dataset.name)
-    if event.state == "intent" and last != event.ds:
-        raise OrderError(
-            f"The rollback was begun after {event.ds}, and {last} was published since by what "
-            "served then. Next: dayfold history, and the rollback again"
-        )
-    say(f"going on with the rollback to version {event.version} ({event.reason})")
-    return _finish(workplace, event, say)
+    with changing_by_hand(lake.root):
+        event = unfinished(lake)
+        if event is None:
+            raise MissingPartition("No rollback waits for its end. Next: dayfold history")
+        last = last_published(lake, workplace.dataset.name)
+        if event.state == "intent" and last != event.ds:
+            write_event(lake, event, "withdrawn")
+            raise OrderError(
+                f"The rollback was begun after {event.ds}, and {last} was published since by what "
+                "served then: it is withdrawn. Next: the rollback again, after dayfold history"
+            )
+        say(f"going on with the rollback to version {event.version} ({event.reason})")
+        return _finish(workplace, event, say)
 
 
 def _finish(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEvent:

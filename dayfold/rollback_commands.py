@@ -130,6 +130,9 @@ def history(
     Console(emoji=False, highlight=False, width=width).print(table)
     for what in sorted(blocked.days):
         say(f"{what} is blocked. Next: dayfold release --day {what} --reason WHY")
+    if blocked.versions:
+        named = ", ".join(map(str, sorted(blocked.versions)))
+        say(f"blocked versions: {named}. Next: dayfold release --version V --reason WHY")
     if unfinished(opened) is not None:
         say("A rollback has not ended. Next: dayfold rollback --resume")
 

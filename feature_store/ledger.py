@@ -17,6 +17,7 @@ from feature_store.tables import (
     CHECKS,
     INTAKE,
     LEDGER,
+    PROMOTION_LEDGER,
     PROMOTIONS,
     STEP_RUNS,
     TABLES,
@@ -160,7 +161,7 @@ def waive_day(lake: Lake, ds: str, reason: str, lineage: Lineage) -> None:
             f"Expected a day up to {shift(last, 1)}."
         )
     for table in TABLES:
-        if table is not LEDGER:
+        if table not in (LEDGER, PROMOTION_LEDGER):  # what was done by hand stays done
             lake.clear(table, [ds], lineage)
     close_day(lake, ds, "waived", reason, lineage, {})
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from conf.errors import ConcurrentWrite
 
 _FILE = "steps.lock"
+_BY_HAND = "by_hand.lock"
 
 
 @contextmanager
@@ -40,9 +41,21 @@ def erasing(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(root: Path, kind: int, otherwise: str) -> Iterator[None]:
+def changing_by_hand(root: Path) -> Iterator[None]:
+    """Within it nobody else changes by hand what serves from the lake at `root`.
+
+    Raises:
+        ConcurrentWrite: somebody does.
+    """
+    said = "`dayfold rollback` or `dayfold release` is at work"
+    with _locked(root, fcntl.LOCK_EX, said, _BY_HAND):
+        yield
+
+
+@contextmanager
+def _locked(root: Path, kind: int, otherwise: str, file: str = _FILE) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
-    with (root / _FILE).open("a") as lock:
+    with (root / file).open("a") as lock:
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError as error:

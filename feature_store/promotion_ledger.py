@@ -20,7 +20,7 @@ from feature_store.lake import Lake
 from feature_store.tables import PROMOTION_LEDGER
 
 Kind = Literal["promotion", "rollback", "release"]
-State = Literal["intent", "decided", "done"]
+State = Literal["intent", "decided", "done", "withdrawn"]
 _HOLDS = frozenset({"decided", "done"})
 
 
@@ -135,7 +135,8 @@ def last_by_hand(lake: Lake, ds: str) -> PromotionEvent | None:
 
 def unfinished(lake: Lake) -> PromotionEvent | None:
     """The rollback that was begun and has not ended; None without."""
-    open_ = [e for e in all_events(lake) if e.kind == "rollback" and e.state != "done"]
+    begun_ = [e for e in all_events(lake) if e.kind == "rollback"]
+    open_ = [e for e in begun_ if e.state in {"intent", "decided"}]
     return open_[-1] if open_ else None
 
 

@@ -110,7 +110,7 @@ PROMOTION_LEDGER = Table(
         Column("event", "string", "digest of what happened: the same again is the same row"),
         Column("number", "int32", "order among all events, from 1"),
         Column("kind", "string", "promotion (by a day), rollback or release"),
-        Column("state", "string", "intent (begun), decided (it holds; lists follow) or done"),
+        Column("state", "string", "intent, decided (it holds; lists follow), done or withdrawn"),
         Column("at", "timestamp", "when it was begun, UTC"),
         Column("version", "int32", "registered version that serves from then on"),
         Column("scorer", "string", "its ranker's scorer name"),

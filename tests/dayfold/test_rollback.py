@@ -16,8 +16,10 @@ from conf.errors import ConfigError, DayfoldError, MissingPartition
 from dayfold.rollback import blocked_now, release, resume, roll_back
 from dayfold.workplace import Workplace
 from feature_store.lake import Lake
+from feature_store.ledger import close_day
+from feature_store.locks import changing_by_hand
 from feature_store.online import open_online_store
-from feature_store.promotion_ledger import all_events
+from feature_store.promotion_ledger import all_events, begun, write_event
 from feature_store.tables import CANDIDATES, EXAMPLES, RECOMMENDATIONS, SCORE_MAPS
 from tests.dayfold.forget_fixture import quiet
 from tests.dayfold.rollback_fixture import D4, place_at, three_days
@@ -28,6 +30,7 @@ from training.fitting.checkpoint import load_checkpoint
 from training.registry.champion import standing_after, standing_before
 from training.registry.pool import pool_of, set_pool
 from training.registry.registry import Registry
+from training.rollback import rollback_event
 
 WHY = "labels of that day were flipped"
 
@@ -194,6 +197,24 @@ def test_what_is_not_blocked_cannot_be_released(place: Workplace) -> None:
         release(place, day=None, version=None, reason=WHY)
     with pytest.raises(MissingPartition, match="No rollback waits for its end"):
         resume(place, quiet)
+
+
+def test_a_rollback_that_a_later_day_overtook_is_withdrawn(place: Workplace) -> None:
+    lake, registry = place.lake(), registry_of(place)
+    event = rollback_event(lake, registry, D3, to=None, day=None, reason=WHY, actor="me")
+    write_event(lake, begun(lake, event), "intent")
+    close_day(lake, D4, "published", "by hand", {"step": "test", "ds": D4})
+    with pytest.raises(DayfoldError, match="it is withdrawn"):
+        resume(place, quiet)
+    with pytest.raises(MissingPartition, match="No rollback waits for its end"):
+        resume(place, quiet)
+
+
+def test_two_at_once_are_one_after_the_other(place: Workplace) -> None:
+    lake = place.lake()
+    with changing_by_hand(lake.root), pytest.raises(DayfoldError, match="is at work"):
+        roll_back(place, to=None, day=None, reason=WHY, say=quiet)
+    assert len(all_events(lake)) == 3
 
 
 def test_each_event_has_one_run_and_a_day_run_again_adds_none(place: Workplace) -> None:

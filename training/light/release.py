@@ -67,8 +67,8 @@ class Release:
     def recommend(self, request: Any) -> list[dict[str, Any]]:
         """As `Recommender.recommend`, of the version that the request falls to."""
         user_id = request.get("user_id") if isinstance(request, dict) else None
-        user_id = user_id if isinstance(user_id, str) else None
-        return self.serving.chosen(user_id).recommend(request)
+        known = isinstance(user_id, str | int) and not isinstance(user_id, bool)
+        return self.serving.chosen(str(user_id).strip() if known else None).recommend(request)
 
     def refresh(self) -> bool:
         """Load the release again if it changed; whether it did. Requests go on meanwhile."""
@@ -84,8 +84,8 @@ class Release:
         while not stop.wait(seconds):
             try:
                 self.refresh()
-            except (OSError, ValueError, KeyError) as error:
-                print(f"The release was not read again: {error}", flush=True)
+            except Exception as error:  # whatever lies there, what serves goes on
+                print(f"The release was not read again: {error!r}", flush=True)
 
     def _read(self) -> Serving:
         path = self._folder / RELEASE

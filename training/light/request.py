@@ -72,7 +72,7 @@ def checked(raw: object, declared: Declared, top_n: int) -> Request:
     candidates = given.get("candidates")
     history = given.get("history")
     return Request(
-        None if given.get("user_id") is None else _text("user_id", given["user_id"]),
+        None if given.get("user_id") is None else text_of("user_id", given["user_id"]),
         _values("profile", given.get("profile"), declared.user),
         None if history is None else tuple(_texts("history", history)),
         None if candidates is None else _candidates(candidates, declared.item),
@@ -91,12 +91,12 @@ def _candidates(raw: object, declared: Sequence[Attribute]) -> tuple[Candidate, 
         where = f"candidates[{position}]"
         if isinstance(one, Mapping):
             _known(where, one, ("item_id", "attributes"))
-            item_id = _text(f"{where}.item_id", one.get("item_id"))
+            item_id = text_of(f"{where}.item_id", one.get("item_id"))
             raw_attributes = one.get("attributes")
             attributes = _values(f"{where}.attributes", raw_attributes, declared)
             candidate = Candidate(item_id, attributes if raw_attributes is not None else None)
         else:
-            candidate = Candidate(_text(where, one))
+            candidate = Candidate(text_of(where, one))
         found.setdefault(candidate.item_id, candidate)
     return tuple(found.values())
 
@@ -116,7 +116,7 @@ def _values(where: str, raw: object, declared: Sequence[Attribute]) -> dict[str,
         elif attribute.kind == "numeric":
             found[attribute.name] = _number(name, value)
         else:
-            found[attribute.name] = _text(name, value)
+            found[attribute.name] = text_of(name, value)
     return found
 
 
@@ -126,7 +126,7 @@ def _context(raw: object, declared: Sequence[str]) -> dict[str, Any]:
     return {
         name: _whole(f"context.{name}", value, 0, _CLOCK[name] - 1)
         if name in _CLOCK
-        else _text(f"context.{name}", value)
+        else text_of(f"context.{name}", value)
         for name, value in given.items()
         if value is not None
     }
@@ -157,14 +157,22 @@ def _list(where: str, raw: object) -> Sequence[Any]:
 
 
 def _texts(where: str, raw: object) -> list[str]:
-    return [_text(f"{where}[{place}]", value) for place, value in enumerate(_list(where, raw))]
+    return [text_of(f"{where}[{place}]", value) for place, value in enumerate(_list(where, raw))]
 
 
-def _text(where: str, raw: object) -> str:
+def text_of(where: str, raw: object) -> str:
+    """`raw` as text, without blanks around it; whole numbers too, and nothing else.
+
+    Raises:
+        RequestError: it is something else.
+    """
     # a JSON log may hold an id or a category as a whole number: the same text in the lake
     if isinstance(raw, bool) or not isinstance(raw, str | int):
         raise RequestError(f"{where}: {_shown(raw)}, expected text")
-    return str(raw).strip()
+    text = str(raw).strip()
+    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise RequestError(f"{where}: {_shown(raw)}, expected text of whole characters")
+    return text
 
 
 def _number(where: str, raw: object) -> float:

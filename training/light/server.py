@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .release import Release
-from .request import RequestError
+from .request import RequestError, text_of
 
 _MOST_BYTES = 4 << 20
+_MOST_DIGITS = 9
 _PSEUDONYM_DIGITS = 32
 
 
@@ -46,8 +47,10 @@ class Service:
         Raises:
             RequestError: a field is wrong.
         """
-        if self.key is not None and isinstance(request, dict) and request.get("user_id"):
-            user = str(request["user_id"]).encode()
+        given = request.get("user_id") if isinstance(request, dict) else None
+        if self.key is not None and given is not None:
+            # checked first: what is refused, or trimmed, is so before it becomes a pseudonym
+            user = text_of("user_id", given).encode()
             mine = hmac.new(self.key, user, hashlib.sha256).hexdigest()[:_PSEUDONYM_DIGITS]
             request = {**request, "user_id": mine}
         with self.turn:
@@ -83,25 +86,35 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Recommend."""
+        # the body that follows is not read: nothing else may be taken for a request
+        self.close_connection = True
         if self.path != "/recommend":
             self._send(HTTPStatus.NOT_FOUND, {"error": f"{self.path}: expected /recommend"})
             return
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _MOST_BYTES:
-            self.close_connection = True
+        whole = length.isdecimal() and len(length) <= _MOST_DIGITS and int(length) <= _MOST_BYTES
+        if not whole or "Transfer-Encoding" in self.headers:
             said = f"Content-Length: {length!r}, expected at most {_MOST_BYTES} bytes of JSON"
             self._send(HTTPStatus.BAD_REQUEST, {"error": said})
             return
+        body = self.rfile.read(int(length))
+        self.close_connection = self.headers.get("Connection", "").lower() == "close"
         try:
-            request = json.loads(self.rfile.read(int(length)))
-            self._send(HTTPStatus.OK, self.server.service.answer(request))
+            request = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            self._send(HTTPStatus.BAD_REQUEST, {"error": f"request: no JSON ({error})"})
+            return
+        try:
+            answer = self.server.service.answer(request)
         except RequestError as error:
             self._send(HTTPStatus.BAD_REQUEST, {"error": str(error)})
-        except ValueError as error:
-            self._send(HTTPStatus.BAD_REQUEST, {"error": f"request: no JSON ({error})"})
+            return
+        self._send(HTTPStatus.OK, answer)
 
     def do_GET(self) -> None:
         """Health, or the release."""
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # a body would be taken for the next request
         serving = self.server.service.release.serving
         versions = [one.version for one in serving.recommenders]
         if self.path == "/health":

@@ -6,7 +6,6 @@ The tag is written as a whole, so that a reader sees the pool of before or of af
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -16,6 +15,7 @@ from training.registry.registry import Registry
 from training.registry.versions import client_of
 
 POOL_TAG = "pool"
+_MOST_WEIGHT = 1e6
 Pick = Literal["sticky", "random"]
 
 
@@ -62,8 +62,11 @@ def set_pool(
     if not weights:
         raise ConfigError("The pool is empty, expected VERSION=WEIGHT. Next: dayfold pool clear")
     for version, weight in weights.items():
-        if not (math.isfinite(weight) and weight > 0):
-            raise ConfigError(f"The weight of version {version} is {weight}, expected above 0.")
+        if not 0 < weight <= _MOST_WEIGHT:
+            raise ConfigError(
+                f"The weight of version {version} is {weight}, expected above 0 and at most "
+                f"{_MOST_WEIGHT:g}."
+            )
         if version in blocked:
             raise ConfigError(
                 f"Version {version} is blocked by a rollback, expected one that may serve. Next: "

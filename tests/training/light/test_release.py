@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -137,6 +138,44 @@ def test_the_log_holds_version_and_pseudonym_and_never_a_raw_id(
     assert line["items"] == [entry["item_id"] for entry in answer["items"]]
 
 
+@pytest.mark.parametrize("user", [0, 7, " 7 ", "7"])
+def test_whatever_names_a_user_is_a_pseudonym_in_the_log(
+    served: tuple[Server, Path], user: object
+) -> None:
+    server, root = served
+    assert ask(server, "/recommend", {"user_id": user})[0] == 200
+    line = json.loads((root / "answers.log").read_text())
+    assert line["user_id"] == pseudonym(bytes(32), str(user).strip())
+
+
+@pytest.mark.parametrize("user", [True, [1], {"a": "alice"}, 1.5, "\ud800"])
+def test_what_is_no_users_id_is_refused_and_not_logged(
+    served: tuple[Server, Path], user: object
+) -> None:
+    server, root = served
+    status, answer = ask(server, "/recommend", {"user_id": user})
+    assert status == 400
+    assert answer["error"].startswith("user_id: ")
+    assert not (root / "answers.log").read_text()
+
+
+def test_no_body_is_taken_for_the_next_request(served: tuple[Server, Path]) -> None:
+    server, _ = served
+    inner = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    head = b"POST /elsewhere HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(inner)
+    with socket.create_connection(server.server_address[:2], timeout=5) as connection:
+        connection.sendall(head + inner)
+        said = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert said.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b"null", b"[1]", b'"x"', b"{}" * 2], ids=lambda body: str(body[:3])
+)
+def test_odd_bodies_are_400(served: tuple[Server, Path], body: bytes) -> None:
+    assert ask(served[0], "/recommend", body)[0] == 400
+
+
 def test_a_poll_is_told_only_of_changes(served: tuple[Server, Path]) -> None:
     server, root = served
     host, port = server.server_address[:2]
@@ -188,6 +227,10 @@ def test_a_release_that_cannot_be_read_keeps_what_serves(
 ) -> None:
     release, stop = Release(released), threading.Event()
     put(released, {"gone": 1.0}, etag="2")
+    (released / "gone" / "data").mkdir(parents=True)
+    for file in (released / "a" / "data").iterdir():
+        (released / "gone" / "data" / file.name).write_bytes(file.read_bytes())
+    (released / "gone" / "data" / "items.npz").write_bytes(b"PK half of a file")
     watcher = threading.Thread(target=release.watch, args=(0.01, stop))
     watcher.start()
     threading.Event().wait(0.1)
