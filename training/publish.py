@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from conf.errors import RegistryError
 from conf.lineage import code_version, config_hash
 from feature_store.ledger import close_day, table_versions
 from feature_store.online import OnlineDay, open_online_store
@@ -45,8 +46,7 @@ def run(context: StepContext) -> StepResult:
     lake, ds, settings = context.lake, context.ds, context.settings
     lists = lake.read(RECOMMENDATIONS, [ds])
     current = open_online_store(settings).write(_online_day(context, lists))
-    if current:
-        _release(context)
+    warnings = _release(context) if current else ()
     note = _note(context, lists, current=current)
     _log(context, lists)
     lineage = {
@@ -56,7 +56,7 @@ def run(context: StepContext) -> StepResult:
         "config_hash": config_hash(settings, context.dataset),
     }
     close_day(lake, ds, "published", note, lineage)
-    return StepResult(note, {"lists": _users(lists)})
+    return StepResult(note, {"lists": _users(lists)}, warnings=warnings)
 
 
 def _online_day(context: StepContext, lists: pa.Table) -> OnlineDay:
@@ -69,14 +69,21 @@ def _online_day(context: StepContext, lists: pa.Table) -> OnlineDay:
     return OnlineDay(ds, lists, users, items)
 
 
-def _release(context: StepContext) -> None:
-    """What serves from now on goes to the release folder; nothing before the first champion."""
+def _release(context: StepContext) -> tuple[tuple[str, str], ...]:
+    """What serves from now on goes to the release folder; nothing before the first champion.
+
+    A version that cannot be released does not stop the lists: the warning says so.
+    """
     settings, standing = context.settings, standing_after(context.lake, context.ds)
     if standing is not None:
         registry = Registry(settings, context.lake.id)
         blocked = blocked_after(all_events(context.lake)).versions
         pool = pool_of(registry, standing.version, blocked)
-        write_release(registry, pool, settings.path(settings.serving.release))
+        try:
+            write_release(registry, pool, settings.path(settings.serving.release))
+        except RegistryError as error:
+            return ((context.ds, str(error)),)
+    return ()
 
 
 def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:

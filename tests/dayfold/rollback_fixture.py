@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +63,27 @@ def three_days(home: Path) -> Workplace:
         finished(lake, ds)
         publish.run(context)
     return place_at(home)
+
+
+@contextmanager
+def put_back(home: Path) -> Iterator[Workplace]:
+    """The home's workplace; the home is put back afterwards, as runs and versions name its path."""
+    saved = home.with_name("saved")
+    shutil.copytree(home, saved)
+    yield place_at(home)
+    close_databases()
+    shutil.rmtree(home)
+    saved.rename(home)
+
+
+def close_databases() -> None:
+    """An open connection would go on with the file that goes."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Versions
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Runs
+
+    for store in (Runs, Versions):
+        for engine in store._engine_map.values():
+            engine.dispose()
 
 
 def finished(lake: Lake, ds: str) -> None:

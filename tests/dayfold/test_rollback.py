@@ -22,7 +22,7 @@ from feature_store.online import open_online_store
 from feature_store.promotion_ledger import all_events, begun, write_event
 from feature_store.tables import CANDIDATES, EXAMPLES, RECOMMENDATIONS, SCORE_MAPS
 from tests.dayfold.forget_fixture import quiet
-from tests.dayfold.rollback_fixture import D4, place_at, three_days
+from tests.dayfold.rollback_fixture import D4, put_back, three_days
 from tests.training.promotion_fixture import D1, D2, D3, context_of, promote
 from training import train
 from training.drift.counted_days import score_maps
@@ -45,23 +45,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(made: Path) -> Iterator[Workplace]:
-    """The home, put back afterwards: runs and versions name its path."""
-    saved = made.with_name("saved")
-    shutil.copytree(made, saved)
-    yield place_at(made)
-    close_databases()
-    shutil.rmtree(made)
-    saved.rename(made)
-
-
-def close_databases() -> None:
-    """An open connection would go on with the file that goes."""
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Versions
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Runs
-
-    for store in (Runs, Versions):
-        for engine in store._engine_map.values():
-            engine.dispose()
+    with put_back(made) as place:
+        yield place
 
 
 def registry_of(place: Workplace) -> Registry:

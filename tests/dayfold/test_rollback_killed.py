@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +15,9 @@ from dayfold.workplace import Workplace
 from feature_store.promotion_ledger import all_events
 from feature_store.tables import RECOMMENDATIONS, SCORE_MAPS
 from tests.dayfold.forget_fixture import quiet
-from tests.dayfold.rollback_fixture import D4, place_at, three_days
-from tests.dayfold.test_rollback import WHY, close_databases, registry_of, serving
+from tests.dayfold.rollback_fixture import D4, close_databases, place_at, put_back, three_days
+from tests.dayfold.test_rollback import WHY, registry_of, serving
+from tests.training.killed import dies_at
 from tests.training.promotion_fixture import D2, D3
 from training import rollback as going_back
 from training.registry import promotion_runs
@@ -39,19 +38,7 @@ KILLS: dict[str, tuple[object, str, int, bool]] = {
 
 
 def _killed(home: str, point: str) -> None:
-    target, name, at, before = KILLS[point]
-    original, calls = getattr(target, name), []
-
-    def deadly(*args: object, **keywords: object) -> object:
-        calls.append(name)
-        if before and len(calls) == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = original(*args, **keywords)
-        if len(calls) == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(target, name, deadly)
+    dies_at(*KILLS[point])
     rollback.roll_back(place_at(Path(home)), to=None, day=D2, reason=WHY, say=quiet)
 
 
@@ -64,13 +51,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(made: Path) -> Iterator[Workplace]:
-    """The home, put back afterwards: runs and versions name its path."""
-    saved = made.with_name("saved")
-    shutil.copytree(made, saved)
-    yield place_at(made)
-    close_databases()
-    shutil.rmtree(made)
-    saved.rename(made)
+    with put_back(made) as place:
+        yield place
 
 
 @pytest.mark.parametrize("point", KILLS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 from conf.settings import Settings
 from feature_store.lake import Lake
 from tests.training.home_fixture import fresh_home
+from tests.training.killed import dies_at
 from tests.training.lake_fixture import small_dataset
 from tests.training.promotion_fixture import (
     D1,
@@ -59,19 +59,7 @@ PRELOADED = [
 
 
 def _killed_while_promoting(root: str, settings: Settings, ds: str, point: str) -> None:
-    target, name, at, before = KILLS[point]
-    original, calls = getattr(target, name), []
-
-    def deadly(*args: object, **keywords: object) -> object:
-        calls.append(name)
-        if before and len(calls) == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = original(*args, **keywords)
-        if len(calls) == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(target, name, deadly)
+    dies_at(*KILLS[point])
     promote(context_of(Lake(Path(root), small_dataset()), settings, ds))
 
 

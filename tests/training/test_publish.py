@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -217,9 +218,6 @@ def test_before_the_first_champion_popularity_is_named(lake: Lake, settings: Set
     assert run(lake, settings, D1) == ("published 3 lists by popularity, there is no champion yet")
 
 
-# ---- the release ---------------------------------------------------------------------------------
-
-
 def release_of(settings: Settings) -> dict[str, Any]:
     folder = settings.path(settings.serving.release)
     found: dict[str, Any] = json.loads((folder / RELEASE).read_text())
@@ -287,3 +285,15 @@ def test_versions_that_serve_no_more_are_cleared_but_for_the_newest(
     held = sorted(path.name.split("-")[0] for path in folder.iterdir() if path.is_dir())
     assert held == ["v1", "v2", "v3", "v4"]
     assert len(held) == 1 + KEPT_FOLDERS
+
+
+def test_a_version_of_an_earlier_dayfold_stops_no_lists_and_is_named(
+    lake: Lake, settings: Settings, registry: Registry
+) -> None:
+    shutil.rmtree(registry.version_directory(3) / "light")
+    prepare(lake, D1)
+    result = publish.run(StepContext((D1,), lake, lake.dataset, settings))
+    ((day, said),) = result.warnings
+    assert day == D1
+    assert said.startswith("Version 3 has no folder `light`")
+    assert closed_days(lake)[D1].state == "published"

@@ -15,6 +15,7 @@ import time
 import uuid
 from pathlib import Path
 
+from conf.errors import RegistryError
 from training.light.release import RELEASE
 from training.registry.pool import Pool
 from training.registry.registry import Registry
@@ -31,7 +32,7 @@ def write_release(registry: Registry, pool: Pool, folder: Path) -> str:
     The same pool of the same versions gives the same etag, and writes nothing.
 
     Raises:
-        RegistryError: a version is not there.
+        RegistryError: a version is not there, or was registered without its folder `light`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     versions = [_placed(registry, version, folder) for version in sorted(pool.weights)]
@@ -55,6 +56,12 @@ def write_release(registry: Registry, pool: Pool, folder: Path) -> str:
 def _placed(registry: Registry, version: int, folder: Path) -> dict[str, object]:
     """The version's entry; its folder is copied if it is not there."""
     light = registry.version_directory(version) / "light"
+    if not (light / "data" / "about.json").exists():
+        raise RegistryError(
+            f"Version {version} has no folder `light`, expected one as a promotion writes it now: "
+            "it was registered by an earlier Dayfold. What served stays released. Next: dayfold "
+            "pool clear, or wait for the next promotion."
+        )
     about = json.loads((light / "data" / "about.json").read_text())
     digest = hashlib.sha256()
     for path in sorted(light.rglob("*")):
