@@ -102,6 +102,13 @@ class GateSettings(Frozen):
     """Users that rows of new users or items must have; with fewer they are not judged."""
 
 
+class PromotionSettings(Frozen):
+    """Who has the last word on a new champion."""
+
+    approval: Literal["none", "required"] = "none"
+    """`required`: a winner of its gate waits as `challenger` until `dayfold approve VERSION`."""
+
+
 class RecommendSettings(Frozen):
     """Sizes of the published lists."""
 
@@ -157,6 +164,7 @@ class Settings(Frozen):
     training: TrainingSettings = TrainingSettings()
     drift: DriftSettings = DriftSettings()
     gate: GateSettings = GateSettings()
+    promotion: PromotionSettings = PromotionSettings()
     compression: CompressionSettings = CompressionSettings()
     recommend: RecommendSettings = RecommendSettings()
     mlflow: MlflowSettings = MlflowSettings()

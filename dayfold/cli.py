@@ -12,6 +12,7 @@ from rich.console import Console
 
 from conf.errors import DayfoldError
 from conf.settings import overrides_to_environment
+from dayfold.approval_commands import approve, reject
 from dayfold.audit_command import audit
 from dayfold.bench_command import bench
 from dayfold.compress_command import compress
@@ -57,6 +58,8 @@ app.command(
 )(bench)
 app.command()(serve)
 app.command()(rollback)
+app.command()(approve)
+app.command()(reject)
 app.command()(release)
 app.command()(history)
 app.command()(lineage)

@@ -10,7 +10,7 @@ _GROUPS = {
     "Begin": ("demo", "setup", "key", "import", "simulate"),
     "Run days": ("run", "step", "day", "quarantine"),
     "See what came out": ("status", "report", "recommend", "lineage", "compress", "ui"),
-    "Serve": ("serve", "pool", "rollback", "release", "history"),
+    "Serve": ("serve", "pool", "approve", "reject", "rollback", "release", "history"),
     "Look after the lake": ("upkeep", "forget", "audit"),
 }
 _OTHERS = "Tools"

@@ -30,7 +30,7 @@ def rollback(
     day: Annotated[
         str | None, typer.Option(help="Bad day: go back to how it began, and block it.")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with a rollback that was killed.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with what was killed on the way.")] = False,
     dataset: Dataset = None,
     lake: LakeRoot = None,
 ) -> None:
@@ -38,8 +38,7 @@ def rollback(
     from dayfold import rollback as rolling
     from feature_store.days import parse_day
 
-    workplace = _workplace(dataset, lake)
-    say = _say()
+    workplace, say = workplace_of(dataset, lake), said()
     if resume:
         event = rolling.resume(workplace, say)
     else:
@@ -66,9 +65,9 @@ def release(
     """Let a day, or a version, that a rollback blocked be used again."""
     from dayfold import rollback as rolling
 
-    workplace = _workplace(dataset, lake)
+    workplace = workplace_of(dataset, lake)
     rolling.release(workplace, day=day, version=version, reason=reason)
-    say = _say()
+    say = said()
     if version is not None:
         say(
             f"version {version} may serve again. Next: dayfold rollback --to {version} --reason WHY"
@@ -84,12 +83,13 @@ def history(
     lake: LakeRoot = None,
 ) -> None:
     """Show what served when, why it changed, and what is blocked."""
+    from dayfold.by_hand import go_on_command
     from dayfold.rollback import blocked_now
-    from feature_store.promotion_ledger import all_events, unfinished
+    from feature_store.promotion_ledger import all_events, unfinished, waiting
 
-    opened = _workplace(dataset, lake).existing_lake()
+    opened = workplace_of(dataset, lake).existing_lake()
     events = all_events(opened)
-    blocked = blocked_now(opened)
+    blocked, proposal = blocked_now(opened), waiting(events)
     if as_json:
         rows = [
             {
@@ -107,10 +107,11 @@ def history(
             }
             for e in events
         ]
-        said = {"days": sorted(blocked.days), "versions": sorted(blocked.versions)}
-        print(json.dumps({"events": rows, "blocked": said}))  # noqa: T201
+        all_blocked = {"days": sorted(blocked.days), "versions": sorted(blocked.versions)}
+        waits = proposal.version if proposal else 0
+        print(json.dumps({"events": rows, "blocked": all_blocked, "waits": waits}))  # noqa: T201
         return
-    say = _say()
+    say = said()
     if not events:
         say("Nothing was promoted yet. Next: dayfold status")
         return
@@ -123,6 +124,8 @@ def history(
         named = ", ".join([*([e.day] if e.day else []), *(f"v{v}" for v in e.versions)])
         state = "" if e.state == "done" else f" ({e.state})"
         serves = f"v{e.version} {e.scorer}" if e.version else "-"
+        if e.kind == "proposal":
+            serves = f"v{e.version} would"
         before = f"v{e.replaced_version}" if e.replaced_version else "-"
         cells = (e.ds, e.kind + state, serves, before, named or "-", e.actor, _short(e.reason))
         table.add_row(*map(escape, cells))
@@ -133,19 +136,28 @@ def history(
     if blocked.versions:
         named = ", ".join(map(str, sorted(blocked.versions)))
         say(f"blocked versions: {named}. Next: dayfold release --version V --reason WHY")
-    if unfinished(opened) is not None:
-        say("A rollback has not ended. Next: dayfold rollback --resume")
+    if proposal is not None:
+        say(
+            f"version {proposal.version} ({proposal.scorer}) waits for approval since "
+            f"{proposal.ds}. Next: dayfold approve {proposal.version} --reason WHY, or dayfold "
+            f"reject {proposal.version} --reason WHY"
+        )
+    event = unfinished(opened)
+    if event is not None:
+        say(f"The {event.kind} has not ended. Next: {go_on_command(event)}")
 
 
 def _short(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def _workplace(dataset: str | None, lake: Path | None) -> Workplace:
+def workplace_of(dataset: str | None, lake: Path | None) -> Workplace:
+    """Where the command works."""
     overrides_to_environment(dataset=dataset, lake=lake)
     return open_workplace(lake)
 
 
-def _say() -> Callable[[str], None]:
+def said() -> Callable[[str], None]:
+    """What prints a line as it is."""
     console = Console(emoji=False, highlight=False, soft_wrap=True)
     return lambda line: console.print(line, markup=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 from conf.errors import ConcurrentWrite
 
 _FILE = "steps.lock"
-_BY_HAND = "by_hand.lock"
+_SERVING = "serving.lock"
 
 
 @contextmanager
@@ -41,14 +41,14 @@ def erasing(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def changing_by_hand(root: Path) -> Iterator[None]:
-    """Within it nobody else changes by hand what serves from the lake at `root`.
+def changing_what_serves(root: Path) -> Iterator[None]:
+    """Within it nobody else changes what serves from the lake at `root`.
 
     Raises:
         ConcurrentWrite: somebody does.
     """
-    said = "`dayfold rollback` or `dayfold release` is at work"
-    with _locked(root, fcntl.LOCK_EX, said, _BY_HAND):
+    said = "Step promote, or `dayfold approve`, `reject`, `rollback` or `release`, is at work"
+    with _locked(root, fcntl.LOCK_EX, said, _SERVING):
         yield
 
 

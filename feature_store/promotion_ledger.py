@@ -1,8 +1,8 @@
 """The ledger of promotions: what changed what serves, in order, and what is blocked since.
 
 A day's own promotion is a row of `promotions` too, which a day that is run again replaces; rows of
-the ledger stay. What was done by hand (a rollback, a release) stands in the ledger alone, and holds
-after the day that was published last when it was done.
+the ledger stay. What was done by hand (a rollback, an approval, a rejection, a release) stands in
+the ledger alone, and holds after the day that was published last when it was done.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from conf.lineage import digest
 from feature_store.lake import Lake
 from feature_store.tables import PROMOTION_LEDGER
 
-Kind = Literal["promotion", "rollback", "release"]
+Kind = Literal["promotion", "proposal", "approval", "rejection", "rollback", "release"]
 State = Literal["intent", "decided", "done", "withdrawn"]
 _HOLDS = frozenset({"decided", "done"})
+_BY_HAND = frozenset({"approval", "rejection", "rollback"})
+_BY_A_DAY = frozenset({"promotion", "proposal"})
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,18 @@ class PromotionEvent:
         """The same for the same thing done again after the same events."""
         said = {"ds": self.ds, "kind": self.kind, "version": self.version, "day": self.day}
         said |= {"replaced": self.replaced_version, "heads": dict(self.heads)}
-        again = {"number": self.number} if self.kind != "promotion" else {}
+        again = {} if self.kind in _BY_A_DAY else {"number": self.number}
         return digest({**said, "versions": list(self.versions), **again})[:16]
 
     @property
     def holds(self) -> bool:
         """Whether steps go by it: it was decided."""
         return self.state in _HOLDS
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it says by hand what serves, or what the next trainings start from."""
+        return self.kind in _BY_HAND
 
 
 @dataclass(frozen=True)
@@ -128,16 +135,31 @@ def write_event(lake: Lake, event: PromotionEvent, state: State) -> PromotionEve
 
 
 def last_by_hand(lake: Lake, ds: str) -> PromotionEvent | None:
-    """The last change of what serves that was made by hand and holds after `ds`; None without."""
-    events = [e for e in events_until(lake, ds) if e.kind == "rollback" and e.holds]
+    """The last event that was made by hand and holds after `ds`; None without."""
+    events = [e for e in events_until(lake, ds) if e.by_hand and e.holds]
     return max(events, key=lambda event: (event.ds, event.number), default=None)
 
 
 def unfinished(lake: Lake) -> PromotionEvent | None:
-    """The rollback that was begun and has not ended; None without."""
-    begun_ = [e for e in all_events(lake) if e.kind == "rollback"]
-    open_ = [e for e in begun_ if e.state in {"intent", "decided"}]
+    """What was begun by hand and has not ended; None without."""
+    open_ = [e for e in all_events(lake) if e.by_hand and e.state in {"intent", "decided"}]
     return open_[-1] if open_ else None
+
+
+def waiting(events: Sequence[PromotionEvent]) -> PromotionEvent | None:
+    """The proposal that waits for approval when these events, in their order, have happened.
+
+    A later day's takes its place; so does whatever changes what serves. None without.
+    """
+    last: PromotionEvent | None = None
+    for event in events:
+        if not event.holds or (last is not None and event.ds < last.ds):
+            continue
+        if event.kind == "proposal":
+            last = event
+        elif event.by_hand or event.kind == "promotion":
+            last = None
+    return last
 
 
 def blocked_after(events: Sequence[PromotionEvent]) -> Blocked:
@@ -145,7 +167,7 @@ def blocked_after(events: Sequence[PromotionEvent]) -> Blocked:
     days: set[str] = set()
     versions: set[int] = set()
     for event in events:
-        if event.kind == "rollback" and event.holds:
+        if event.kind in {"rollback", "rejection"} and event.holds:
             days |= {event.day} - {""}
             versions |= set(event.versions)
         elif event.kind == "release" and event.holds:

@@ -9,12 +9,11 @@ import pyarrow as pa
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
-from feature_store.promotion_ledger import last_by_hand
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import CANDIDATES, DRIFT, PROMOTIONS, SKETCHES
+from feature_store.tables import CANDIDATES, DRIFT, SKETCHES
 from training.drift.counted_days import counts_of, score_maps
 from training.drift.decision import DriftDecision, History, decide
-from training.registry.champion import standing_before
+from training.registry.champion import standing_before, succession_to_champion
 
 
 def run(context: StepContext) -> StepResult:
@@ -62,10 +61,5 @@ def drift_decision(context: StepContext) -> DriftDecision:
 
 def _trained_to(lake: Lake, ds: str) -> str | None:
     """The last training day of the champion with which `ds` begins."""
-    days = [day for day in lake.days(PROMOTIONS) if day < ds]
-    rows = lake.read(PROMOTIONS, days, ["ds", "promoted", "state", "champion_version"]).to_pylist()
-    promoted = [row for row in rows if row["promoted"] and row["state"] == "done"]
-    by_hand = last_by_hand(lake, shift(ds, -1))
-    if by_hand is not None and not any(row["ds"] > by_hand.ds for row in promoted):
-        promoted = [row for row in promoted if row["champion_version"] == by_hand.version]
-    return shift(max(row["ds"] for row in promoted), -1) if promoted else None
+    succession = succession_to_champion(lake, ds)
+    return shift(succession.tested, -1) if succession else None

@@ -7,23 +7,20 @@ The order of the writes makes a kill at any point harmless, because each is foun
     4. alias `champion`: the commit
     5. gates and score map, then the row `done`: steps read that row, never an alias
     6. the event, in the ledger of all changes
-An alias that a later day, or a rollback since, has set is left alone.
+An alias that a later day, or a change by hand since, has set is left alone. Where a human has to
+approve, the winner waits as `challenger`, and the event is a proposal: see `training.approval`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
-import pyarrow as pa
+from dataclasses import replace
 
 from feature_store.lake import Lake
+from feature_store.locks import changing_what_serves
 from feature_store.promotion_ledger import last_by_hand
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import DRIFT, EXAMPLES, GATES, PROMOTIONS, SCORE_MAPS, Table
-from training.drift.score_map import quantile_map
+from feature_store.tables import EXAMPLES
 from training.promotion.assemble import Assembly
 from training.promotion.candidates import (
     Aligned,
@@ -33,47 +30,45 @@ from training.promotion.candidates import (
 )
 from training.promotion.gate import GateDecision, decide, not_evaluated
 from training.promotion.gate_record import log_gates
-from training.promotion.noted import note_promotion
+from training.promotion.noted import note_day
+from training.promotion.outcome import Outcome, outcome_of
+from training.promotion.overtaken import require_not_overtaken
 from training.promotion.retriever import find_retriever
-from training.promotion.score_scale import same_rows_logits
-from training.registry.champion import Standing, replaced_before, standing_before
+from training.promotion.rows import is_done, write_gates, write_promotion, write_score_map
+from training.registry.champion import Standing, standing_before, succession_to_champion
 from training.registry.registry import Registry
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How the day's promotion ends."""
-
-    before: Standing | None
-    after: Standing | None
-    reason: str
-
-    @property
-    def promoted(self) -> bool:
-        """Whether the day changes the champion."""
-        old = 0 if self.before is None else self.before.version
-        return self.after is not None and self.after.version != old
-
-
 def run(context: StepContext) -> StepResult:
-    """Write gates, score_maps and promotions of the day; register versions and move aliases."""
+    """Write gates, score_maps and promotions of the day; register versions and move aliases.
+
+    Raises:
+        ConcurrentWrite: somebody else changes what serves.
+        OrderError: what serves was changed by hand after the day was scored, or trained.
+    """
+    with changing_what_serves(context.lake.root):
+        return _promote(context)
+
+
+def _promote(context: StepContext) -> StepResult:
     lake, ds = context.lake, context.ds
     registry = Registry(context.settings, lake.id)
     before = standing_before(lake, ds)
     candidates = candidates_of(lake, context.settings, ds)
+    require_not_overtaken(lake, ds, before, candidates)
     aligned = _aligned(context, candidates, before)
     decisions = _gated(context, candidates, aligned, before)
     versions, decisions = _register(context, registry, before, candidates, decisions)
-    outcome = _outcome(lake, ds, before, decisions, versions)
-    if outcome.promoted and not _is_done(lake, ds, outcome):
-        _write_promotion(lake, ds, outcome, "intent")
+    approval = context.settings.promotion.approval == "required"
+    outcome = outcome_of(lake, ds, before, decisions, versions, approval=approval)
+    if outcome.promoted and not is_done(lake, ds, outcome):
+        write_promotion(lake, ds, outcome, "intent")
     _move_aliases(lake, registry, ds, outcome, versions)
-    _write_gates(lake, ds, decisions, versions)
-    _write_score_map(context, outcome, aligned)
-    _write_promotion(lake, ds, outcome, "done")
-    if outcome.promoted and outcome.after is not None:
-        note_promotion(lake, registry, ds, outcome.before, outcome.after, outcome.reason)
-    return _result(outcome)
+    write_gates(lake, ds, decisions, versions)
+    write_score_map(context, outcome, aligned)
+    write_promotion(lake, ds, outcome, "done")
+    waits = note_day(lake, registry, ds, outcome)
+    return _result(outcome, waits)
 
 
 # ---- gate --------------------------------------------------------------------------------------
@@ -159,32 +154,6 @@ def _without_retriever(
     }
 
 
-def _outcome(
-    lake: Lake,
-    ds: str,
-    before: Standing | None,
-    decisions: Mapping[str, GateDecision],
-    versions: Mapping[str, int],
-) -> Outcome:
-    heads = {**({} if before is None else before.heads), **versions}
-    for scorer, decision in decisions.items():
-        if decision.outcome == "champion":
-            after = Standing(versions[scorer], scorer, heads)
-            return Outcome(before, after, f"{scorer}: {decision.reason}")
-    reasons = [f"{scorer} {decision.reason}" for scorer, decision in decisions.items()]
-    reason = "; ".join(reasons) or _no_candidate(lake, ds)
-    return Outcome(before, None if before is None else replace(before, heads=heads), reason)
-
-
-def _no_candidate(lake: Lake, ds: str) -> str:
-    """Why nothing was trained."""
-    for row in lake.read(DRIFT, [ds]).to_pylist():
-        if not row["train"]:
-            return f"not trained, {row['decision']}: {row['reason']}"
-        return "no scorer could be trained; see its task's log"
-    return "nothing was trained"
-
-
 # ---- aliases -----------------------------------------------------------------------------------
 
 
@@ -196,101 +165,36 @@ def _move_aliases(
     Also where the day promotes nothing: an earlier run of it, or of the days before, may have.
     """
     after, by_hand = outcome.after, last_by_hand(lake, "9999-12-31")
-    if after is None or (by_hand is not None and by_hand.ds >= ds):
-        return  # a rollback that was made since has set them
+    if by_hand is not None and by_hand.ds >= ds:
+        return  # what was done by hand since has set them
     aliases = registry.aliases()
 
     def may_move(alias: str) -> bool:
         return alias not in aliases or registry.version_tags(aliases[alias])["ds"] <= ds
 
+    challenger = outcome.challenger(versions)
+    if challenger and may_move("challenger"):
+        registry.set_challenger(challenger)
+    if after is None:
+        return
     for scorer, version in after.heads.items():
         if may_move(f"head-{scorer}"):
             registry.set_head(scorer, version)
-    if versions and may_move("challenger"):
-        registry.set_challenger(versions.get(after.scorer, max(versions.values())))
     if may_move("champion"):
-        replaced = replaced_before(lake, ds)
         if outcome.promoted:
             replaced = 0 if outcome.before is None else outcome.before.version
+        else:
+            came = succession_to_champion(lake, ds)
+            replaced = came.replaced if came else 0
         registry.set_champion(after.version, replaced)
 
 
-# ---- rows --------------------------------------------------------------------------------------
-
-
-def _write_promotion(lake: Lake, ds: str, outcome: Outcome, state: str) -> None:
-    _replace(lake, PROMOTIONS, ds, [_promotion(ds, outcome, state)])
-
-
-def _is_done(lake: Lake, ds: str, outcome: Outcome) -> bool:
-    """Whether the ledger says already that this very promotion was finished."""
-    return bool(lake.read(PROMOTIONS, [ds]).to_pylist() == [_promotion(ds, outcome, "done")])
-
-
-def _promotion(ds: str, outcome: Outcome, state: str) -> dict[str, object]:
-    after, before = outcome.after, outcome.before
-    return {
-        "ds": ds,
-        "champion_version": 0 if after is None else after.version,
-        "champion_scorer": "" if after is None else after.scorer,
-        "previous_version": before.version if before and outcome.promoted else 0,
-        "promoted": outcome.promoted,
-        "state": state,
-        "heads": json.dumps({} if after is None else after.heads, sort_keys=True),
-        "reason": outcome.reason,
-    }
-
-
-def _write_gates(
-    lake: Lake, ds: str, decisions: Mapping[str, GateDecision], versions: Mapping[str, int]
-) -> None:
-    rows: list[dict[str, object]] = [
-        {
-            "ds": ds,
-            "scorer": scorer,
-            "outcome": decision.outcome,
-            "reason": decision.reason,
-            "version": versions.get(scorer, 0),
-            "evidence": json.dumps(decision.evidence, sort_keys=True),
-        }
-        for scorer, decision in decisions.items()
-    ]
-    _replace(lake, GATES, ds, rows)
-
-
-def _write_score_map(context: StepContext, outcome: Outcome, aligned: Aligned | None) -> None:
-    """The map from the replaced champion's scores to the new one's, on the rows of the day."""
-    ds = context.ds
-    rows: list[dict[str, object]] = []
-    before, after = outcome.before, outcome.after
-    logits = None
-    if outcome.promoted and before and after and aligned:
-        logits = same_rows_logits(context, aligned, before.version, after.version, after.scorer)
-    if before and after and logits:
-        mapped = quantile_map(*logits)
-        rows = [
-            {
-                "ds": ds,
-                "from_version": before.version,
-                "to_version": after.version,
-                "bin": position,
-                "mapped_logit": float(logit),
-            }
-            for position, logit in enumerate(np.asarray(mapped))
-        ]
-    _replace(context.lake, SCORE_MAPS, ds, rows)
-
-
-def _replace(lake: Lake, table: Table, ds: str, rows: list[dict[str, object]]) -> None:
-    content = pa.Table.from_pylist(rows, lake.schema(table))
-    lake.replace(table, {"ds": ds}, content, {"step": "promote", "ds": ds})
-
-
-def _result(outcome: Outcome) -> StepResult:
+def _result(outcome: Outcome, waits: int) -> StepResult:
     after = outcome.after
     version = 0 if after is None else after.version
     what = f"version {version} ({after.scorer})" if after else "no champion"
     verb = "promoted" if outcome.promoted else "kept"
     summary = f"{verb} {what}: {outcome.reason}" if after else f"{what}: {outcome.reason}"
     scorer = after.scorer if after else ""
-    return StepResult(summary, {"promoted": outcome.promoted, "version": version, "scorer": scorer})
+    facts = {"promoted": outcome.promoted, "version": version, "scorer": scorer, "waits": waits}
+    return StepResult(summary, facts)

@@ -17,7 +17,7 @@ from conf.errors import RegistryError
 from conf.lineage import code_version, config_hash
 from feature_store.ledger import close_day, table_versions
 from feature_store.online import OnlineDay, open_online_store
-from feature_store.promotion_ledger import all_events, blocked_after
+from feature_store.promotion_ledger import all_events, blocked_after, last_by_hand
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     DAILY_METRICS,
@@ -99,7 +99,9 @@ def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:
     if standing is None:
         return out
     if promotion is not None and promotion["champion_version"] != standing.version:
-        return f"{out}, after a rollback from version {promotion['champion_version']}"
+        by_hand = last_by_hand(context.lake, context.ds)
+        what = by_hand.kind if by_hand else "change by hand"
+        return f"{out}, after the {what}, in place of version {promotion['champion_version']}"
     drift = _row(context, DRIFT)
     changed = bool(promotion and promotion["promoted"])
     ending = "champion promoted" if changed else "champion kept"

@@ -17,7 +17,7 @@ from dayfold.rollback import blocked_now, release, resume, roll_back
 from dayfold.workplace import Workplace
 from feature_store.lake import Lake
 from feature_store.ledger import close_day
-from feature_store.locks import changing_by_hand
+from feature_store.locks import changing_what_serves
 from feature_store.online import open_online_store
 from feature_store.promotion_ledger import all_events, begun, write_event
 from feature_store.tables import CANDIDATES, EXAMPLES, RECOMMENDATIONS, SCORE_MAPS
@@ -65,7 +65,7 @@ def test_a_bad_day_is_undone_everywhere_and_left_out(place: Workplace) -> None:
     said: list[str] = []
     event = roll_back(place, to=None, day=D2, reason=WHY, say=said.append)
     assert (event.version, event.replaced_version, event.day) == (2, 6, D2)
-    assert "lists by version 2 (mlp), after a rollback from version 6" in said[-1]
+    assert "lists by version 2 (mlp), after the rollback, in place of version 6" in said[-1]
     before = standing_before(lake, D2)
     assert standing_after(lake, D3) == standing_before(lake, D4) == before
     assert before is not None
@@ -197,7 +197,7 @@ def test_a_rollback_that_a_later_day_overtook_is_withdrawn(place: Workplace) -> 
 
 def test_two_at_once_are_one_after_the_other(place: Workplace) -> None:
     lake = place.lake()
-    with changing_by_hand(lake.root), pytest.raises(DayfoldError, match="is at work"):
+    with changing_what_serves(lake.root), pytest.raises(DayfoldError, match="is at work"):
         roll_back(place, to=None, day=None, reason=WHY, say=quiet)
     assert len(all_events(lake)) == 3
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conf.errors import OrderError
-from dayfold import rollback
+from dayfold import by_hand, rollback
 from dayfold.workplace import Workplace
 from feature_store.promotion_ledger import all_events
 from feature_store.tables import RECOMMENDATIONS, SCORE_MAPS
@@ -19,20 +19,20 @@ from tests.dayfold.rollback_fixture import D4, close_databases, place_at, put_ba
 from tests.dayfold.test_rollback import WHY, registry_of, serving
 from tests.training.killed import dies_at
 from tests.training.promotion_fixture import D2, D3
-from training import rollback as going_back
+from training import by_hand as deciding
 from training.registry import promotion_runs
 from training.registry.champion import standing_before
 from training.registry.registry import Registry
 
 KILLS: dict[str, tuple[object, str, int, bool]] = {
-    "after the intent": (rollback, "write_event", 1, False),
-    "between score map and aliases": (going_back, "_set_aliases", 1, True),
+    "after the intent": (by_hand, "write_event", 1, False),
+    "between score map and aliases": (deciding, "_set_aliases", 1, True),
     "among the heads": (Registry, "set_head", 1, False),
     "before the champion": (Registry, "set_champion", 1, True),
-    "before it is decided": (going_back, "write_event", 1, True),
+    "before it is decided": (deciding, "write_event", 1, True),
     "before its run": (promotion_runs, "log_event", 1, True),
-    "between lists and publishing": (rollback, "run_step", 1, False),
-    "before it is done": (rollback, "write_event", 2, True),
+    "between lists and publishing": (by_hand, "run_step", 1, False),
+    "before it is done": (by_hand, "write_event", 2, True),
 }
 """Point: what is patched, its name, at which call the process dies, before (else after) it."""
 

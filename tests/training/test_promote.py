@@ -45,7 +45,7 @@ def test_the_first_day_registers_those_that_pass_and_crowns_the_best(
     context = context_of(lake, settings, D1)
     prepare(context, BOTH)
     result = promote(context)
-    assert result.facts == {"promoted": True, "version": 2, "scorer": "mlp"}
+    assert result.facts == {"promoted": True, "version": 2, "scorer": "mlp", "waits": 0}
     assert standing_before(lake, D1) is None
     assert standing_after(lake, D1) == Standing(2, "mlp", {"two_tower": 1, "mlp": 2})
     assert registry.aliases() == {
@@ -87,7 +87,7 @@ def test_the_champions_update_replaces_it_and_the_score_map_leads_over(
     first_promotion(lake, settings)
     context = context_of(lake, settings, D2)
     prepare(context, {"two_tower": (GOOD, FAIR), "mlp": (GOOD, FAIR)})
-    assert promote(context).facts == {"promoted": True, "version": 4, "scorer": "mlp"}
+    assert promote(context).facts == {"promoted": True, "version": 4, "scorer": "mlp", "waits": 0}
     assert standing_after(lake, D2) == Standing(4, "mlp", {"two_tower": 3, "mlp": 4})
     assert registry.aliases()["previous"] == 2
     rows = lake.read(SCORE_MAPS, [D2]).sort_by("bin")
@@ -111,7 +111,12 @@ def test_days_rebuilt_after_another_one_leave_no_alias_of_their_earlier_run(
     for ds, champion in ((D2, 6), (D3, 2)):
         context = context_of(lake, settings, ds)
         prepare(context, {"mlp": (BAD, GOOD)}, champion=GOOD)
-        assert promote(context).facts == {"promoted": False, "version": 2, "scorer": "mlp"}
+        assert promote(context).facts == {
+            "promoted": False,
+            "version": 2,
+            "scorer": "mlp",
+            "waits": 0,
+        }
         assert registry.aliases()["champion"] == champion  # a later day's stays until it is rebuilt
     assert standing_after(lake, D3) == standing_after(lake, D1)
     assert "previous" not in registry.aliases()
@@ -125,7 +130,7 @@ def test_a_candidate_that_fails_is_not_registered_and_the_champion_stays(
     context = context_of(lake, settings, D2)
     prepare(context, {"mlp": (BAD, GOOD)}, champion=GOOD)
     result = promote(context)
-    assert result.facts == {"promoted": False, "version": 2, "scorer": "mlp"}
+    assert result.facts == {"promoted": False, "version": 2, "scorer": "mlp", "waits": 0}
     assert "mlp rejected" in result.summary
     assert len(versions_of(registry)) == 2
     assert standing_after(lake, D2) == standing_after(lake, D1)
@@ -170,7 +175,7 @@ def test_a_day_that_did_not_train_carries_the_standing_over_with_the_reason(
     context = context_of(lake, settings, D2)
     prepare(context, {})
     result = promote(context)
-    assert result.facts == {"promoted": False, "version": 2, "scorer": "mlp"}
+    assert result.facts == {"promoted": False, "version": 2, "scorer": "mlp", "waits": 0}
     assert written(lake, D2)["gates"] == []
     (row,) = written(lake, D2)["promotions"]
     assert row["reason"] == "not trained, skip: by hand"
@@ -205,7 +210,7 @@ def test_without_any_retriever_a_ranker_is_rejected(lake: Lake, settings: Settin
 def test_no_champion_and_no_candidate_is_said_too(lake: Lake, settings: Settings) -> None:
     context = context_of(lake, settings, D1)
     prepare(context, {})
-    assert promote(context).facts == {"promoted": False, "version": 0, "scorer": ""}
+    assert promote(context).facts == {"promoted": False, "version": 0, "scorer": "", "waits": 0}
     (row,) = written(lake, D1)["promotions"]
     assert (row["champion_version"], row["heads"]) == (0, "{}")
 

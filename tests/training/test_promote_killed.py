@@ -34,14 +34,14 @@ LakeOf = Callable[[str], Lake]
 KILLS: dict[str, tuple[type | object, str, int, bool]] = {
     "before the first version": (Registry, "register", 1, True),
     "between two versions": (Registry, "register", 1, False),
-    "after the intent": (promote_step, "_write_promotion", 1, False),
+    "after the intent": (promote_step, "write_promotion", 1, False),
     "among the heads": (Registry, "set_head", 1, False),
     "before the champion": (Registry, "set_champion", 1, True),
     "between previous and champion": (Registry, "_set_alias", 4, False),
     "after the champion": (Registry, "set_champion", 1, False),
-    "before the gates": (promote_step, "_write_gates", 1, True),
-    "between gates and score map": (promote_step, "_write_gates", 1, False),
-    "before the row done": (promote_step, "_write_promotion", 2, True),
+    "before the gates": (promote_step, "write_gates", 1, True),
+    "between gates and score map": (promote_step, "write_gates", 1, False),
+    "before the row done": (promote_step, "write_promotion", 2, True),
 }
 """Point: what is patched, its name, at which call the process dies, before (else after) it."""
 

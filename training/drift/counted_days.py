@@ -85,7 +85,7 @@ def _champions(lake: Lake, days: list[str]) -> dict[str, int]:
         [day for day in lake.days(PROMOTIONS) if day < last],
         ["ds", "champion_version", "state"],
     )
-    by_hand = [e for e in events_until(lake, last) if e.kind == "rollback" and e.holds]
+    by_hand = [e for e in events_until(lake, last) if e.by_hand and e.holds]
     # what was done by hand holds after the day's own promotion
     done = sorted(
         [(r["ds"], 0, r["champion_version"]) for r in rows.to_pylist() if r["state"] == "done"]

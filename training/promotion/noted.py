@@ -1,26 +1,46 @@
-"""A day's promotion in the ledger of all changes of what serves, and in a run of its own."""
+"""What a day did to what serves, in the ledger of all changes, and in a run of its own."""
 
 from __future__ import annotations
 
 from feature_store.lake import Lake
-from feature_store.promotion_ledger import PromotionEvent, all_events, begun, write_event
+from feature_store.promotion_ledger import (
+    Kind,
+    PromotionEvent,
+    all_events,
+    begun,
+    waiting,
+    write_event,
+)
+from training.promotion.outcome import Outcome
 from training.registry.champion import Standing
 from training.registry.promotion_runs import log_event
 from training.registry.registry import Registry
 
 
-def note_promotion(
-    lake: Lake, registry: Registry, ds: str, before: Standing | None, after: Standing, reason: str
+def note_day(lake: Lake, registry: Registry, ds: str, outcome: Outcome) -> int:
+    """Note the day's promotion or proposal, if it has one; the version of it that waits, or 0.
+
+    The same one is in the ledger once, however often the day is run.
+    """
+    if outcome.proposed is not None:
+        _note(lake, registry, ds, outcome, outcome.proposed, "proposal")
+    elif outcome.promoted and outcome.after is not None:
+        _note(lake, registry, ds, outcome, outcome.after, "promotion")
+    waits = waiting(all_events(lake))
+    return waits.version if waits is not None and waits.ds == ds else 0
+
+
+def _note(
+    lake: Lake, registry: Registry, ds: str, outcome: Outcome, after: Standing, kind: Kind
 ) -> None:
-    """Put the promotion into the ledger; the same one is there once, however often it is run."""
     event = PromotionEvent(
         ds=ds,
-        kind="promotion",
+        kind=kind,
         version=after.version,
         scorer=after.scorer,
-        replaced_version=0 if before is None else before.version,
+        replaced_version=0 if outcome.before is None else outcome.before.version,
         heads=after.heads,
-        reason=reason,
+        reason=outcome.reason,
         actor="promote",
     )
     known = {one.name: one for one in all_events(lake)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.promotion_ledger import last_by_hand
+from feature_store.promotion_ledger import events_until, last_by_hand
 from feature_store.tables import PROMOTIONS
 
 
@@ -28,28 +28,45 @@ def standing_before(lake: Lake, ds: str) -> Standing | None:
     return standing_after(lake, shift(ds, -1))
 
 
-def replaced_before(lake: Lake, ds: str) -> int:
-    """The version that the champion with which `ds` begins took the place of; 0 = there is none.
+@dataclass(frozen=True)
+class Succession:
+    """One version taking the place of another: promoted by its day, or approved by hand."""
 
-    After a rollback that is what it had replaced when it was promoted itself.
+    ds: str
+    """The day after which it began to serve."""
+    version: int
+    replaced: int
+    """0 = there was none."""
+    tested: str
+    """The day of its gate: it was trained on the days before."""
+
+
+def succession_to_champion(lake: Lake, ds: str) -> Succession | None:
+    """How the champion with which `ds` begins came to serve; None while there is none.
+
+    After a rollback that is how it had come to serve itself.
     """
-    rows = _promoted(lake, [day for day in lake.days(PROMOTIONS) if day < ds])
-    by_hand = last_by_hand(lake, shift(ds, -1))
-    if by_hand is not None and not any(str(row["ds"]) > by_hand.ds for row in rows):
-        rows = [row for row in rows if row["champion_version"] == by_hand.version]
-    last = max(rows, key=lambda row: str(row["ds"]), default=None)
-    return int(str(last["previous_version"])) if last else 0
+    standing = standing_before(lake, ds)
+    return None if standing is None else last_succession(lake, standing.version, shift(ds, -1))
+
+
+def last_succession(lake: Lake, version: int, until: str) -> Succession | None:
+    """How `version` came to serve the last time up to `until`; None if it never did."""
+    found = [one for one in _successions(lake, until) if one.version == version]
+    return max(found, key=lambda one: one.ds, default=None)
 
 
 def standing_after(lake: Lake, ds: str) -> Standing | None:
-    """The standing after the last finished promotion step, or rollback, on or before `ds`, or None.
+    """The standing after the last finished promotion, or change by hand, up to `ds`, or None.
 
     A promotion that was begun and never finished (state `intent`) does not count: its day was
-    never published. A rollback holds after the day that was published last when it was made.
+    never published. A change by hand holds after the day that was published last when it was made.
     """
     by_hand = last_by_hand(lake, ds)
     for day in reversed([day for day in lake.days(PROMOTIONS) if day <= ds]):
         if by_hand is not None and by_hand.ds >= day:
+            if not by_hand.version:
+                return None  # the first candidate was rejected
             return Standing(by_hand.version, by_hand.scorer, dict(by_hand.heads))
         row = lake.read(PROMOTIONS, [day]).to_pylist()[0]
         if row["state"] == "done":
@@ -61,8 +78,17 @@ def standing_after(lake: Lake, ds: str) -> Standing | None:
     return None
 
 
-def _promoted(lake: Lake, days: list[str]) -> list[dict[str, object]]:
-    """The finished promotions of `days`."""
+def _successions(lake: Lake, until: str) -> list[Succession]:
     columns = ["ds", "promoted", "state", "previous_version", "champion_version"]
-    rows = lake.read(PROMOTIONS, days, columns).to_pylist()
-    return [row for row in rows if row["promoted"] and row["state"] == "done"]
+    days = [day for day in lake.days(PROMOTIONS) if day <= until]
+    by_a_day = [
+        Succession(row["ds"], row["champion_version"], row["previous_version"], row["ds"])
+        for row in lake.read(PROMOTIONS, days, columns).to_pylist()
+        if row["promoted"] and row["state"] == "done"
+    ]
+    approved = [
+        Succession(event.ds, event.version, event.replaced_version, event.day)
+        for event in events_until(lake, until)
+        if event.kind == "approval" and event.holds
+    ]
+    return by_a_day + approved

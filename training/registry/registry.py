@@ -157,10 +157,10 @@ class Registry:
         created = self._client.create_model_version(
             self.name, source, run_id, {**labels, "promote_key": promote_key}
         )
-        return int(created.version)
+        return self.version_of(promote_key) or int(created.version)
 
     def version_of(self, promote_key: str) -> int | None:
-        """The version with tag `promote_key`, or None."""
+        """The version with tag `promote_key`, the first of several made at once; or None."""
         _ = self.experiment_id
         found = self._client.search_model_versions(
             f"name = '{self.name}' and tags.promote_key = '{promote_key}'"

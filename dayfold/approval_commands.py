@@ -1,0 +1,68 @@
+"""`dayfold approve` and `dayfold reject`: a human's word on the version that waits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from dayfold.by_hand import Say
+from dayfold.options import Dataset, LakeRoot
+from dayfold.rollback_commands import Reason, said, workplace_of
+
+Waiting = Annotated[int, typer.Argument(help="Version that waits, as `dayfold history` says.")]
+Actor = Annotated[str, typer.Option("--by", help="Who decided [the user of this machine].")]
+AsJson = Annotated[bool, typer.Option("--json", help="The last line is JSON, for programs.")]
+
+
+def approve(
+    version: Waiting,
+    reason: Reason = "",
+    by: Actor = "",
+    as_json: AsJson = False,
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
+) -> None:
+    """Make the version that waits the champion (`promotion.approval: required`)."""
+    from dayfold import approval
+
+    event = approval.approve(
+        workplace_of(dataset, lake), version, reason=reason, say=_say(as_json), actor=by
+    )
+    _end(as_json, event.kind, event.version, event.scorer, event.ds)
+    if not as_json:
+        said()(f"version {version} ({event.scorer}) serves. Next: dayfold history")
+
+
+def reject(
+    version: Waiting,
+    reason: Reason = "",
+    by: Actor = "",
+    as_json: AsJson = False,
+    dataset: Dataset = None,
+    lake: LakeRoot = None,
+) -> None:
+    """Block the version that waits: the champion stays, and the family goes back to its parent."""
+    from dayfold import approval
+
+    event = approval.reject(
+        workplace_of(dataset, lake), version, reason=reason, say=_say(as_json), actor=by
+    )
+    _end(as_json, event.kind, event.version, event.scorer, event.ds)
+    if not as_json:
+        named = ", ".join(map(str, event.versions))
+        said()(f"blocked versions: {named}; the champion stays. Next: dayfold history")
+
+
+def _say(as_json: bool) -> Say:
+    if as_json:
+        return lambda line: print(line, file=sys.stderr)  # noqa: T201
+    return said()
+
+
+def _end(as_json: bool, kind: str, version: int, scorer: str, ds: str) -> None:
+    if as_json:
+        facts = {"kind": kind, "version": version, "scorer": scorer, "ds": ds}
+        print(json.dumps(facts))  # noqa: T201

@@ -1,0 +1,123 @@
+"""What serves, changed by hand: begun, decided, lists made again, ended; or gone on with."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+
+from conf.errors import ConfigError, MissingPartition, OrderError
+from dayfold.step import run_step
+from dayfold.workplace import Workplace
+from feature_store.lake import Lake
+from feature_store.ledger import closed_days
+from feature_store.promotion_ledger import PromotionEvent, begun, unfinished, write_event
+from feature_store.step import StepContext
+
+Say = Callable[[str], None]
+
+
+def begin(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEvent:
+    """Write the intent of `event`, then do all that it means.
+
+    The caller holds the lock `changing_what_serves`.
+    """
+    lake = workplace.lake()
+    return finish(workplace, write_event(lake, begun(lake, event), "intent"), say)
+
+
+def go_on(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEvent:
+    """Go on with `event`, which was begun and has not ended.
+
+    Raises:
+        OrderError: a day was published since, by what served then: it is withdrawn.
+    """
+    lake = workplace.lake()
+    last = last_published(lake, workplace.dataset.name)
+    if event.state == "intent" and last != event.ds:
+        write_event(lake, event, "withdrawn")
+        raise OrderError(
+            f"The {event.kind} was begun after {event.ds}, and {last} was published since by what "
+            f"served then: it is withdrawn. Next: the {event.kind} again, after dayfold history"
+        )
+    say(f"going on with the {event.kind} that was begun ({event.reason})")
+    return finish(workplace, event, say)
+
+
+def finish(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEvent:
+    """Decide `event`, then make the lists of the last published day again if they change."""
+    from training.by_hand import decide_by_hand
+    from training.registry.promotion_runs import log_event
+    from training.registry.registry import Registry
+
+    lake = workplace.lake()
+    registry = Registry(workplace.settings, lake.id)
+    if not event.holds:
+        context = StepContext((event.ds,), lake, workplace.dataset, workplace.settings)
+        decide_by_hand(context, registry, event)
+        if event.version:
+            say(f"version {event.version} is the champion; parents {dict(event.heads)}")
+    log_event(registry, event)
+    # a later day would have published by what serves now
+    if event.kind != "rejection" and last_published(lake, workplace.dataset.name) == event.ds:
+        for step in ("recommend", "publish"):
+            say(f"{step} {event.ds}: {run_step(workplace, step, [event.ds]).summary}")
+    return write_event(lake, event, "done")
+
+
+def require_none_unfinished(lake: Lake) -> None:
+    """Pass if nothing that was begun by hand waits for its end.
+
+    Raises:
+        OrderError: something does.
+    """
+    event = unfinished(lake)
+    if event is not None:
+        raise OrderError(
+            f"{_article(event.kind)} {event.kind} was begun and has not ended. Next: "
+            f"{go_on_command(event)}"
+        )
+
+
+def go_on_command(event: PromotionEvent) -> str:
+    """What to type to go on with `event`."""
+    if event.kind == "approval":
+        return f"dayfold approve {event.version} --reason WHY"
+    if event.kind == "rejection":
+        return f"dayfold reject {event.versions[0]} --reason WHY"
+    return "dayfold rollback --resume"
+
+
+def last_published(lake: Lake, dataset: str) -> str:
+    """The last day that was published.
+
+    Raises:
+        MissingPartition: none was.
+    """
+    days = [ds for ds, row in closed_days(lake).items() if row.state == "published"]
+    if not days:
+        raise MissingPartition(
+            f"No day of {dataset} is published yet. Next: dayfold status --dataset {dataset}"
+        )
+    return max(days)
+
+
+def require_reason(reason: str) -> None:
+    """Pass if there is one.
+
+    Raises:
+        ConfigError: it is empty.
+    """
+    if not reason.strip():
+        raise ConfigError("--reason is empty: say why, it is kept in the ledger and in MLflow.")
+
+
+def user_of_machine() -> str:
+    """Who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
+def _article(kind: str) -> str:
+    return "An" if kind[0] in "aeiou" else "A"
