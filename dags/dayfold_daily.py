@@ -10,7 +10,9 @@ be cleared and run again. A day refuses to run while an earlier day is open (`op
 that fails does not stop the lists.
 
 A day that promotes says so: an event of the asset `dayfold://<dataset>/champion`, through the alias
-`dayfold_promotion`, with dataset, day, version and scorer as `extra`. A day that is cleared and run
+`dayfold_promotion`, with dataset, day, version and scorer as `extra`. A day whose winner waits for
+a human (`promotion.approval: required`) says so when it is published: an event of
+`dayfold://<dataset>/challenger`, which starts DAG `dayfold_approval`. A day that is cleared and run
 again says it again.
 """
 
@@ -35,7 +37,12 @@ PROMOTED, CHAMPION = (
     AssetAlias("dayfold_promotion"),
     Asset(f"dayfold://{SETTINGS.dataset}/champion"),
 )
-BRANCH, TRAIN, EVALUATE, PROMOTE = "branch_on_drift", "train", "evaluate", "promote"
+PROPOSED, CHALLENGER = (
+    AssetAlias("dayfold_proposal"),
+    Asset(f"dayfold://{SETTINGS.dataset}/challenger"),
+)
+BRANCH, TRAIN, EVALUATE = "branch_on_drift", "train", "evaluate"
+PROMOTE, PUBLISH = "promote", "publish"
 
 
 def choose(facts: dict[str, object], when_training: str, otherwise: str) -> str:
@@ -52,6 +59,17 @@ def promote(
         said = {"dataset": SETTINGS.dataset, "ds": ds}
         said |= {key: facts[key] for key in ("version", "scorer")}
         outlet_events[PROMOTED].add(CHAMPION, extra=said)
+    return facts
+
+
+def publish(
+    promoted: dict[str, Any], launcher: str, name: str, ds: str, *, outlet_events: Any
+) -> dict[str, Any]:
+    """Launch the step; then say which version waits for a human. Airflow gives `outlet_events`."""
+    facts = launch(launcher, name, ds)
+    if promoted["waits"]:
+        said = {"dataset": SETTINGS.dataset, "ds": ds, "version": promoted["waits"]}
+        outlet_events[PROPOSED].add(CHALLENGER, extra=said | {"reason": promoted["summary"]})
     return facts
 
 
@@ -95,7 +113,9 @@ with DAG(
         timeout=timedelta(hours=SETTINGS.schedule.wait_hours),
     )
     tasks: dict[str, PythonOperator | MappedOperator] = {
-        s.name: launching(s.name) for s in STEPS if s.name not in {TRAIN, EVALUATE, PROMOTE}
+        s.name: launching(s.name)
+        for s in STEPS
+        if s.name not in {TRAIN, EVALUATE, PROMOTE, PUBLISH}
     }
     decision = tasks[BRANCH_AFTER.name].output
     tasks[TRAIN] = launching_for_each_scorer(
@@ -110,6 +130,13 @@ with DAG(
         outlets=[PROMOTED],
         # It has work when training was skipped, and when a scorer failed.
         trigger_rule=TriggerRule.ALL_DONE,
+    )
+    tasks[PUBLISH] = PythonOperator(
+        task_id=PUBLISH,
+        python_callable=publish,
+        op_args=[tasks[PROMOTE].output],
+        op_kwargs=WHAT | {"name": PUBLISH},
+        outlets=[PROPOSED],
     )
     branch = BranchPythonOperator(
         task_id=BRANCH,

@@ -78,14 +78,45 @@ def launch(launcher: str, name: str, ds: str, scorer: str | None = None) -> dict
 
 def step_command(name: str, ds: str, scorer: str | None) -> list[str]:
     """The command line that runs one step and prints its facts as JSON on the last line."""
+    command = [_program(), "step", name, "--ds", ds, "--json"]
+    return [*command, "--scorer", scorer] if scorer else command
+
+
+def launch_answer(answer: str, version: int, reason: str, by: str) -> dict[str, Any]:
+    """Run `dayfold approve`, or `reject`, in a process of its own; give its facts.
+
+    Args:
+        answer: `approve` or `reject`.
+        version: the one that waits.
+        reason: in the human's words.
+        by: who it was.
+
+    Raises:
+        AirflowFailException: the answer came too late, or is no answer; trying again is no use.
+        RuntimeError: the process died; Airflow may try again, which goes on with it.
+    """
+    from airflow.sdk.exceptions import AirflowFailException
+
+    command = [_program(), answer, str(version), f"--reason={reason}", f"--by={by}", "--json"]
+    try:
+        return _run_command(command)
+    except DayfoldError as error:
+        raise AirflowFailException(str(error)) from error
+
+
+def _program() -> str:
+    """The path of `dayfold`.
+
+    Raises:
+        ConfigError: it is not installed here.
+    """
     beside_python = Path(sys.executable).parent / "dayfold"
     program = str(beside_python) if beside_python.exists() else shutil.which("dayfold")
     if program is None:
         raise ConfigError(
             "`dayfold` is not on PATH. Next: install Dayfold where Airflow's tasks run."
         )
-    command = [program, "step", name, "--ds", ds, "--json"]
-    return [*command, "--scorer", scorer] if scorer else command
+    return program
 
 
 def _run_command(command: list[str]) -> dict[str, Any]:
