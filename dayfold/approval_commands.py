@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from dayfold.by_hand import Say
 from dayfold.options import Dataset, LakeRoot
 from dayfold.rollback_commands import Reason, said, workplace_of
 
@@ -56,7 +56,7 @@ def reject(
         said()(f"blocked versions: {named}; the champion stays. Next: dayfold history")
 
 
-def _say(as_json: bool) -> Say:
+def _say(as_json: bool) -> Callable[[str], None]:
     if as_json:
         return lambda line: print(line, file=sys.stderr)  # noqa: T201
     return said()

@@ -168,6 +168,7 @@ def status(
     last: Annotated[int, typer.Option(min=1, help="Show this many last days.")] = 14,
 ) -> None:
     """Show what each day read, decided, trained, promoted and cost."""
+    from dayfold.standing_lines import standing_lines
     from dayfold.status import (
         collect_status,
         nothing_yet,
@@ -186,7 +187,8 @@ def status(
         console.print(nothing_yet(opened), markup=False, soft_wrap=True)
     else:
         console.print(status_table(days, console.width))
-        for line in [*warning_lines(days), *filter(None, [open_line(opened)])]:
+        lines = [*warning_lines(days), *filter(None, [open_line(opened)])]
+        for line in [*lines, *standing_lines(opened)]:
             console.print(complete(line), markup=False, soft_wrap=True)
 
 

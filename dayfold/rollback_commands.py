@@ -83,9 +83,9 @@ def history(
     lake: LakeRoot = None,
 ) -> None:
     """Show what served when, why it changed, and what is blocked."""
-    from dayfold.by_hand import go_on_command
     from dayfold.rollback import blocked_now
-    from feature_store.promotion_ledger import all_events, unfinished, waiting
+    from dayfold.standing_lines import standing_lines
+    from feature_store.promotion_ledger import all_events, waiting
 
     opened = workplace_of(dataset, lake).existing_lake()
     events = all_events(opened)
@@ -131,20 +131,8 @@ def history(
         table.add_row(*map(escape, cells))
     width = None if sys.stdout.isatty() else _IN_A_PIPE
     Console(emoji=False, highlight=False, width=width).print(table)
-    for what in sorted(blocked.days):
-        say(f"{what} is blocked. Next: dayfold release --day {what} --reason WHY")
-    if blocked.versions:
-        named = ", ".join(map(str, sorted(blocked.versions)))
-        say(f"blocked versions: {named}. Next: dayfold release --version V --reason WHY")
-    if proposal is not None:
-        say(
-            f"version {proposal.version} ({proposal.scorer}) waits for approval since "
-            f"{proposal.ds}. Next: dayfold approve {proposal.version} --reason WHY, or dayfold "
-            f"reject {proposal.version} --reason WHY"
-        )
-    event = unfinished(opened)
-    if event is not None:
-        say(f"The {event.kind} has not ended. Next: {go_on_command(event)}")
+    for line in standing_lines(opened):
+        say(line)
 
 
 def _short(text: str, most: int = 60) -> str:

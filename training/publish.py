@@ -83,6 +83,10 @@ def _release(context: StepContext) -> tuple[tuple[str, str], ...]:
             write_release(registry, pool, settings.path(settings.serving.release))
         except RegistryError as error:
             return ((context.ds, str(error)),)
+        if standing.version not in pool.weights:
+            named = ", ".join(map(str, sorted(pool.weights)))
+            said = f"the pool of version {named} is released, without champion {standing.version}"
+            return ((context.ds, f"{said}. Next: dayfold pool set, or dayfold pool clear"),)
     return ()
 
 

@@ -70,9 +70,10 @@ def _copy(shop: Shop, home: Path) -> Shop:
 
 
 @contextmanager
-def _served(shop: Shop) -> Iterator[None]:
-    """`dayfold ui` while the block runs: the scheduler is part of it."""
-    command = [DAYFOLD, "ui", "--mlflow-port", str(_port()), "--airflow-port", str(_port())]
+def _served(shop: Shop) -> Iterator[str]:
+    """`dayfold ui` while the block runs, the scheduler is part of it; the address of Airflow."""
+    airflow = _port()
+    command = [DAYFOLD, "ui", "--mlflow-port", str(_port()), "--airflow-port", str(airflow)]
     environment = {**os.environ, "DAYFOLD__HOME": str(shop.home)}
     log = shop.home / "ui.log"
     with log.open("wb") as output:
@@ -86,7 +87,7 @@ def _served(shop: Shop) -> Iterator[None]:
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(1)
         _assert_on_loopback(server.pid)
-        yield
+        yield f"http://127.0.0.1:{airflow}"
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)

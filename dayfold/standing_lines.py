@@ -1,0 +1,29 @@
+"""What holds by hand, in lines: what is blocked, what waits for a human, what has not ended."""
+
+from __future__ import annotations
+
+from dayfold.by_hand import go_on_command
+from feature_store.lake import Lake
+from feature_store.promotion_ledger import all_events, blocked_after, unfinished, waiting
+
+
+def standing_lines(lake: Lake) -> list[str]:
+    """One line, with the next command, for each thing that somebody may want to change."""
+    events = all_events(lake)
+    blocked, proposal, begun = blocked_after(events), waiting(events), unfinished(lake)
+    lines = [
+        f"{day} is blocked. Next: dayfold release --day {day} --reason WHY"
+        for day in sorted(blocked.days)
+    ]
+    if blocked.versions:
+        named = ", ".join(map(str, sorted(blocked.versions)))
+        lines.append(f"blocked versions: {named}. Next: dayfold release --version V --reason WHY")
+    if proposal is not None:
+        version = proposal.version
+        lines.append(
+            f"version {version} ({proposal.scorer}) of {proposal.ds} waits for approval. Next: "
+            f"dayfold approve {version} --reason WHY, or dayfold reject {version} --reason WHY"
+        )
+    if begun is not None:
+        lines.append(f"The {begun.kind} has not ended. Next: {go_on_command(begun)}")
+    return lines
