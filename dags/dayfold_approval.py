@@ -43,10 +43,11 @@ def do_answer(
     """Do what the human said. Airflow gives `outlet_events`."""
     approved = answered["chosen_options"] == [APPROVE]
     user = answered["responded_by_user"] or {}
+    reason = str(answered["params_input"].get("reason") or "").strip()
     facts = launch_answer(
         "approve" if approved else "reject",
         proposed["version"],
-        answered["params_input"]["reason"],
+        reason or "answered in Airflow, without a reason",
         str(user.get("name") or "airflow"),
     )
     if approved:
@@ -71,7 +72,8 @@ with DAG(
         subject=f"{SETTINGS.dataset}: version {{{{ {what}['version'] }}}} waits for approval",
         body=f"{{{{ {what}['ds'] }}}}: {{{{ {what}['reason'] }}}}",
         options=[APPROVE, REJECT],
-        params={"reason": Param("", type="string", minLength=1, title="Why")},
+        # Airflow checks the default before it asks: it cannot be demanded here
+        params={"reason": Param("", type="string", title="Why")},
     )
     answer = PythonOperator(
         task_id="answer",

@@ -40,10 +40,10 @@ def test_a_human_approves_in_airflow_and_the_version_serves(
     served_before = standing_after(careful.lake, "2026-02-02")
     assert served_before is not None
     with _served(careful) as airflow:
-        for dag in ("dayfold_approval", "dayfold_daily"):
-            careful.run("airflow", "dags", "unpause", dag, "--yes")
         day = f"{FIRST}T00:00:00+00:00"
         careful.run("airflow", "dags", "trigger", "dayfold_daily", "--logical-date", day)
+        for dag in ("dayfold_approval", "dayfold_daily"):
+            careful.run("airflow", "dags", "unpause", dag, "--yes")
         _wait_for(careful, FIRST)
         proposal = waiting(all_events(careful.lake))
         assert proposal is not None, careful.run("history").stdout
