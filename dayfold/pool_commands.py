@@ -15,6 +15,9 @@ from dayfold.workplace import Workplace, open_workplace
 if TYPE_CHECKING:
     from training.registry.registry import Registry
 
+_IN_A_PIPE = 160
+"""Columns where nobody sees the edge of the screen."""
+
 pool = typer.Typer(
     help="Let several versions serve side by side, each with its share of the requests.",
     no_args_is_help=True,
@@ -54,6 +57,44 @@ def clear(dataset: Dataset = None) -> None:
     workplace, registry, champion = _place(dataset)
     clear_pool(registry)
     _release(workplace, registry, champion)
+
+
+@pool.command("report")
+def report(
+    last: Annotated[int, typer.Option(min=1, help="Over this many last days.")] = 14,
+    log: Annotated[
+        Path | None, typer.Option(help="A server's log; else the published lists.")
+    ] = None,
+    dataset: Dataset = None,
+) -> None:
+    """Tell versions apart: what users took of what each of them showed, with intervals."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from dayfold.arms import HEADINGS, arm_cells, arms_of_days
+
+    overrides_to_environment(dataset=dataset)
+    arms = arms_of_days(open_workplace().existing_lake(), last, log)
+    console = Console(
+        emoji=False, highlight=False, width=None if sys.stdout.isatty() else _IN_A_PIPE
+    )
+    if not arms:
+        console.print(
+            "One version showed everything: there is nothing to compare. Next: dayfold pool set "
+            "7=0.9 8=0.1, and a day later the same command"
+        )
+        return
+    table = Table(title="What users took of what they were shown", title_justify="left")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading == "version" else "right")
+    for cells in arm_cells(arms):
+        table.add_row(*cells)
+    console.print(table)
+    console.print(
+        "difference: to the version without one; an interval that holds 0 shows none (Welch, users)"
+    )
 
 
 def serve(

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from conf.errors import MissingPartition
+from dayfold.arms import HEADINGS, arm_cells, arms_of_days
 from dayfold.status import collect_status
 from dayfold.workplace import Workplace
+from feature_store.lake import Lake
 
 REPORT_DAYS = 60
 
@@ -33,19 +35,20 @@ def write_report(workplace: Workplace, path: Path) -> None:
     Raises:
         MissingPartition: the lake has no day yet.
     """
-    days = collect_status(workplace.lake(), REPORT_DAYS)
+    lake = workplace.lake()
+    days = collect_status(lake, REPORT_DAYS)
     if not days:
         raise MissingPartition(
             "There is no day to report on yet. Next: make demo, or dayfold run --help"
         )
-    page = _page(workplace.dataset.name, days)
+    page = _page(workplace.dataset.name, days, _arms(lake))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     unfinished.write_text(page, encoding="utf-8")
     unfinished.rename(path)
 
 
-def _page(dataset: str, days: list[dict[str, Any]]) -> str:
+def _page(dataset: str, days: list[dict[str, Any]], arms: str) -> str:
     first, last = days[0]["ds"], days[-1]["ds"]
     sections = [
         ("Metrics", "The champion scores each day before anything trains on it.", _metrics(days)),
@@ -54,6 +57,13 @@ def _page(dataset: str, days: list[dict[str, Any]]) -> str:
             "Recall@10: how many of the items that users newly took on a day stood in the ten that "
             "the list of the day before showed them; beside plain popularity.",
             _lists(days),
+        ),
+        (
+            "A/B by version",
+            f"What users took on a day of what the list of the day before showed them, by the "
+            f"version that made it, over the last {_DAYS_AT_A_GLANCE} days. An interval that holds "
+            "0 shows no difference to the version without one.",
+            arms,
         ),
         (
             "Drift",
@@ -81,6 +91,20 @@ def _page(dataset: str, days: list[dict[str, Any]]) -> str:
         f"{_table(days[-_DAYS_AT_A_GLANCE:])}{body}{_earlier(days[:-_DAYS_AT_A_GLANCE])}"
         "</body></html>"
     )
+
+
+def _arms(lake: Lake) -> str:
+    """The versions of the pool beside each other; nothing where one made all lists."""
+    arms = arms_of_days(lake, _DAYS_AT_A_GLANCE)
+    if not arms:
+        return ""
+    head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
+    rows = (
+        "".join(f"<td class=n>{html.escape(cell)}</td>" for cell in cells)
+        for cells in arm_cells(arms)
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _earlier(days: list[dict[str, Any]]) -> str:

@@ -9,6 +9,9 @@ of whom nothing is known.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -26,8 +29,8 @@ from training.features.population import names_of, served_users
 from training.features.reader import FeatureReader
 from training.features.rows import Int32
 from training.measures.positives import positions_in, taken_by
+from training.registry.arms import Arms, arms_of
 from training.registry.champion import standing_after
-from training.registry.serving import load_version
 from training.scoring.catalogue_ranks import same_moment
 from training.scoring.composite import Composite
 from training.scoring.metrics import Ints, logit_of
@@ -42,22 +45,28 @@ BASE_RATE_DAYS = 7
 def run(context: StepContext) -> StepResult:
     """Write the recommendations of `context.ds`."""
     lake, ds, settings = context.lake, context.ds, context.settings.recommend
-    standing = standing_after(lake, ds)
-    composite = load_version(lake, context.settings, standing.version) if standing else None
-    keep_texts_of(context.settings)
-    reads_text = composite is not None and composite.ranker.reads_text
-    reader = FeatureReader(lake, ds, ds, with_text=reads_text)
     users = served_users(lake, ds, settings.active_days)
+    arms, warnings = arms_of(context, standing_after(lake, ds))
+    keep_texts_of(context.settings)
+    reads_text = any(c.ranker.reads_text for c in arms.composites.values())
+    reader = FeatureReader(lake, ds, ds, with_text=reads_text)
     catalogue = np.sort(reader.catalogue(*reader.at_end_of(ds)))
     user_ids, item_ids = names_of(lake, ds, users, catalogue)
-    market = Market(users, catalogue, _taken(lake, ds, user_ids, item_ids))
     popular = popular_first(reader, catalogue, ds, settings.popularity_half_life_days)
     rules = list_rules(reader, catalogue, ds, settings, context.dataset)
-    lists = _lists(context, composite, reader, market, popular, rules)
-    version = composite.version if composite else 0
+    version = arms.versions_of(user_ids)
+    parts = []
+    for arm in np.unique(version):
+        mine = np.flatnonzero(version == arm)
+        taken = _taken(lake, ds, user_ids.take(pa.array(mine)), item_ids)
+        market = Market(users[mine], catalogue, taken)
+        made = _lists(context, arms.composites.get(int(arm)), reader, market, popular, rules)
+        parts.append(replace(made, user=mine[made.user]))
+    lists = in_order_of_users(parts)
     rows = list_rows(lists, user_ids, item_ids, version)
     lake.replace(RECOMMENDATIONS, {"ds": ds}, rows, {"step": "recommend", "ds": ds})
-    return _result(composite, len(users) - 1, lists, len(catalogue))
+    result = _result(arms, len(users) - 1, lists, len(catalogue))
+    return replace(result, warnings=tuple((ds, text) for text in warnings))
 
 
 def popular_first(reader: FeatureReader, catalogue: Int32, ds: str, half_life_days: int) -> Ints:
@@ -101,8 +110,8 @@ def base_rate_logit(lake: Lake, ds: str) -> float:
     return logit_of(rate) if 0 < rate < 1 else -np.inf
 
 
-def list_rows(lists: Entries, users: pa.Array, items: pa.Array, version: int) -> pa.Table:
-    """Rows of table `recommendations`, without `ds`."""
+def list_rows(lists: Entries, users: pa.Array, items: pa.Array, version: Ints) -> pa.Table:
+    """Rows of table `recommendations`, without `ds`; `version` (U,) made each user's list."""
     starts = np.searchsorted(lists.user, lists.user)
     by_popularity = np.isnan(lists.score)
     return pa.table(
@@ -112,7 +121,7 @@ def list_rows(lists: Entries, users: pa.Array, items: pa.Array, version: int) ->
             "item_id": items.take(pa.array(lists.item)),
             "score": pa.array(lists.score, pa.float64()),
             "source": pa.array(np.where(by_popularity, "popularity", "model"), pa.string()),
-            "model_version": pa.array([version] * len(lists), pa.int32()),
+            "model_version": pa.array(version[lists.user], pa.int32()),
         }
     )
 
@@ -163,8 +172,17 @@ def _taken(lake: Lake, ds: str, user_ids: pa.Array, item_ids: pa.Array) -> Ints:
     return np.sort(user[valid] * len(item_ids) + item[valid])
 
 
-def _result(composite: Composite | None, users: int, lists: Entries, items: int) -> StepResult:
-    by = f"version {composite.version} ({composite.scorer})" if composite else "popularity alone"
+def in_order_of_users(parts: Sequence[Entries]) -> Entries:
+    """The lists of all arms, users ascending; within a user in their order."""
+    user = np.concatenate([part.user for part in parts])
+    order = np.argsort(user, kind="stable")
+    item, score = (np.concatenate([getattr(p, n) for p in parts]) for n in ("item", "score"))
+    return Entries(user[order], item[order], score[order])
+
+
+def _result(arms: Arms, users: int, lists: Entries, items: int) -> StepResult:
+    named = [f"version {c.version} ({c.scorer})" for c in arms.composites.values()]
+    by = " and ".join(named) or "popularity alone"
     from_model = float((~np.isnan(lists.score)).mean()) if len(lists) else 0.0
     listed = len(np.unique(lists.item))
     summary = (

@@ -15,6 +15,7 @@ import random
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,7 @@ class Serving:
         at = random.random()  # noqa: S311 - a draw, no secret
         if self.pick == "sticky" and user_id:
             at = place_of(user_id)
-        position = sum(end <= at for end in self.ends)
-        return self.recommenders[min(position, len(self.recommenders) - 1)]
+        return self.recommenders[position_at(at, self.ends)]
 
 
 class Release:
@@ -99,16 +99,25 @@ class Release:
             or load(self._folder / one["folder"], self._engine)
             for one in wanted
         }
-        total = sum(one["weight"] for one in wanted)
-        if not wanted or not total > 0:
+        weights = [one["weight"] for one in wanted]
+        if not wanted or not sum(weights) > 0:
             raise FormatError(f"{path} names no version with a weight above 0.")
-        ends, sofar = [], 0.0
-        for one in wanted:
-            sofar += one["weight"] / total
-            ends.append(sofar)
-        return Serving(
-            content["etag"], content["pick"], tuple(self._loaded.values()), (*ends[:-1], 1.0)
-        )
+        recommenders = tuple(self._loaded.values())
+        return Serving(content["etag"], content["pick"], recommenders, ends_of(weights))
+
+
+def ends_of(weights: Sequence[float]) -> tuple[float, ...]:
+    """Where each share of [0, 1) ends; the last one at 1."""
+    total, sofar, ends = sum(weights), 0.0, []
+    for weight in weights:
+        sofar += weight / total
+        ends.append(sofar)
+    return (*ends[:-1], 1.0)
+
+
+def position_at(place: float, ends: Sequence[float]) -> int:
+    """Which share a place in [0, 1) falls to."""
+    return min(sum(end <= place for end in ends), len(ends) - 1)
 
 
 def place_of(user_id: str) -> float:

@@ -58,7 +58,10 @@ class Service:
         version = items[0]["version"] if items else self.release.serving.recommenders[0].version
         answer = {"request_id": uuid.uuid4().hex, "version": version, "items": items}
         if self.log is not None:
-            self._note(request, answer)
+            try:
+                self._note(request, answer)
+            except OSError as error:  # a full disk costs lines of the log, not answers
+                print(f"The answer was not logged: {error}", flush=True)
         return answer
 
     def _note(self, request: Any, answer: dict[str, Any]) -> None:
@@ -79,6 +82,8 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    timeout = 60.0
+    """Seconds that a client may keep silent; then its connection, and thread, end."""
     wbufsize = -1
     """Head and body leave in one packet."""
     disable_nagle_algorithm = True

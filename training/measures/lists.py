@@ -82,7 +82,7 @@ def measure_lists(lake: Lake, ds: str) -> list[Metric]:
     be recommended again, all of them. There a second set, named `_new`, is over the new ones. The
     first set comes also by slice, `_new_users` and so on: new is what had no id the evening before.
     """
-    today = _taken_today(lake, ds)
+    today = pairs_taken_on(lake, ds)
     if not len(today):
         return []
     taken = taken_by(lake, shift(ds, -1), today.users)
@@ -102,6 +102,10 @@ def measure_lists(lake: Lake, ds: str) -> list[Metric]:
         for subject, items in subjects.items():
             positions[subject] = popular_positions(items, pairs, left_out)
         slices = {} if suffix else pairs.slices(words)
+        for version, chosen in arm_of_pairs(lake, ds, pairs).items():
+            mine = positions["lists"]
+            if mine is not None:
+                metrics += _metrics(f"lists_v{version}", mine[chosen], pairs.where(chosen), suffix)
         for subject, found in positions.items():
             if found is not None:
                 metrics += _metrics(subject, found, pairs, suffix)
@@ -115,7 +119,7 @@ def list_positions(lake: Lake, ds: str, pairs: Pairs) -> Ints | None:
 
     The lists are those of the last day before `ds` that has any; None where there is no such day.
     """
-    lists = _lists_before(lake, ds)
+    lists = lists_before(lake, ds)
     if lists is None:
         return None
     owners = pc.unique(lists.column("user_id"))
@@ -128,6 +132,27 @@ def list_positions(lake: Lake, ds: str, pairs: Pairs) -> Ints | None:
     return _looked_up(owner * len(pairs.items) + pairs.item, key, rank)
 
 
+def arm_of_pairs(lake: Lake, ds: str, pairs: Pairs) -> dict[int, Bools]:
+    """(n,) pairs of users with a list of their own, by the version that made it; {} for one alone.
+
+    The lists are those of the last day before `ds` that has any.
+    """
+    lists = lists_before(lake, ds)
+    if lists is None:
+        return {}
+    own = lists.filter(pc.not_equal(lists.column("user_id"), EVERYBODY))
+    versions = pc.unique(own.column("model_version")).to_pylist()
+    if len(versions) <= 1:
+        return {}
+    return {
+        version: pc.is_in(
+            pairs.users,
+            own.filter(pc.equal(own.column("model_version"), version)).column("user_id"),
+        ).to_numpy(zero_copy_only=False)[pairs.user]
+        for version in sorted(versions)
+    }
+
+
 def measure_spread(lake: Lake, ds: str, catalogue: int) -> list[Metric]:
     """How much of the catalogue the lists of the evening before `ds` show, and how novel it is.
 
@@ -136,7 +161,7 @@ def measure_spread(lake: Lake, ds: str, catalogue: int) -> list[Metric]:
         ds: the day on which the lists were seen.
         catalogue: how many items could have been listed.
     """
-    lists = _lists_before(lake, ds)
+    lists = lists_before(lake, ds)
     if lists is None:
         return []
     items = lists.filter(pc.not_equal(lists.column("user_id"), EVERYBODY)).column("item_id")
@@ -151,9 +176,11 @@ def measure_spread(lake: Lake, ds: str, catalogue: int) -> list[Metric]:
     ]
 
 
-def _lists_before(lake: Lake, ds: str) -> pa.Table | None:
+def lists_before(lake: Lake, ds: str) -> pa.Table | None:
+    """The lists of the last day before `ds` that has any, without scores; None without."""
     days = [day for day in lake.days(RECOMMENDATIONS) if day < ds]
-    return lake.read(RECOMMENDATIONS, days[-1:], ["user_id", "item_id", "rank"]) if days else None
+    columns = ["user_id", "item_id", "rank", "model_version"]
+    return lake.read(RECOMMENDATIONS, days[-1:], columns) if days else None
 
 
 def popular_positions(popular: pa.Array, pairs: Pairs, taken: pa.Table) -> Ints:
@@ -185,7 +212,8 @@ def _looked_up(wanted: Ints, keys: Ints, values: Ints) -> Ints:
     return np.where(keys[order][at] == wanted, values[order][at], 0).astype(np.int64)
 
 
-def _taken_today(lake: Lake, ds: str) -> Pairs:
+def pairs_taken_on(lake: Lake, ds: str) -> Pairs:
+    """What users took on `ds` itself."""
     events = positive_events(lake, [ds], ["user_id", "item_id", "event_ds"])
     today = events.filter(pc.greater_equal(events.column("event_ds").cast(pa.string()), ds))
     pairs = distinct_pairs(today)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from conf.errors import ConfigError
+from training.light.release import ends_of, place_of, position_at
 from training.registry.registry import Registry
 from training.registry.versions import client_of
 
@@ -42,6 +43,13 @@ def pool_of(registry: Registry, champion: int, blocked: frozenset[int] = frozens
     if not total:
         return Pool({champion: 1.0})
     return Pool({version: share / total for version, share in weights.items()}, content["pick"])
+
+
+def version_of_user(pool: Pool, user_id: str) -> int:
+    """The version that a sticky pool picks for a user: the same as the servers pick."""
+    versions = sorted(pool.weights)
+    ends = ends_of([pool.weights[version] for version in versions])
+    return versions[position_at(place_of(user_id), ends)]
 
 
 def set_pool(

@@ -1,0 +1,116 @@
+"""Lists while a pool serves: each user's by the version that the servers pick for them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dayfold.arms import arm_cells, arms_of_days
+from dayfold.rollback import roll_back
+from dayfold.workplace import Workplace
+from feature_store.tables import EVERYBODY, RECOMMENDATIONS
+from tests.dayfold.forget_fixture import quiet
+from tests.dayfold.rollback_fixture import put_back, three_days
+from tests.dayfold.test_rollback import WHY, registry_of
+from tests.training.promotion_fixture import D2, D3, context_of
+from training import recommend
+from training.light.release import Release
+from training.measures.arms import Arm
+from training.registry.pool import pool_of, set_pool
+from training.registry.release import write_release
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Champions 2, 4 and 6, by D1 to D3."""
+    home = tmp_path_factory.mktemp("pool-lists") / "home"
+    three_days(home)
+    return home
+
+
+@pytest.fixture
+def place(made: Path) -> Iterator[Workplace]:
+    with put_back(made) as place:
+        yield place
+
+
+def lists_by_user(place: Workplace) -> dict[str, list[tuple[int, int, str, str]]]:
+    """What D3's lists hold, made again."""
+    recommend.run(context_of(place.lake(), place.settings, D3))
+    found: dict[str, list[tuple[int, int, str, str]]] = {}
+    for row in place.lake().read(RECOMMENDATIONS, [D3]).to_pylist():
+        cells = (row["model_version"], row["rank"], row["item_id"], row["source"])
+        found.setdefault(row["user_id"], []).append(cells)
+    return {
+        user: sorted(rows, key=lambda cells: int(str(cells[1]))) for user, rows in found.items()
+    }
+
+
+def test_a_users_list_is_by_the_version_that_the_servers_pick(place: Workplace) -> None:
+    registry, folder = registry_of(place), place.home / "release-of-test"
+    alone = {version: _alone(place, version) for version in (4, 6)}
+    set_pool(registry, {4: 0.4, 6: 0.6}, "sticky")
+    write_release(registry, pool_of(registry, 6), folder)
+    serving = Release(folder).serving
+    lists = lists_by_user(place)
+    assert lists.keys() == alone[6].keys()
+    picked = {4: 0, 6: 0}
+    for user, rows in lists.items():
+        version = rows[0][0]
+        by_server = serving.chosen(user).version
+        if user != EVERYBODY:
+            picked[version] += 1
+            assert registry.version_tags(version)["ds"] == by_server[:10]
+        # exactly what that version lists when it serves alone
+        assert rows == alone[version][user]
+    assert lists[EVERYBODY] == alone[6][EVERYBODY]
+    assert min(picked.values()) > 0
+    shutil.rmtree(folder)
+
+
+def _alone(place: Workplace, version: int) -> dict[str, list[tuple[int, int, str, str]]]:
+    set_pool(registry_of(place), {version: 1.0}, "sticky")
+    lists = lists_by_user(place)
+    own = {rows[0][0] for user, rows in lists.items() if user != EVERYBODY}
+    assert own == {version}
+    return lists
+
+
+def test_a_pool_that_draws_for_each_request_leaves_the_lists_to_the_champion(
+    place: Workplace,
+) -> None:
+    set_pool(registry_of(place), {4: 0.5, 6: 0.5}, "random")
+    assert {rows[0][0] for rows in lists_by_user(place).values()} == {6}
+
+
+def test_a_blocked_version_makes_no_lists(place: Workplace) -> None:
+    set_pool(registry_of(place), {4: 0.5, 6: 0.5}, "sticky")
+    roll_back(place, to=None, day=D2, reason=WHY, say=quiet)
+    assert {rows[0][0] for rows in lists_by_user(place).values()} == {2}
+
+
+def test_a_version_whose_files_are_gone_leaves_its_lists_to_the_champion(place: Workplace) -> None:
+    registry = registry_of(place)
+    set_pool(registry, {4: 0.5, 6: 0.5}, "sticky")
+    shutil.rmtree(registry.version_directory(4))
+    result = recommend.run(context_of(place.lake(), place.settings, D3))
+    ((ds, text),) = result.warnings
+    assert ds == D3
+    assert "the champion makes the lists of version 4 too" in text
+    lists = place.lake().read(RECOMMENDATIONS, [D3], ["model_version"]).to_pylist()
+    assert {row["model_version"] for row in lists} == {6}
+
+
+def test_without_a_pool_there_is_nothing_to_report(place: Workplace) -> None:
+    assert arms_of_days(place.lake(), 14) == []
+
+
+def test_the_table_says_what_was_compared() -> None:
+    arms = [Arm("4", 1200, 0.5, 0.25), Arm("6", 90, 0.6, 0.25, 0.1, -0.02, 0.22)]
+    assert arm_cells(arms) == [
+        ("v4", "1,200", "0.5000", "25.0%", "-", "-"),
+        ("v6", "90", "0.6000", "25.0%", "+0.1000", "[-0.0200, +0.2200]"),
+    ]

@@ -1,0 +1,176 @@
+"""A/B: what users took of what they were shown, by the version that showed it.
+
+Shown is what stood in the list that was published the evening before, or what a server's log says
+was answered on the day. The unit is the user, for it is users whom a sticky pool draws: of several
+days a user's mean counts. Everybody who was shown something counts, active or not,
+because whether they come back may be the lists' doing. The interval of a difference is Welch's, for
+two samples of unequal variance: Welch (1947), "The generalization of Student's problem when several
+different population variances are involved", Biometrika 34.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import json as arrow_json
+
+from conf.errors import ConfigError
+from feature_store.lake import Lake
+from feature_store.tables import EVERYBODY
+from training.measures.lists import lists_before
+from training.measures.positives import distinct_pairs, positive_events
+from training.scoring.metrics import Floats
+
+CONFIDENCE = 0.95
+_LOGGED = pa.schema(
+    [
+        ("at", pa.string()),
+        ("user_id", pa.string()),
+        ("version", pa.string()),
+        ("items", pa.list_(pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What one version's users did, per day on which it showed them something."""
+
+    version: str
+    users: int
+    hits: float
+    """Shown items that were taken, per user and day."""
+    active: float
+    """Share of days on which a user took anything, shown or not."""
+    difference: float | None = None
+    """Of `hits`, to the reference's; None for the reference itself."""
+    low: float | None = None
+    high: float | None = None
+    """Interval of `difference` at `CONFIDENCE`; None where nothing varies."""
+
+
+def arms_of_lists(lake: Lake, days: Iterable[str], reference: int) -> list[Arm]:
+    """One row per version whose lists users saw on `days`; none where one made them all.
+
+    Args:
+        lake: holds lists and events.
+        days: those on which the lists were seen: what counts was taken then.
+        reference: the version that the others are compared with; where it made none, the one with
+            the most users.
+    """
+    shown = {ds: _lists(lake, ds) for ds in days}
+    told = {ds: table for ds, table in shown.items() if len(pc.unique(table["version"])) > 1}
+    return _arms(lake, told, str(reference))
+
+
+def arms_of_log(lake: Lake, path: Path, reference: str) -> list[Arm]:
+    """The same of what a server's log says was answered to users, by the version's name.
+
+    Raises:
+        ConfigError: the file is no log of `dayfold serve`.
+    """
+    table = _logged(path)
+    days = pc.unique(table["ds"]).to_pylist()
+    shown = {ds: table.filter(pc.equal(table["ds"], ds)).drop_columns("ds") for ds in sorted(days)}
+    return _arms(lake, shown, reference)
+
+
+def _lists(lake: Lake, ds: str) -> pa.Table:
+    """user_id, version, item_id of the lists of the last day before `ds`, without that for all."""
+    lists = lists_before(lake, ds)
+    if lists is None:
+        names = ("user_id", "version", "item_id")
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    own = lists.filter(pc.not_equal(lists["user_id"], EVERYBODY))
+    version = own["model_version"].cast(pa.string())
+    return pa.table({"user_id": own["user_id"], "version": version, "item_id": own["item_id"]})
+
+
+def _logged(path: Path) -> pa.Table:
+    """ds, user_id, version, item_id, each once; answers to nobody in particular are left out."""
+    options = arrow_json.ParseOptions(explicit_schema=_LOGGED, unexpected_field_behavior="ignore")
+    try:
+        rows = arrow_json.read_json(path, parse_options=options)
+    except pa.ArrowInvalid as error:
+        raise ConfigError(
+            f"{path} is no log of answers, expected JSON lines as `dayfold serve --log` writes "
+            f"them: {error}"
+        ) from error
+    rows = rows.filter(pc.and_(pc.is_valid(rows["user_id"]), pc.is_valid(rows["items"])))
+    row = pc.list_parent_indices(rows["items"])
+    flat = pa.table(
+        {
+            "ds": pc.utf8_slice_codeunits(rows["at"].take(row), 0, 10),
+            "user_id": rows["user_id"].take(row),
+            "version": rows["version"].take(row),
+            "item_id": pc.list_flatten(rows["items"]),
+        }
+    )
+    return flat.group_by(flat.column_names).aggregate([])
+
+
+def _arms(lake: Lake, shown: Mapping[str, pa.Table], reference: str) -> list[Arm]:
+    days = [_of_day(lake, ds, table) for ds, table in shown.items()]
+    if not days:
+        return []
+    sums = (
+        pa.concat_tables(days)
+        .group_by(["version", "user_id"])
+        .aggregate([("hits", "mean"), ("active", "mean")])
+        .sort_by([("version", "ascending"), ("user_id", "ascending")])
+    )
+    arms = {}
+    for version in pc.unique(sums["version"]).to_pylist():
+        mine = sums.filter(pc.equal(sums["version"], version))
+        arms[version] = (mine["hits_mean"].to_numpy(), mine["active_mean"].to_numpy())
+    return _compared(arms, reference)
+
+
+def _of_day(lake: Lake, ds: str, shown: pa.Table) -> pa.Table:
+    """version, user_id, hits, active of everybody who was shown something on `ds`."""
+    events = positive_events(lake, [ds], ["user_id", "item_id", "event_ds"])
+    taken = distinct_pairs(events.filter(pc.equal(events["event_ds"].cast(pa.string()), ds)))
+    hits = shown.join(
+        taken.select(["user_id", "item_id"]), ["user_id", "item_id"], join_type="inner"
+    )
+    counted = hits.group_by(["version", "user_id"]).aggregate([("item_id", "count")])
+    users = shown.group_by(["version", "user_id"]).aggregate([])
+    users = users.join(counted, ["version", "user_id"])
+    active = pc.is_in(users["user_id"], taken["user_id"].combine_chunks())
+    return pa.table(
+        {
+            "version": users["version"],
+            "user_id": users["user_id"],
+            "hits": pc.fill_null(users["item_id_count"], 0).cast(pa.float64()),
+            "active": active.cast(pa.float64()),
+        }
+    )
+
+
+def _compared(arms: Mapping[str, tuple[Floats, Floats]], reference: str) -> list[Arm]:
+    """Arms from each user's hits and activity, (U,) each, in the order of their versions."""
+    if len(arms) <= 1:
+        return []
+    if reference not in arms:
+        reference = max(arms, key=lambda version: len(arms[version][0]))
+    base = arms[reference][0]
+    compared = []
+    for version, (hits, active) in sorted(arms.items(), key=lambda one: (len(one[0]), one[0])):
+        arm = Arm(version, len(hits), float(hits.mean()), float(active.mean()))
+        compared.append(arm if version == reference else _against(arm, hits, base))
+    return compared
+
+
+def _against(arm: Arm, hits: Floats, base: Floats) -> Arm:
+    from scipy.stats import ttest_ind  # takes a moment to import
+
+    arm = replace(arm, difference=float(hits.mean() - base.mean()))
+    if min(len(hits), len(base)) <= 1 or not np.ptp(hits) + np.ptp(base) > 0:
+        return arm
+    interval = ttest_ind(hits, base, equal_var=False).confidence_interval(CONFIDENCE)
+    return replace(arm, low=float(interval.low), high=float(interval.high))
