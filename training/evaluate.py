@@ -189,7 +189,7 @@ def _tested(
     for metric in baseline_metrics(reader, examples, dataset, half_life):
         evaluations.append(Evaluation(f"{metric.subject}_{metric.name}", metric.value, NAN))
     compared = None if head is None else before
-    review_candidate(context, scorer, Tested(examples, rows, slices, said, compared))
+    review_candidate(context, scorer, Tested(examples, rows, slices, said, compared, ranker))
     return score_rows(examples, said, before, earlier), evaluations
 
 

@@ -14,6 +14,7 @@ from feature_store.days import ordinal, shift
 from feature_store.step import StepContext
 from feature_store.tables import EXAMPLES, SCORES
 from training.features.rows import Rows
+from training.plots.attributions import draw_attributions
 from training.plots.calibration import draw_calibration
 from training.plots.canvas import save
 from training.plots.percentile_ranks import draw_percentile_ranks
@@ -21,13 +22,16 @@ from training.plots.slices import draw_slices
 from training.registry.inputs import DataInput, log_inputs, version_on
 from training.registry.pages import log_table
 from training.registry.registry import Registry
+from training.review.attributions import attribute
 from training.review.losses import loss_name, losses_of
+from training.scorers.trained import TrainedScorer
 from training.scoring.attribute_slices import attribute_slices, words_of
 from training.scoring.day_scores import DayScores
 from training.scoring.metrics import Bools, Floats
 from training.scoring.slice_differences import SliceDifference, slice_differences
 
 SLICES = "slices.json"
+ATTRIBUTIONS = "attributions.json"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Tested:
     said: DayScores
     head: DayScores | None
     """None = its family has no head."""
+    ranker: TrainedScorer
 
 
 def review_candidate(context: StepContext, scorer: str, tested: Tested) -> None:
@@ -67,6 +72,11 @@ def review_candidate(context: StepContext, scorer: str, tested: Tested) -> None:
         **score_picture(models, labels, sampled=lake.dataset.labels.kind == "sampled"),
         "slices": draw_slices(found, against=against, loss=loss_name(lake.dataset)),
     }
+    if n:
+        explained = attribute(tested.ranker, tested.rows, ordinal(ds))
+        fields_of = explained.by_field()
+        pictures["attributions"] = draw_attributions(fields_of, len(explained.added))
+        log_table(registry, run_id, ATTRIBUTIONS, ["field", "absolute", "signed"], fields_of)
     log_pictures(registry, run_id, pictures)
     names = [field.name for field in fields(SliceDifference)]
     log_table(registry, run_id, SLICES, ["slice", *names[1:]], [astuple(one) for one in found])

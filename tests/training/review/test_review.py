@@ -205,7 +205,8 @@ def test_the_table_of_slices_is_that_of_the_scores(home: Home) -> None:
     assert one["value"] == pytest.approx(log_loss(labels[device], sigmoid(mine[device])))
     assert {"new_users", "seen_users", "new_items", "seen_items"} <= found.keys()
     assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [
-        {"path": "slices.json", "type": "table"}
+        {"path": "attributions.json", "type": "table"},
+        {"path": "slices.json", "type": "table"},
     ]
 
 
@@ -246,7 +247,7 @@ def test_pictures_are_files_that_open_and_show_something(home: Home) -> None:
     pages = Pages(home)
     for name, pictures in {
         SCORED: {"calibration", "score_histogram", "metrics_over_days"},
-        f"{SCORED} mlp": {"calibration", "slices"},
+        f"{SCORED} mlp": {"calibration", "slices", "attributions"},
     }.items():
         folder = pages.artifact(pages.runs[name], "plots")
         assert {path.stem for path in folder.glob("*.png")} == pictures
@@ -277,7 +278,8 @@ def test_where_negatives_are_drawn_places_are_shown_instead_of_calibration(
         "score_histogram",
         "metrics_over_days",
     }
-    assert {path.stem for path in scorer.glob("*.png")} == {"percentile_ranks", "slices"}
+    shown = {path.stem for path in scorer.glob("*.png")}
+    assert shown == {"percentile_ranks", "slices", "attributions"}
     scores = mine.lake.read(CANDIDATE_SCORES, [SCORED])
     ranks = scores.filter(pc.equal(scores.column("scorer"), "mlp")).column("percentile_rank")
     whole = pages.table(pages.runs[f"{SCORED} mlp"], "slices.json")["all"]
