@@ -36,6 +36,8 @@ class ListedItem:
     """The ranker's logit; None where popularity topped up."""
     source: str
     """model or popularity."""
+    reason: str = ""
+    """Why it is there, in words."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def open_online_store(settings: Settings) -> OnlineStore:
 def written_lists(rows: pa.Table) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
     """Each user of `rows` (table `recommendations`), the model's version, and the items."""
     rows = rows.sort_by([("user_id", "ascending"), ("rank", "ascending")])
-    names = ("user_id", "model_version", "rank", "item_id", "score", "source")
+    names = ("user_id", "model_version", "rank", "item_id", "score", "source", "reason")
     entries = zip(*(rows.column(name).to_pylist() for name in names), strict=True)
     for (user_id, version), group in itertools.groupby(entries, key=lambda entry: entry[:2]):
         yield (
@@ -151,8 +153,9 @@ def written_lists(rows: pa.Table) -> Iterator[tuple[str, int, list[dict[str, Any
                     "item_id": item_id,
                     "score": score if math.isfinite(score) else None,
                     "source": source,
+                    "reason": reason,
                 }
-                for _, _, rank, item_id, score, source in group
+                for _, _, rank, item_id, score, source, reason in group
             ],
         )
 

@@ -1,8 +1,9 @@
 """The online store in a SQLite file: a day is one transaction.
 
 A service reads it without Dayfold. Table `lists` (user_id, ds, model_version, items): `items` is a
-JSON list of {rank, item_id, score, source}. Tables `users` and `items` (id, vector) and `layouts`
-(kind, layout): see `feature_store.online_vectors`. The row `*` is for who or what is not known.
+JSON list of {rank, item_id, score, source, reason}. Tables `users` and `items` (id, vector) and
+`layouts` (kind, layout): see `feature_store.online_vectors`. The row `*` is for who or what is not
+known.
 """
 
 from __future__ import annotations

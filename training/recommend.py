@@ -9,7 +9,6 @@ of whom nothing is known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +26,8 @@ from feature_store.tables import (
 )
 from training.features.population import names_of, served_users
 from training.features.reader import FeatureReader
-from training.features.rows import Int32
+from training.features.rows import Int32, Side
+from training.light.told import popular as popular_because
 from training.measures.positives import positions_in, taken_by
 from training.registry.arms import Arms, arms_of
 from training.registry.champion import standing_after
@@ -35,7 +35,7 @@ from training.scoring.catalogue_ranks import same_moment
 from training.scoring.composite import Composite
 from training.scoring.metrics import Ints, logit_of
 from training.scoring.recall_and_rank import Market, RecallAndRank, chunks
-from training.scoring.slate import Entries, ListRules, lists_of
+from training.scoring.slate import Entries, ListRules, joined, lists_of
 from training.text.kept import keep_texts_of
 
 BASE_RATE_DAYS = 7
@@ -55,14 +55,15 @@ def run(context: StepContext) -> StepResult:
     popular = popular_first(reader, catalogue, ds, settings.popularity_half_life_days)
     rules = list_rules(reader, catalogue, ds, settings, context.dataset)
     version = arms.versions_of(user_ids)
-    parts = []
+    parts, names = [], item_ids.to_pylist()
     for arm in np.unique(version):
         mine = np.flatnonzero(version == arm)
         taken = _taken(lake, ds, user_ids.take(pa.array(mine)), item_ids)
         market = Market(users[mine], catalogue, taken)
-        made = _lists(context, arms.composites.get(int(arm)), reader, market, popular, rules)
+        composite = arms.composites.get(int(arm))
+        made = _lists(context, composite, reader, market, popular, rules, names)
         parts.append(replace(made, user=mine[made.user]))
-    lists = in_order_of_users(parts)
+    lists = in_order_of_users(joined([_no_entries(), *parts]))
     rows = list_rows(lists, user_ids, item_ids, version)
     lake.replace(RECOMMENDATIONS, {"ds": ds}, rows, {"step": "recommend", "ds": ds})
     result = _result(arms, len(users) - 1, lists, len(catalogue))
@@ -122,6 +123,7 @@ def list_rows(lists: Entries, users: pa.Array, items: pa.Array, version: Ints) -
             "score": pa.array(lists.score, pa.float64()),
             "source": pa.array(np.where(by_popularity, "popularity", "model"), pa.string()),
             "model_version": pa.array(version[lists.user], pa.int32()),
+            "reason": pa.array(lists.reason, pa.string()),
         }
     )
 
@@ -140,8 +142,9 @@ def _lists(
     market: Market,
     popular: Ints,
     rules: ListRules,
+    names: list[str],
 ) -> Entries:
-    """The lists of all users, users counted as in `market`."""
+    """The lists of all users, users counted as in `market`; `names` (I,) of its catalogue."""
     ds, k, size = context.ds, context.settings.recommend.recall_k, len(market.catalogue)
     threshold = base_rate_logit(context.lake, ds)
     model = None
@@ -149,16 +152,26 @@ def _lists(
         model = RecallAndRank(composite, reader, market, ds, k, context.dataset)
     parts = [_no_entries()]
     for first, last in chunks(len(market.users), size, k):
-        ranked = model.entries(first, last) if model else _no_entries()
+        taken, users = market.taken_by(first, last), model.users(first, last) if model else None
+        ranked = model.entries(users, first, last) if model and users else _no_entries()
         ranked = ranked.take(ranked.score > threshold)
-        taken = market.taken_by(first, last)
         part = lists_of(ranked, taken, popular, last - first, size, rules)
-        parts.append(Entries(part.user + first, part.item, part.score))
-    return Entries(
-        np.concatenate([part.user for part in parts]),
-        np.concatenate([part.item for part in parts]),
-        np.concatenate([part.score for part in parts]),
-    )
+        reason = _reasons(model, users, part, names)
+        parts.append(Entries(part.user + first, part.item, part.score, reason))
+    return joined(parts)
+
+
+def _reasons(
+    model: RecallAndRank | None, users: Side | None, lists: Entries, names: list[str]
+) -> tuple[str, ...]:
+    """Why each entry is there: what popularity proposed is popular."""
+    if model is None or users is None:
+        return (popular_because(rising=False),) * len(lists)
+    told = [popular_because(rising=bool(up)) for up in model.rising(lists.item)]
+    ranked = np.flatnonzero(~np.isnan(lists.score))
+    for place, reason in zip(ranked, model.reasons(users, lists.take(ranked), names), strict=True):
+        told[place] = reason
+    return tuple(told)
 
 
 def _taken(lake: Lake, ds: str, user_ids: pa.Array, item_ids: pa.Array) -> Ints:
@@ -172,12 +185,9 @@ def _taken(lake: Lake, ds: str, user_ids: pa.Array, item_ids: pa.Array) -> Ints:
     return np.sort(user[valid] * len(item_ids) + item[valid])
 
 
-def in_order_of_users(parts: Sequence[Entries]) -> Entries:
-    """The lists of all arms, users ascending; within a user in their order."""
-    user = np.concatenate([part.user for part in parts])
-    order = np.argsort(user, kind="stable")
-    item, score = (np.concatenate([getattr(p, n) for p in parts]) for n in ("item", "score"))
-    return Entries(user[order], item[order], score[order])
+def in_order_of_users(lists: Entries) -> Entries:
+    """The lists, users ascending; within a user in their order."""
+    return lists.take(np.argsort(lists.user, kind="stable"))
 
 
 def _result(arms: Arms, users: int, lists: Entries, items: int) -> StepResult:

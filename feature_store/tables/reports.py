@@ -136,7 +136,9 @@ RECOMMENDATIONS = Table(
         Column("score", "double", "the ranker's logit; NaN where popularity topped up"),
         Column("source", "string", "model or popularity"),
         Column("model_version", "int32", "registered version"),
+        Column("reason", "string", "why it is there, in words"),
     ),
+    version=2,
     checks=(
         unique("user_id", "rank"),
         unique("user_id", "item_id"),

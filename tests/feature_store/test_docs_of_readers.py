@@ -50,7 +50,14 @@ def put(lake: Lake, table: Table, ds: str, rows: list[dict[str, Any]]) -> int:
 
 def listed(*items: str) -> list[dict[str, Any]]:
     return [
-        {"user_id": user, "rank": rank, "item_id": item, "score": 1.0 / rank, "source": "model"}
+        {
+            "user_id": user,
+            "rank": rank,
+            "item_id": item,
+            "score": 1.0 / rank,
+            "source": "model",
+            "reason": ".",
+        }
         | {"model_version": 4}
         for user in (ANNA, "*")
         for rank, item in enumerate(items, start=1)

@@ -57,7 +57,16 @@ def built_without(root: Path, late: str, waived: str) -> Lake:
         put(lake, CHECKS, {"ds": ds, "step": "publish"}, severity="warn")
         put(lake, EVALUATIONS, {"ds": ds, "scorer": "mlp"}, metric="auc")
         put(lake, VOCABULARIES, {"ds": ds}, field="item_id", value=ds, id=2, born_on=ds)
-        put(lake, RECOMMENDATIONS, {"ds": ds}, user_id="*", rank=1, item_id="i", source="model")
+        put(
+            lake,
+            RECOMMENDATIONS,
+            {"ds": ds},
+            user_id="*",
+            rank=1,
+            item_id="i",
+            source="model",
+            reason=".",
+        )
         close_day(lake, ds, "published", "", {})
     close_day(lake, waived, "waived", "nothing came", {}, {})
     return lake

@@ -57,6 +57,7 @@ def prepare(
                 "item_id": f"i{rank}-{ds}",
                 "score": 1.0 / rank,
                 "source": "model",
+                "reason": "because it is popular",
                 "model_version": version,
             }
             for user in ["*", *(f"u{number}" for number in range(users))]

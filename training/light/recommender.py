@@ -15,12 +15,9 @@ from .graphs import Graph, Texts, rank, top
 from .known import Known, load_known
 from .reasons import GROUPS, Beginning, attributions
 from .request import Request, checked
+from .told import NOTHING_KNOWN, RISING, TELLING, told
 
 _LEAST_RECALLED = 100
-_RISING = "slope_1_7"
-_TELLING = ("history", "profile", "popularity", "context")
-"""Groups of which a person can be told."""
-NOTHING_KNOWN = "nothing is known of it"
 
 
 class Recommender:
@@ -127,36 +124,26 @@ class Recommender:
 
     def _reasons(self, asked: Asked, added: Floats) -> list[str]:
         """The group that adds most to each item, in words."""
-        telling = added[[GROUPS.index(name) for name in _TELLING]]
-        rising = self._known.about["item_numeric"].index(_RISING)
+        telling = added[[GROUPS.index(name) for name in TELLING]]
+        rising = self._known.about["item_numeric"].index(RISING)
         reasons = []
         for place, (which, most) in enumerate(zip(telling.argmax(0), telling.max(0), strict=True)):
-            match _TELLING[which] if most > 0 else "":
-                case "history":
-                    reasons.append(self._because_taken(asked, place))
-                case "popularity":
-                    up = asked.items.numeric[place, rising] > 0
-                    reasons.append("because it is rising" if up else "because it is popular")
-                case "profile":
-                    reasons.append("because of your profile")
-                case "context":
-                    reasons.append("because of the moment")
-                case _:
-                    reasons.append("because of what it is")
+            group = TELLING[which] if most > 0 else ""
+            taken, again = self._taken(asked, place) if group == "history" else (None, False)
+            up = bool(asked.items.numeric[place, rising] > 0)
+            reasons.append(told(group, rising=up, taken=taken, again=again))
         return reasons
 
-    def _because_taken(self, asked: Asked, place: int) -> str:
-        """Names the item of the history that is likest to the one at `place`."""
+    def _taken(self, asked: Asked, place: int) -> tuple[str | None, bool]:
+        """The item of the history that is likest to the one at `place`; whether it is that one."""
         known = self._known
         rows = known.rows_of_history(asked.user)
         if not rows:
-            return "because of what you took"
+            return None, False
         row = known.row_of_index.get(int(asked.items.index[place]), 0)
-        if row in rows:
-            return "because you took it before"
         theirs = known.vectors[rows, :-2]  # without the biases
         likeness = theirs @ known.vectors[row, :-2] / (np.linalg.norm(theirs, axis=1) + 1e-9)
-        return f"because you took {known.item_ids[rows[int(np.argmax(likeness))]]}"
+        return str(known.item_ids[rows[int(np.argmax(likeness))]]), row in rows
 
 
 def load(folder: str | Path, engine: str | None = None) -> Recommender:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conf.dataset import DatasetConfig
-from training.features.rows import Float32, Int32
+from training.features.reader import ITEM_NUMERIC
+from training.features.rows import Float32, Int32, Rows, Side
+from training.light.told import RISING
 from training.scoring.catalogue_ranks import (
     CELLS_AT_ONCE,
     PAIRS_AT_ONCE,
     neutral_context,
     same_moment,
 )
-from training.scoring.metrics import Ints
+from training.scoring.entry_reasons import Shelf, reasons_of
+from training.scoring.metrics import Bools, Ints
 from training.scoring.slate import Entries, top_k
 
 if TYPE_CHECKING:
@@ -71,10 +74,32 @@ class RecallAndRank:
         self._items = reader.items(market.catalogue, *moment)
         self._vectors: Float32 = composite.retriever.item_vectors(self._items)
 
-    def entries(self, first: int, last: int) -> Entries:
-        """The recalled items of the users [first, last), counted from `first`, with logits."""
+    def users(self, first: int, last: int) -> Side:
+        """The users [first, last) as known when the day ends."""
         moment = same_moment(last - first, self._at, self._day)
-        users = self._reader.users(self._market.users[first:last], *moment)
+        return self._reader.users(self._market.users[first:last], *moment)
+
+    def reasons(self, users: Side, entries: Entries, names: list[str]) -> list[str]:
+        """(n,) why each entry is there, in words.
+
+        Args:
+            users: those that `entries` counts.
+            entries: of lists, without those that popularity proposed.
+            names: (I,) the log's ids of the catalogue.
+        """
+        # the last two numbers of a vector are biases
+        shelf = Shelf(self._market.catalogue, names, self._items, self._vectors[:, :-2])
+        nobody = self._reader.users(np.zeros(1, np.int32), *same_moment(1, self._at, self._day))
+        context = neutral_context(len(entries), self._day, self._dataset)
+        rows = Rows(users.take(entries.user), self._items.take(entries.item), context)
+        return reasons_of(self._composite.ranker, rows, entries.item, shelf, nobody)
+
+    def rising(self, items: Ints) -> Bools:
+        """(n,) whether the popularity of each of `items`, positions in the catalogue, rises."""
+        return np.asarray(self._items.numeric[items, ITEM_NUMERIC.index(RISING)] > 0)
+
+    def entries(self, users: Side, first: int, last: int) -> Entries:
+        """The recalled items of `users`, which are [first, last) of the market, with logits."""
         scores = self._composite.retriever.user_vectors(users) @ self._vectors.T
         size = len(self._market.catalogue)
         taken = self._market.taken_by(first, last)

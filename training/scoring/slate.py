@@ -7,6 +7,7 @@ item_index.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ class Entries:
     """(n,) positions in the catalogue."""
     score: Floats
     """(n,) logits; NaN where popularity proposed the item."""
+    reason: tuple[str, ...] = ()
+    """(n,) why each of them is there, in words; () = not told."""
 
     def __len__(self) -> int:
         """How many entries there are."""
@@ -34,7 +37,18 @@ class Entries:
 
     def take(self, rows: Bools | Ints) -> Entries:
         """The entries that `rows` selects, in its order."""
-        return Entries(self.user[rows], self.item[rows], self.score[rows])
+        told = np.array(self.reason, dtype=object)[rows] if self.reason else ()
+        return Entries(self.user[rows], self.item[rows], self.score[rows], tuple(told))
+
+
+def joined(parts: Sequence[Entries]) -> Entries:
+    """The entries of `parts`, one after the other."""
+    return Entries(
+        np.concatenate([part.user for part in parts]),
+        np.concatenate([part.item for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        tuple(reason for part in parts for reason in part.reason),
+    )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,14 @@ def redis_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def published(lake: Lake, settings: Settings, ds: str, active_days: int = 90) -> OnlineStore:
     users, items = vectors_of_day(lake, FeatureReader(lake, ds, ds), ds, active_days)
-    one = {"user_id": "*", "rank": 1, "item_id": "i", "score": 1.0, "source": "model"}
+    one = {
+        "user_id": "*",
+        "rank": 1,
+        "item_id": "i",
+        "score": 1.0,
+        "source": "model",
+        "reason": ".",
+    }
     lists = pa.Table.from_pylist([one | {"model_version": 1}])
     store = open_online_store(settings)
     assert store.write(OnlineDay(ds, lists, users, items))

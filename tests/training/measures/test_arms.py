@@ -38,6 +38,7 @@ def put_lists(lake: Lake, ds: str, lists: dict[tuple[str, int], list[str]]) -> N
             "item_id": item,
             "score": 0.0,
             "source": "model",
+            "reason": "because it is popular",
             "model_version": version,
         }
         for (user, version), items in lists.items()

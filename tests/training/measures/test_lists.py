@@ -58,6 +58,7 @@ def put_lists(lake: Lake, ds: str, lists: dict[str, list[str]]) -> None:
             "item_id": item,
             "score": math.nan,
             "source": "model",
+            "reason": "because it is popular",
             "model_version": 1,
         }
         for user, items in lists.items()

@@ -1,0 +1,138 @@
+"""Why an entry is in a list: the shares sum to its score, and the words are those of the share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from feature_store.tables import RECOMMENDATIONS
+from tests.training.promoted_home import TRAINED, Home
+from training.features.reader import ITEM_NUMERIC, USER_NUMERIC, FeatureReader
+from training.features.rows import Rows
+from training.light.reasons import GROUPS
+from training.light.recommender import load
+from training.light.told import RISING
+from training.registry.champion import standing_after
+from training.registry.registry import Registry
+from training.registry.serving import load_version
+from training.scoring.catalogue_ranks import neutral_context, same_moment
+from training.scoring.entry_reasons import Shelf, group_shares, reasons_of
+
+WORDS = re.compile(
+    r"because (it is (rising|popular)|of (your profile|what it is|what you took|the moment)"
+    r"|you took (it before|\S+))"
+)
+
+
+@pytest.fixture(scope="module")
+def home(promoted: Callable[[str], Home]) -> Home:
+    return promoted("impressions")
+
+
+@pytest.fixture(scope="module")
+def asked(home: Home) -> tuple[Rows, np.ndarray, Shelf, object]:
+    """Every one of 30 users with 7 items."""
+    reader = FeatureReader(home.lake, TRAINED, TRAINED)
+    at, day = reader.at_end_of(TRAINED)
+    catalogue = np.sort(reader.catalogue(at, day))
+    users = reader.users(np.arange(2, 32, dtype=np.int32), *same_moment(30, at, day))
+    items = reader.items(catalogue, *same_moment(len(catalogue), at, day))
+    user, item = np.repeat(np.arange(30), 7), np.tile(np.arange(7) * 3, 30)
+    context = neutral_context(len(user), day, home.lake.dataset)
+    rows = Rows(users.take(user), items.take(item), context)
+    vectors = np.random.default_rng(4).normal(size=(len(catalogue), 5)).astype(np.float32)
+    names = [f"item{number}" for number in catalogue]
+    nobody = reader.users(np.zeros(1, np.int32), *same_moment(1, at, day))
+    return rows, item, Shelf(catalogue, names, items, vectors), nobody
+
+
+def test_the_shares_sum_to_the_score_less_that_of_the_beginning(home: Home, asked) -> None:
+    rows, _, shelf, nobody = asked
+    standing = standing_after(home.lake, TRAINED)
+    assert standing is not None
+    ranker = load_version(home.lake, home.settings, standing.version).ranker
+    added = group_shares(ranker, rows, shelf, nobody)
+    assert added.shape == (len(GROUPS), len(rows))
+    start = ranker.logits(rows) - added.sum(axis=0)
+    assert np.ptp(start) < 1e-4
+    assert np.abs(added).max() > 1e-3
+
+
+class Told:
+    """A scorer that goes by what a test says."""
+
+    def __init__(self, score: Callable[[Rows], np.ndarray]) -> None:
+        self.logits = lambda rows: np.asarray(score(rows), dtype=np.float64)
+
+
+def test_each_group_has_its_words(asked) -> None:
+    rows, item, shelf, nobody = asked
+    rising = ITEM_NUMERIC.index(RISING)
+
+    def said(score: Callable[[Rows], np.ndarray]) -> list[str]:
+        return reasons_of(Told(score), rows, item, shelf, nobody)  # type: ignore[arg-type]
+
+    popular = said(lambda asked: 50 + asked.item.numeric[:, rising])
+    up = rows.item.numeric[:, rising]
+    mean = shelf.side.numeric[:, rising].mean()
+    for reason, value in zip(popular, up, strict=True):
+        expected = "because it is rising" if value > 0 else "because it is popular"
+        assert reason == (expected if value > mean else "because of what it is")
+    assert set(said(lambda asked: (asked.item.index > 0) * 1.0)) == {"because of what it is"}
+    profiles = said(lambda asked: (asked.user.categorical[:, 0] > 0) * 1.0)
+    assert set(profiles) == {"because of your profile"}
+    active = said(lambda asked: asked.user.numeric[:, USER_NUMERIC.index("known")] * 1.0)
+    assert set(active) == {"because of what it is"}  # activity says nothing to a person
+
+
+def test_the_item_that_is_named_is_the_likest_of_the_history(asked) -> None:
+    rows, item, shelf, nobody = asked
+    known = Told(lambda asked: (asked.user.history > 0).any(axis=1) * 1.0)
+    reasons = reasons_of(known, rows, item, shelf, nobody)  # type: ignore[arg-type]
+    place = {number: position for position, number in enumerate(shelf.ids.tolist())}
+    unit = shelf.vectors / np.linalg.norm(shelf.vectors, axis=1, keepdims=True)
+    named = 0
+    for number, reason in enumerate(reasons):
+        history = [one for one in rows.user.history[number].tolist() if one > 0]
+        if not history:
+            assert reason == "because of what it is"
+        elif rows.item.index[number] in history:
+            assert reason == "because you took it before"
+        else:
+            there = [place[one] for one in history if one in place]
+            likest = max(there, key=lambda one: float(unit[one] @ unit[item[number]]))
+            assert reason == f"because you took {shelf.names[likest]}"
+            named += 1
+    assert named > 20
+
+
+def test_every_entry_of_the_published_lists_has_a_reason(home: Home) -> None:
+    rows = home.rows(RECOMMENDATIONS, TRAINED)
+    assert rows
+    for row in rows:
+        assert WORDS.fullmatch(str(row["reason"])), row
+        if row["source"] == "popularity":
+            assert row["reason"] in {"because it is rising", "because it is popular"}
+
+
+def test_the_lists_say_what_the_light_client_says(home: Home) -> None:
+    standing = standing_after(home.lake, TRAINED)
+    assert standing is not None
+    folder = Registry(home.settings, home.lake.id).version_directory(standing.version)
+    client = load(folder / "light", "numpy")
+    same = total = 0
+    by_user: dict[str, dict[str, str]] = {}
+    for row in home.rows(RECOMMENDATIONS, TRAINED):
+        if row["source"] == "model":
+            by_user.setdefault(str(row["user_id"]), {})[str(row["item_id"])] = str(row["reason"])
+    for user, reasons in list(by_user.items())[:20]:
+        answers = client.recommend({"user_id": user, "candidates": list(reasons)})
+        for answer in answers:
+            total += 1
+            same += answer["reason"] == reasons[answer["item_id"]]
+    assert total > 50
+    # the client asks for the moment of the request, lists for noon of the next day: near ties differ
+    assert same / total > 0.9
