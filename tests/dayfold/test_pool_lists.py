@@ -104,6 +104,26 @@ def test_a_version_whose_files_are_gone_leaves_its_lists_to_the_champion(place: 
     assert {row["model_version"] for row in lists} == {6}
 
 
+def test_a_version_of_a_later_day_makes_no_lists_of_a_day_that_is_run_again(
+    place: Workplace,
+) -> None:
+    set_pool(registry_of(place), {4: 0.5, 6: 0.5}, "sticky")  # 4 was made on D2, 6 on D3
+    result = recommend.run(context_of(place.lake(), place.settings, D2))
+    ((ds, text),) = result.warnings
+    assert ds == D2
+    assert f"version 6 too: it was made on {D3}, after {D2}" in text
+    lists = place.lake().read(RECOMMENDATIONS, [D2], ["model_version"]).to_pylist()
+    assert {row["model_version"] for row in lists} == {4}
+
+
+def test_a_version_whose_file_is_broken_leaves_its_lists_to_the_champion(place: Workplace) -> None:
+    registry = registry_of(place)
+    set_pool(registry, {4: 0.5, 6: 0.5}, "sticky")
+    (registry.version_directory(4) / "composite.json").write_text("{")
+    result = recommend.run(context_of(place.lake(), place.settings, D3))
+    assert len(result.warnings) == 1
+
+
 def test_without_a_pool_there_is_nothing_to_report(place: Workplace) -> None:
     assert arms_of_days(place.lake(), 14) == []
 

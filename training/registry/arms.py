@@ -46,7 +46,7 @@ def arms_of(context: StepContext, standing: Standing | None) -> tuple[Arms, list
     """What makes the lists after the day, loaded; and what there is to warn of.
 
     A pool that draws for each request has nothing to say of lists: the champion makes them. So it
-    does those of a version that cannot be loaded.
+    does those of a version that cannot be loaded, or was made after the day, which is run again.
     """
     if standing is None:
         return Arms(0, {}, {}), []
@@ -55,10 +55,24 @@ def arms_of(context: StepContext, standing: Standing | None) -> tuple[Arms, list
     composites = {champion: load_version(context.lake, context.settings, champion)}
     for version in sorted(set(weights) - {champion}):
         try:
+            _check_known(context, version)
             composites[version] = load_version(context.lake, context.settings, version)
-        except RegistryError as error:
+        except (RegistryError, OSError, ValueError) as error:
             warnings.append(f"the champion makes the lists of version {version} too: {error}")
     return Arms(champion, weights, composites), warnings
+
+
+def _check_known(context: StepContext, version: int) -> None:
+    """A version of a later day knows what came after: it makes no lists of a day run again.
+
+    Raises:
+        RegistryError: it was made after the day, or is not there.
+    """
+    from training.registry.registry import Registry
+
+    made = Registry(context.settings, context.lake.id).version_tags(version).get("ds", "")
+    if made > context.ds:
+        raise RegistryError(f"it was made on {made}, after {context.ds}")
 
 
 def _weights(context: StepContext, champion: int) -> dict[int, float]:
