@@ -43,6 +43,7 @@ def made_up_day(ds: str, users: int, items: int, *, neighbours: bool) -> OnlineD
             "item_id": [f"i{number}" for number in shown],
             "score": generator.random(users * TOP_N),
             "source": ["model"] * (users * TOP_N),
+            "reason": ["because it is popular"] * (users * TOP_N),
             "model_version": np.ones(users * TOP_N, np.int32),
         }
     )

@@ -96,7 +96,9 @@ def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:
     standing = standing_after(context.lake, context.ds)
     by = "popularity, there is no champion yet"
     if standing is not None:
-        by = f"version {standing.version} ({standing.scorer})"
+        made = sorted(set(lists.column("model_version").to_pylist()) - {standing.version})
+        others = f" and, of a pool, {', '.join(map(str, made))}" if made else ""
+        by = f"version {standing.version} ({standing.scorer}){others}"
     out = f"published {_users(lists):,} lists by {by}" if lists.num_rows else "published no lists"
     if not current:
         out += "; the online store keeps those of a later day"

@@ -33,6 +33,7 @@ def lists(version: int, **items_of: list[str]) -> pa.Table:
             "item_id": [item for _, _, item in entries],
             "score": [1.5 / rank if rank < 3 else float("nan") for _, rank, _ in entries],
             "source": ["model" if rank < 3 else "popularity" for _, rank, _ in entries],
+            "reason": ["because it is popular"] * len(entries),
             "model_version": pa.array([version] * len(entries), pa.int32()),
         }
     )
@@ -79,9 +80,9 @@ def test_a_list_is_read_in_the_order_of_its_ranks(store: OnlineStore) -> None:
     assert found is not None
     assert (found.user_id, found.ds, found.model_version) == ("anna", D1, 3)
     assert found.items == (
-        ListedItem(1, "a", 1.5, "model"),
-        ListedItem(2, "b", 0.75, "model"),
-        ListedItem(3, "c", None, "popularity"),
+        ListedItem(1, "a", 1.5, "model", "because it is popular"),
+        ListedItem(2, "b", 0.75, "model", "because it is popular"),
+        ListedItem(3, "c", None, "popularity", "because it is popular"),
     )
 
 

@@ -55,7 +55,10 @@ class Arm:
 
 
 def arms_of_lists(lake: Lake, days: Iterable[str], reference: int) -> list[Arm]:
-    """One row per version whose lists users saw on `days`; none where one made them all.
+    """One row per version whose lists users saw; none where one made them all.
+
+    The last of `days` count, as far back as the same versions made lists. Users whom a change of
+    the weights gave another version are left out: whom it moves does not depend on what they do.
 
     Args:
         lake: holds lists and events.
@@ -63,9 +66,15 @@ def arms_of_lists(lake: Lake, days: Iterable[str], reference: int) -> list[Arm]:
         reference: the version that the others are compared with; where it made none, the one with
             the most users.
     """
-    shown = {ds: _lists(lake, ds) for ds in days}
-    told = {ds: table for ds, table in shown.items() if len(pc.unique(table["version"])) > 1}
-    return _arms(lake, told, str(reference))
+    told: dict[str, pa.Table] = {}
+    versions: set[str] = set()
+    for ds in sorted(days, reverse=True):
+        shown = _lists(lake, ds)
+        there = set(pc.unique(shown["version"]).to_pylist())
+        if len(there) <= 1 or (versions and there != versions):
+            break  # days of another pool compare others, and would mix days unequally
+        told, versions = {ds: shown, **told}, there
+    return _arms(lake, _of_one_version(told), str(reference))
 
 
 def arms_of_log(lake: Lake, path: Path, reference: str) -> list[Arm]:
@@ -78,6 +87,20 @@ def arms_of_log(lake: Lake, path: Path, reference: str) -> list[Arm]:
     days = pc.unique(table["ds"]).to_pylist()
     shown = {ds: table.filter(pc.equal(table["ds"], ds)).drop_columns("ds") for ds in sorted(days)}
     return _arms(lake, shown, reference)
+
+
+def _of_one_version(shown: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """What was shown to users whom one version alone showed anything."""
+    if not shown:
+        return {}
+    pairs = pa.concat_tables([table.select(["user_id", "version"]) for table in shown.values()])
+    counted = pairs.group_by("user_id").aggregate([("version", "count_distinct")])
+    several = counted.filter(pc.greater(counted["version_count_distinct"], 1))["user_id"]
+    moved = several.combine_chunks()
+    return {
+        ds: table.filter(pc.invert(pc.is_in(table["user_id"], moved)))
+        for ds, table in shown.items()
+    }
 
 
 def _lists(lake: Lake, ds: str) -> pa.Table:

@@ -80,6 +80,17 @@ def test_one_version_alone_has_nothing_to_be_compared_with(lake: Lake) -> None:
     assert not [name for name in measured(lake) if name.startswith("lists_v")]
 
 
+def test_only_days_of_the_same_pool_count_and_users_who_kept_their_version(lake: Lake) -> None:
+    put_lists(lake, "2026-02-07", {**LISTS, ("fay", 9): ["x"]})  # another pool
+    put_lists(lake, "2026-02-08", {**LISTS, ("fay", 4): ["x"]})
+    put_lists(lake, LISTS_OF, {**LISTS, ("fay", 6): ["x"]})  # other weights: fay is moved
+    for ds in ("2026-02-08", "2026-02-09", SEEN):
+        put_events(lake, ds, clicks("ann:x", "fay:x"))
+    four, six = arms_of_lists(lake, ["2026-02-08", "2026-02-09", SEEN], 4)
+    assert (four.users, six.users) == (2, 3)
+    assert (four.hits, six.hits) == (0.5, 0.0)
+
+
 def test_a_day_counts_what_happened_on_it_and_nothing_later(lake: Lake) -> None:
     put_lists(lake, LISTS_OF, LISTS)
     put_events(lake, SEEN, clicks("ann:x"), event_ds="2026-02-09")  # came late

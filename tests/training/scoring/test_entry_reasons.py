@@ -134,5 +134,5 @@ def test_the_lists_say_what_the_light_client_says(home: Home) -> None:
             total += 1
             same += answer["reason"] == reasons[answer["item_id"]]
     assert total > 50
-    # the client asks for the moment of the request, lists for noon of the next day: near ties differ
+    # the client asks for the moment of the request, lists for noon: near ties differ
     assert same / total > 0.9
