@@ -98,6 +98,15 @@ class GateSettings(Frozen):
     """Guardrail: the same of the loss on rows of new users, as a share."""
     max_new_item_increase: NonNegativeFloat = 0.05
     """Guardrail: the same of the loss on rows of new items, as a share."""
+    max_list_churn: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    """Guardrail: the share of the items of an update's lists that its head's lists do not have."""
+    max_coverage_loss: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
+    """Guardrail: of the items that its head's lists show, the share that may vanish from lists."""
+    max_megabytes: PositiveFloat | None = None
+    """Guardrail: size of a candidate's files; null = none."""
+    max_p99_ms: PositiveFloat | None = None
+    """Guardrail: time within which 99 of 100 requests for a hundred scores are answered, on the
+    machine that evaluates; null = none, and it is not measured."""
     min_slice_users: PositiveInt = 30
     """Users that rows of new users or items must have; with fewer they are not judged."""
 

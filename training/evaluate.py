@@ -20,6 +20,7 @@ from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EVALUATIONS, EXAMPLES
 from training.features.reader import FeatureReader
+from training.features.rows import Rows
 from training.fitting.checkpoint import load_scorer
 from training.promotion.candidates import candidates_of
 from training.promotion.retriever import find_retriever
@@ -38,6 +39,7 @@ from training.scoring.day_scores import (
     score_examples,
     sliced_metrics,
 )
+from training.scoring.list_change import list_changes, megabytes, p99_ms
 from training.scoring.slices import new_and_seen
 from training.text.kept import keep_texts_of
 
@@ -188,9 +190,32 @@ def _tested(
     half_life = context.settings.recommend.popularity_half_life_days
     for metric in baseline_metrics(reader, examples, dataset, half_life):
         evaluations.append(Evaluation(f"{metric.subject}_{metric.name}", metric.value, NAN))
+    evaluations += _served(context, ranker, row, reader, rows, None if head is None else head[0])
     compared = None if head is None else before
     review_candidate(context, scorer, Tested(examples, rows, slices, said, compared, ranker))
     return score_rows(examples, said, before, earlier), evaluations
+
+
+def _served(
+    context: StepContext,
+    ranker: TrainedScorer,
+    row: dict[str, object],
+    reader: FeatureReader,
+    rows: Rows,
+    head: TrainedScorer | None,
+) -> list[Evaluation]:
+    """What the gate's bars on lists, size and latency are held against."""
+    directory = context.settings.path(context.settings.home) / str(row["directory"])
+    found = [Evaluation("megabytes", megabytes(directory), NAN)]
+    if context.settings.gate.max_p99_ms is not None:
+        found.append(Evaluation("p99_ms", p99_ms(ranker, rows), NAN))
+    if head is not None:
+        churn, shown, before = list_changes(
+            ranker, head, reader, rows.user.index, context.ds, context.dataset
+        )
+        found.append(Evaluation("list_churn", churn, NAN))
+        found.append(Evaluation("list_coverage", shown, before))
+    return found
 
 
 def score_rows(examples: pa.Table, said: DayScores, head: DayScores, anchor: DayScores) -> pa.Table:

@@ -121,7 +121,7 @@ def _register(
     Without a retriever nothing can be served: then all are rejected.
     """
     trained = {candidate.scorer: candidate for candidate in candidates}
-    passed = {name: c for name, c in trained.items() if decisions[name].outcome != "rejected"}
+    passed = {name: c for name, c in trained.items() if decisions[name].passed}
     versions: dict[str, int] = {}
     if passed:
         recalls = context.settings.training.scorers[0]
@@ -147,9 +147,7 @@ def _without_retriever(
 ) -> dict[str, GateDecision]:
     reason = f"rejected: there is no {recalls} that could recall for it"
     return {
-        name: decision
-        if decision.outcome == "rejected"
-        else replace(decision, outcome="rejected", reason=reason)
+        name: replace(decision, outcome="rejected", reason=reason) if decision.passed else decision
         for name, decision in decisions.items()
     }
 

@@ -78,9 +78,9 @@ GATES = Table(
     columns=(
         DS,
         Column("scorer", "string", "scorer name"),
-        Column("outcome", "string", "champion, head, or rejected"),
+        Column("outcome", "string", "champion, head, inconclusive or rejected"),
         Column("reason", "string", "one sentence: which bar, by how much"),
-        Column("version", "int32", "registered version; 0 = rejected, none registered"),
+        Column("version", "int32", "registered version; 0 = it did not pass, none registered"),
         Column("evidence", "string", "JSON: differences, intervals, guardrails"),
     ),
     checks=(unique("scorer"),),

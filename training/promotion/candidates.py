@@ -16,9 +16,17 @@ import pyarrow.compute as pc
 from conf.settings import Settings
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EXAMPLES, FIRST_VALUE_ID, SCORES
+from feature_store.tables import (
+    CANDIDATE_SCORES,
+    CANDIDATES,
+    EVALUATIONS,
+    EXAMPLES,
+    FIRST_VALUE_ID,
+    SCORES,
+)
 from feature_store.vocabularies import born_by
 from training.promotion.gate import Scored
+from training.promotion.served_bars import Served
 from training.scoring.metrics import log_losses, logit_of, squared_errors
 
 Floats = npt.NDArray[np.float64]
@@ -92,6 +100,7 @@ def aligned_scores(
     tables = {name: _only(table, common) for name, table in tables.items()}
     champion = None if champion is None else _only(champion, common)
     ids = _known_ids(lake, shift(ds, -1))
+    served = _served(lake, ds)
     if lake.dataset.labels.kind == "sampled":
         baseline = _popularity_losses(lake, ds, common, half_life_days)
         scored = [_by_rank(name, t, champion, baseline, ids) for name, t in tables.items()]
@@ -99,10 +108,18 @@ def aligned_scores(
         losses = squared_errors if lake.dataset.labels.kind == "rating" else log_losses
         scored = [_by_label(name, t, champion, losses, ids) for name, t in tables.items()]
     return Aligned(
-        scored,
+        [replace(one, served=served.get(one.scorer, one.served)) for one in scored],
         None if champion is None else _numbers(champion, "logit"),
         {name: _numbers(table, "logit") for name, table in tables.items()},
     )
+
+
+def _served(lake: Lake, ds: str) -> dict[str, Served]:
+    """What step evaluate measured of each scorer besides its scores."""
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    for row in lake.read(EVALUATIONS, [ds]).to_pylist():
+        found.setdefault(row["scorer"], {})[row["metric"]] = (row["value"], row["head_value"])
+    return {scorer: Served.of(metrics) for scorer, metrics in found.items()}
 
 
 def _known_ids(lake: Lake, day: str) -> dict[str, int]:

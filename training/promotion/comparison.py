@@ -61,6 +61,12 @@ class Comparison:
             return self.difference <= 0 and self.bound <= self.margin
         return self.verdict in ("superior", "non_inferior")
 
+    @property
+    def rows_to_decide(self) -> int:
+        """How many rows have an interval of twice the margin: its width falls with their root."""
+        width = max(self.high - self.low, 0.0) / (2 * max(self.margin, 1e-12))
+        return int(np.ceil(self.rows * max(width, 1.0) ** 2))
+
     def sentence(self) -> str:
         """Which bar, and by how much."""
         rule = ""

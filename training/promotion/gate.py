@@ -9,7 +9,7 @@ margin would pass, and four weeks of them would not be noticed. The guardrails h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from conf.settings import GateSettings
@@ -24,8 +24,9 @@ from training.promotion.guardrails import (
     no_worse_log_loss,
     no_worse_on_new,
 )
+from training.promotion.served_bars import Served, served_well
 
-Outcome = Literal["champion", "head", "rejected"]
+Outcome = Literal["champion", "head", "inconclusive", "rejected"]
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,28 @@ class Scored:
     new_user: Bools | None = None
     """Rows of users of whom nothing was known the evening before."""
     new_item: Bools | None = None
+    served: Served = field(default_factory=Served)
 
 
 @dataclass(frozen=True)
 class GateDecision:
-    """What becomes of one candidate."""
+    """What becomes of one candidate.
+
+    `champion`: it serves; `head`: the next candidate of its family starts from it. `inconclusive`:
+    the day has too few rows to tell whether it is worse, and nothing else speaks against it;
+    `rejected`: a bar is broken. Neither of both is registered: what it started from stays.
+    """
 
     scorer: str
     outcome: Outcome
     reason: str
     """One sentence: which bar, and by how much."""
     evidence: dict[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """Whether it becomes a version."""
+        return self.outcome in ("champion", "head")
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,12 @@ class _Judged:
     @property
     def passes(self) -> bool:
         return not self.broken
+
+    @property
+    def undecided(self) -> bool:
+        """Whether too few rows are all that speaks against it."""
+        only = len(self.broken) == 1 and self.own is not None and not _no_worse(self.own)
+        return only and self.own is not None and self.own.verdict == "inconclusive"
 
     @property
     def mean_loss(self) -> float:
@@ -201,6 +219,7 @@ def _guardrails(scored: Scored, gate: GateSettings, seed: int) -> list[Guardrail
             )
             for name, rows, share in slices
         ),
+        *served_well(scored.served, gate),
     ]
 
 
@@ -237,10 +256,13 @@ def _decision(one: _Judged, champion: str | None) -> GateDecision:
     evidence: dict[str, Any] = {
         "guardrails": [asdict(guardrail) for guardrail in one.guardrails],
         "broken": one.broken,
-        "inconclusive": one.own is not None and one.own.verdict == "inconclusive",
     }
     compared = {"own": one.own, "champion": one.champion, "anchor": one.anchor}
     evidence |= {name: asdict(against) for name, against in compared.items() if against}
+    if one.undecided and one.own is not None:
+        more = f"about {one.own.rows_to_decide:,} rows like these would decide"
+        said = f"inconclusive: {one.own.sentence()}; {more}"
+        return GateDecision(scorer, "inconclusive", said, evidence)
     if not one.passes:
         return GateDecision(scorer, "rejected", f"rejected: {'; '.join(one.broken)}", evidence)
     if champion is not None:
