@@ -68,7 +68,7 @@ def list_table(found: PublishedList) -> RichTable:
     )
     title = escape(f"List of {whose}, published {found.ds}")
     table = RichTable(title=title, title_justify="left")
-    for heading in ("rank", "item", "title", "score", "source", "version", "why"):
+    for heading in ("rank", "item", "title", "score", "source", "version", "because"):
         table.add_column(heading, justify="right" if heading in {"rank", "score"} else "left")
     for row in found.entries:
         score = "-" if row["score"] != row["score"] else f"{row['score']:.3f}"
@@ -79,7 +79,7 @@ def list_table(found: PublishedList) -> RichTable:
             score,
             row["source"],
             f"v{row['model_version']}" if row["source"] == "model" else "-",
-            escape(row["reason"]),
+            escape(row["reason"].removeprefix("because ")),
         )
     return table
 

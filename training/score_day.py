@@ -12,6 +12,7 @@ from feature_store.days import ordinal, shift
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import DAILY_METRICS, EXAMPLES, SCORES, SKETCHES
 from training.features.reader import FeatureReader
+from training.measures.cold_start import measure_cold_start
 from training.measures.day_sketch import day_sketch
 from training.measures.lists import measure_lists, measure_spread
 from training.registry.serving import champion_before
@@ -76,6 +77,7 @@ def _of_examples(
     slices = new_and_seen(examples, schema_on(lake, shift(ds, -1)))
     sliced = sliced_metrics(said, examples, dataset, slices)
     metrics += [Metric("champion", name, value, rows) for name, value, rows in sliced]
+    metrics += measure_cold_start(composite, reader, lake, ds, recall_k)
     return score_rows(examples, said, composite.version), sketches, metrics
 
 

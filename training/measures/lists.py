@@ -103,14 +103,15 @@ def measure_lists(lake: Lake, ds: str) -> list[Metric]:
             positions[subject] = popular_positions(items, pairs, left_out)
         slices = {} if suffix else pairs.slices(words)
         for version, chosen in arm_of_pairs(lake, ds, pairs).items():
-            mine = positions["lists"]
+            mine, arm = positions["lists"], f"lists_v{version}"
             if mine is not None:
-                metrics += _metrics(f"lists_v{version}", mine[chosen], pairs.where(chosen), suffix)
+                metrics += list_metrics(arm, mine[chosen], pairs.where(chosen), suffix)
         for subject, found in positions.items():
             if found is not None:
-                metrics += _metrics(subject, found, pairs, suffix)
+                metrics += list_metrics(subject, found, pairs, suffix)
                 for name, chosen in slices.items():
-                    metrics += _metrics(subject, found[chosen], pairs.where(chosen), f"_{name}")
+                    part = pairs.where(chosen)
+                    metrics += list_metrics(subject, found[chosen], part, f"_{name}")
     return metrics
 
 
@@ -222,7 +223,8 @@ def pairs_taken_on(lake: Lake, ds: str) -> Pairs:
     return Pairs(users, items, user, positions_in(pairs.column("item_id"), items))
 
 
-def _metrics(subject: str, positions: Ints, pairs: Pairs, suffix: str) -> list[Metric]:
+def list_metrics(subject: str, positions: Ints, pairs: Pairs, suffix: str) -> list[Metric]:
+    """Recall, hit rate, nDCG and reciprocal rank at 10 of `positions` (n,) of `pairs`."""
     if not len(pairs):
         return []
     relevant = np.bincount(pairs.user, minlength=len(pairs.users))

@@ -102,7 +102,7 @@ def _nothing(side: Side) -> Side:
         np.zeros_like(side.index),
         np.zeros_like(side.categorical),
         tuple(np.full_like(values, PADDING) for values in side.multi),
-        np.broadcast_to(side.numeric.mean(axis=0), side.numeric.shape),
+        np.repeat(side.numeric.mean(axis=0, keepdims=True), len(side), axis=0),
         np.zeros_like(side.history),
         None if side.neighbours is None else np.zeros_like(side.neighbours),
         None if side.affinity is None else np.zeros_like(side.affinity),

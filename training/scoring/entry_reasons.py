@@ -61,9 +61,7 @@ def group_shares(ranker: TrainedScorer, rows: Rows, shelf: Shelf, nobody: Side) 
     """
     numbers = nobody.numeric, shelf.side.numeric.mean(axis=0, keepdims=True)
     empty, unknown = (
-        replace(
-            _nothing(side), numeric=np.broadcast_to(mean.astype(np.float32), side.numeric.shape)
-        )
+        replace(_nothing(side), numeric=np.repeat(mean.astype(np.float32), len(side), axis=0))
         for side, mean in zip((rows.user, rows.item), numbers, strict=True)
     )
     scores = [

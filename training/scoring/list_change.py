@@ -59,7 +59,7 @@ def list_changes(
         return 0.0, 0.0, 0.0
     side = reader.items(items, *same_moment(len(items), at, day))
     who = reader.users(chosen, *same_moment(len(chosen), at, day))
-    every = np.broadcast_to(np.arange(len(items)), (len(chosen), len(items)))
+    every = np.tile(np.arange(len(items)), (len(chosen), 1))
     context = neutral_context(len(chosen), day, dataset)
     mine, theirs = (
         top_k(model.list_logits(who, side, every, context).astype(np.float32), size)
