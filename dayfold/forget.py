@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from conf.errors import ConcurrentWrite, OrderError
 from dayfold.day import OPENING, STEPS
@@ -26,6 +27,7 @@ from feature_store.lake import Lake
 from feature_store.ledger import begun_days, closed_days
 from feature_store.locks import erasing
 from feature_store.online import open_online_store
+from feature_store.promotion_ledger import all_events, blocked_after
 from feature_store.tables import (
     CANDIDATES,
     EVENTS,
@@ -42,6 +44,9 @@ from feature_store.tombstones import (
     tombstones,
 )
 from feature_store.traces import Person, Traces, person_of, persons_traces
+
+if TYPE_CHECKING:
+    from training.registry.registry import Registry
 
 Say = Callable[[str], None]
 
@@ -219,11 +224,29 @@ def _erase_elsewhere(workplace: Workplace, lake: Lake, user_id: str, say: Say) -
     registry = Registry(workplace.settings, lake.id)
     snapshots = blank_snapshots(registry, workplace.settings, lake.id, user_id)
     say(f"model registry: {snapshots} snapshots lost the user")
+    if _released_again(workplace, lake, registry):
+        say("release: what serves is released again, so that running servers lose the user too")
     knew = Counter(version for stone in tombstones(lake) for version in stone.model_versions)
     marked = mark_versions(registry, lake.id, knew)
     say(
         f"model registry: {len(marked)} versions are tagged with how many forgotten users they knew"
     )
+
+
+def _released_again(workplace: Workplace, lake: Lake, registry: Registry) -> bool:
+    """Give the release another etag: no server sees that its files were changed where they lie."""
+    from training.registry.champion import standing_after
+    from training.registry.pool import pool_of
+    from training.registry.release import RELEASE, write_release
+
+    folder = workplace.settings.path(workplace.settings.serving.release)
+    published = [ds for ds, row in closed_days(lake).items() if row.state == "published"]
+    standing = standing_after(lake, max(published)) if published else None
+    if standing is None or not (folder / RELEASE).exists():
+        return False
+    blocked = blocked_after(all_events(lake)).versions
+    write_release(registry, pool_of(registry, standing.version, blocked), folder)
+    return True
 
 
 def _days_of(tables: list[Traces], key: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dayfold.arms import arm_cells, arms_of_days
+from dayfold.forget import forget
 from dayfold.rollback import roll_back
 from dayfold.workplace import Workplace
 from feature_store.tables import EVERYBODY, RECOMMENDATIONS
@@ -122,6 +124,28 @@ def test_a_version_whose_file_is_broken_leaves_its_lists_to_the_champion(place: 
     (registry.version_directory(4) / "composite.json").write_text("{")
     result = recommend.run(context_of(place.lake(), place.settings, D3))
     assert len(result.warnings) == 1
+
+
+def test_a_user_who_is_forgotten_leaves_servers_that_run(place: Workplace) -> None:
+    folder = place.settings.path(place.settings.serving.release)
+    release = Release(folder)
+    ((name, before),) = [(one["folder"], one) for one in _released(folder)["versions"]]
+    users = json.loads((folder / name / "data" / "users.json").read_text())
+    user, etag = users[3], release.serving.etag
+    own = release.recommend({"user_id": user})
+    forget(place, user, "asked for", quiet)
+    assert release.refresh()
+    assert release.serving.etag != etag
+    (after,) = _released(folder)["versions"]
+    assert after["registered_version"] == before["registered_version"]
+    assert user not in (folder / after["folder"] / "data" / "users.json").read_text()
+    stranger = release.recommend({"user_id": "nobody-knows"})
+    assert release.recommend({"user_id": user}) == stranger != own
+
+
+def _released(folder: Path) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = json.loads((folder / "release.json").read_text())
+    return found
 
 
 def test_without_a_pool_there_is_nothing_to_report(place: Workplace) -> None:
