@@ -53,6 +53,7 @@ def lists(ds: str) -> pa.Table:
             "score": [0.5] * 3,
             "source": ["model"] * 3,
             "model_version": pa.array([1] * 3, pa.int32()),
+            "reason": ["because it is popular"] * 3,
         }
     )
 
