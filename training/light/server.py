@@ -126,12 +126,18 @@ class Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, {"status": "ok", "version": versions})
         elif self.path == "/release":
             etag = f'"{serving.etag}"'
-            same = self.headers.get("If-None-Match") == etag
+            known = self.headers.get("If-None-Match", "").split(",")
+            # a proxy that compresses makes an etag a weak one, W/"..."
+            same = etag in [one.strip().removeprefix("W/") for one in known]
             status = HTTPStatus.NOT_MODIFIED if same else HTTPStatus.OK
             content = {"etag": serving.etag, "pick": serving.pick, "versions": versions}
             self._send(status, None if same else content, etag)
         else:
             self._send(HTTPStatus.NOT_FOUND, {"error": f"{self.path}: expected /release, /health"})
+
+    def do_HEAD(self) -> None:
+        """As GET, without the body."""
+        self.do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: a line per request would cost more than the answer."""
@@ -144,7 +150,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 class Server(ThreadingHTTPServer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import shutil
@@ -190,6 +191,36 @@ def test_a_poll_is_told_only_of_changes(served: tuple[Server, Path]) -> None:
     changed = poll(url, etag)
     assert changed is not None
     assert changed[1]["versions"] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("known", "status"), [('W/"1"', 304), ('"0", "1"', 304), ('"0"', 200), ("1", 200)]
+)
+def test_weak_etags_and_lists_of_them_are_known(
+    served: tuple[Server, Path], known: str, status: int
+) -> None:
+    connection = http.client.HTTPConnection(*served[0].server_address[:2], timeout=10)
+    connection.request("HEAD", "/release", headers={"If-None-Match": known})
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["ETag"], answer.read()) == (status, '"1"', b"")
+    # the connection goes on: no body was left in it
+    connection.request("GET", "/health")
+    assert json.loads(connection.getresponse().read())["status"] == "ok"
+    connection.close()
+
+
+def test_a_log_that_cannot_be_written_costs_no_answer(
+    served: tuple[Server, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server, _ = served
+    full = Path("/dev/full").open("w")  # noqa: SIM115 - to close it fails, too
+    server.service.log = full
+    status, answer = ask(server, "/recommend", {"top_n": 2})
+    server.service.log = None
+    assert (status, len(answer["items"])) == (200, 2)
+    assert "The answer was not logged" in capsys.readouterr().out
+    with contextlib.suppress(OSError):
+        full.close()
 
 
 def test_a_new_release_under_load_fails_no_request_and_changes_once(
