@@ -45,7 +45,7 @@ def set_(
     from training.registry.pool import set_pool
 
     workplace, registry, champion = _place(dataset)
-    set_pool(registry, dict(map(_share, shares)), pick, _blocked(workplace))
+    set_pool(registry, _shares(shares), pick, _blocked(workplace))
     _release(workplace, registry, champion)
 
 
@@ -163,6 +163,15 @@ def _blocked(workplace: Workplace) -> frozenset[int]:
     from dayfold.rollback import blocked_now
 
     return blocked_now(workplace.existing_lake()).versions
+
+
+def _shares(given: list[str]) -> dict[int, float]:
+    shares: dict[int, float] = {}
+    for version, weight in map(_share, given):
+        if version in shares:
+            raise ConfigError(f"Version {version} is named twice, expected one weight for each.")
+        shares[version] = weight
+    return shares
 
 
 def _share(text: str) -> tuple[int, float]:

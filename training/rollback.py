@@ -104,7 +104,7 @@ def rollback_event(
         version=target.version,
         scorer=target.scorer,
         replaced_version=now.version,
-        heads=target.heads,
+        heads={s: v for s, v in target.heads.items() if v not in blocked.versions},
         reason=reason,
         actor=actor,
         day=day or "",

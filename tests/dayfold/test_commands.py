@@ -269,13 +269,15 @@ def test_a_run_that_is_stopped_ends_the_step_that_it_waits_for(
 
 def test_markup_in_a_title_or_an_id_is_shown_as_it_is() -> None:
     entry = {"rank": 1, "item_id": "[/x]", "title": "Scream [tv] (2015)", "score": 1.0}
-    shown = PublishedList("[/u]", "2026-01-01", True, [entry | {"source": "popularity"}])
+    entry |= {"source": "popularity", "reason": "because you like [tv]"}
+    shown = PublishedList("[/u]", "2026-01-01", True, [entry])
     console = Console(width=120, file=io.StringIO())
     console.print(list_table(shown))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Scream [tv] (2015)" in text
     assert "[/x]" in text
     assert "[/u]" in text
+    assert "you like [tv]" in text
 
 
 @pytest.mark.airflow

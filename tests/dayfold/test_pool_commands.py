@@ -70,6 +70,8 @@ def test_a_pool_is_set_shown_and_cleared(run: CliRunner, home: Home) -> None:
 def test_a_share_that_is_none_is_named(run: CliRunner) -> None:
     done = run.invoke(app, ["pool", "set", "champion=1"])
     assert "'champion=1': expected VERSION=WEIGHT, such as 7=0.9." in str(done.exception)
+    done = run.invoke(app, ["pool", "set", "1=0.9", "v1=0.1"])
+    assert "Version 1 is named twice" in str(done.exception)
 
 
 def test_the_light_server_serves_the_release_as_a_process(home: Home, tmp_path: Path) -> None:

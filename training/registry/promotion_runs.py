@@ -9,12 +9,8 @@ from training.registry.versions import client_of
 
 def log_event(registry: Registry, event: PromotionEvent) -> str:
     """The id of the event's run: the one that is there, or a new one."""
-    client = client_of(registry)
-    found = client.search_runs(
-        [registry.experiment_id], f"tags.`dayfold.event` = '{event.name}'", max_results=1
-    )
-    if found:
-        return str(found[0].info.run_id)
+    if (there := _first_run(registry, event)) is not None:
+        return there
     blocked = ", ".join([*([event.day] if event.day else []), *(f"v{v}" for v in event.versions)])
     note = f"{event.kind} after {event.ds}: version {event.version} serves"
     note += f" in the place of {event.replaced_version}" if event.replaced_version else ""
@@ -31,6 +27,18 @@ def log_event(registry: Registry, event: PromotionEvent) -> str:
         "mlflow.note.content": f"{note}. {event.reason}"[:5000],
     }
     name = f"{event.ds} {event.kind}"
-    run = client.create_run(registry.experiment_id, tags=tags, run_name=name)
-    client.set_terminated(run.info.run_id, "FINISHED")
-    return str(run.info.run_id)
+    client = client_of(registry)
+    mine = str(client.create_run(registry.experiment_id, tags=tags, run_name=name).info.run_id)
+    client.set_terminated(mine, "FINISHED")
+    first = _first_run(registry, event) or mine
+    if first != mine:  # another machine has logged it meanwhile: both keep the same one
+        client.delete_run(mine)
+    return first
+
+
+def _first_run(registry: Registry, event: PromotionEvent) -> str | None:
+    runs = client_of(registry).search_runs(
+        [registry.experiment_id], f"tags.`dayfold.event` = '{event.name}'"
+    )
+    first = min(runs, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+    return None if first is None else str(first.info.run_id)
