@@ -44,5 +44,6 @@ def _note(
         actor="promote",
     )
     known = {one.name: one for one in all_events(lake)}
-    noted = known.get(event.name) or write_event(lake, begun(lake, event), "done")
+    # written again where it is there, so that a day that is run again has the same checks
+    noted = write_event(lake, known.get(event.name) or begun(lake, event), "done")
     log_event(registry, noted)
