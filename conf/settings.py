@@ -107,6 +107,8 @@ class GateSettings(Frozen):
     max_p99_ms: PositiveFloat | None = None
     """Guardrail: time within which 99 of 100 requests for a hundred scores are answered, on the
     machine that evaluates; null = none, and it is not measured."""
+    min_users: PositiveInt = 10
+    """Users that a day's rows must have; with fewer every comparison is inconclusive."""
     min_slice_users: PositiveInt = 30
     """Users that rows of new users or items must have; with fewer they are not judged."""
 

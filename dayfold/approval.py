@@ -14,7 +14,12 @@ from dayfold.by_hand import (
 from dayfold.workplace import Workplace
 from feature_store.lake import Lake
 from feature_store.locks import changing_what_serves
-from feature_store.promotion_ledger import PromotionEvent, all_events, unfinished
+from feature_store.promotion_ledger import (
+    PromotionEvent,
+    all_events,
+    blocked_after,
+    unfinished,
+)
 
 
 def approve(
@@ -76,7 +81,11 @@ def reject(
             return go_on(workplace, started, say)
         require_none_unfinished(lake)
         done = _last(lake, "rejection")
-        if done and version in done.versions:
+        if (
+            done
+            and version in done.versions
+            and version in blocked_after(all_events(lake)).versions
+        ):
             say(f"version {version} was rejected already, by {done.actor}")
             return done
         event = rejection_event(

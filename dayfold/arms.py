@@ -15,16 +15,34 @@ if TYPE_CHECKING:
 HEADINGS = ("version", "users", "hits per user and day", "active", "difference", "95 % interval")
 
 
-def arms_of_days(lake: Lake, last: int, log: Path | None = None) -> list[Arm]:
-    """The arms over the `last` published days, or over a server's log; none without a pool."""
+def arms_of_days(lake: Lake, last: int, log: Path | None = None) -> tuple[list[Arm], list[str]]:
+    """The arms over the `last` published days, none without a pool; and what there is to warn of.
+
+    Of what was published, or of what a server's log says was answered.
+
+    Raises:
+        ConfigError: the log cannot be read.
+    """
+    from training.measures.answer_log import shown_by_log
     from training.measures.arms import arms_of_lists, arms_of_log
     from training.registry.champion import standing_after
 
     days = [ds for ds, row in sorted(closed_days(lake).items()) if row.state == "published"]
-    if log is not None:
-        return arms_of_log(lake, log, "")
     standing = standing_after(lake, days[-1]) if days else None
-    return arms_of_lists(lake, days[-last:], standing.version) if standing else []
+    champion = standing.version if standing else 0
+    if log is None:
+        return (arms_of_lists(lake, days[-last:], champion) if standing else []), []
+    answered, damaged = shown_by_log(log)
+    arms, unknown = arms_of_log(lake, answered, str(champion), days[-last:])
+    warnings = []
+    if damaged:
+        warnings.append(f"{damaged} lines of {log} are no answers, and were skipped")
+    if unknown:
+        warnings.append(
+            f"{len(unknown)} days of {log} are not among the last {last} published ones, and were "
+            f"left out: {unknown[0]} to {unknown[-1]}"
+        )
+    return arms, warnings
 
 
 def arm_cells(arms: Sequence[Arm]) -> list[tuple[str, ...]]:

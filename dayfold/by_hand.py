@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from conf.errors import ConfigError, MissingPartition, OrderError
 from dayfold.step import run_step
@@ -12,6 +13,10 @@ from feature_store.lake import Lake
 from feature_store.ledger import closed_days
 from feature_store.promotion_ledger import PromotionEvent, begun, unfinished, write_event
 from feature_store.step import StepContext
+from feature_store.tables import PROMOTIONS
+
+if TYPE_CHECKING:
+    from training.registry.registry import Registry
 
 Say = Callable[[str], None]
 
@@ -20,8 +25,12 @@ def begin(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEve
     """Write the intent of `event`, then do all that it means.
 
     The caller holds the lock `changing_what_serves`.
+
+    Raises:
+        OrderError: a later day was promoted, and is not published yet.
     """
     lake = workplace.lake()
+    require_no_day_promoted_since(lake, event)
     return finish(workplace, write_event(lake, begun(lake, event), "intent"), say)
 
 
@@ -29,7 +38,8 @@ def go_on(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEve
     """Go on with `event`, which was begun and has not ended.
 
     Raises:
-        OrderError: a day was published since, by what served then: it is withdrawn.
+        OrderError: a day was published since, by what served then: it is withdrawn. Or one was
+            promoted since, and is not published yet.
     """
     lake = workplace.lake()
     last = last_published(lake, workplace.dataset.name)
@@ -39,6 +49,8 @@ def go_on(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEve
             f"The {event.kind} was begun after {event.ds}, and {last} was published since by what "
             f"served then: it is withdrawn. Next: the {event.kind} again, after dayfold history"
         )
+    if event.state == "intent":
+        require_no_day_promoted_since(lake, event)
     say(f"going on with the {event.kind} that was begun ({event.reason})")
     return finish(workplace, event, say)
 
@@ -58,10 +70,40 @@ def finish(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEv
             say(f"version {event.version} is the champion; parents {dict(event.heads)}")
     log_event(registry, event)
     # a later day would have published by what serves now
-    if event.kind != "rejection" and last_published(lake, workplace.dataset.name) == event.ds:
+    if _changes_lists(registry, event) and last_published(lake, workplace.dataset.name) == event.ds:
         for step in ("recommend", "publish"):
             say(f"{step} {event.ds}: {run_step(workplace, step, [event.ds]).summary}")
     return write_event(lake, event, "done")
+
+
+def _changes_lists(registry: Registry, event: PromotionEvent) -> bool:
+    """Whether lists and release are others after `event`: a rejection leaves the champion.
+
+    Unless what was rejected has a share of the pool.
+    """
+    from training.registry.pool import named_in_pool
+
+    if event.kind != "rejection":
+        return True
+    return bool(event.version) and bool(named_in_pool(registry) & set(event.versions))
+
+
+def require_no_day_promoted_since(lake: Lake, event: PromotionEvent) -> None:
+    """Pass if no later day waits between its steps promote and publish.
+
+    It would be published by what its promotion made of what served before `event`.
+
+    Raises:
+        OrderError: one does.
+    """
+    later = sorted(day for day in lake.days(PROMOTIONS) if day > event.ds)
+    if later:
+        raise OrderError(
+            f"{later[0]} was promoted and is not published yet: {_article(event.kind).lower()} "
+            f"{event.kind} after {event.ds} would not hold on it. Next: wait for the day's end "
+            f"(dayfold status), or dayfold run --from {later[0]} --to {later[0]}; then the same "
+            "command again"
+        )
 
 
 def require_none_unfinished(lake: Lake) -> None:

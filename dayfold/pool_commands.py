@@ -76,10 +76,12 @@ def report(
     from dayfold.arms import HEADINGS, arm_cells, arms_of_days
 
     overrides_to_environment(dataset=dataset)
-    arms = arms_of_days(open_workplace().existing_lake(), last, log)
+    arms, warnings = arms_of_days(open_workplace().existing_lake(), last, log)
     console = Console(
         emoji=False, highlight=False, width=None if sys.stdout.isatty() else _IN_A_PIPE
     )
+    for warning in warnings:
+        console.print(f"warning: {warning}", markup=False)
     if not arms:
         console.print(
             "One version showed everything: there is nothing to compare. Next: dayfold pool set "

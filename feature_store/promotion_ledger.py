@@ -149,16 +149,22 @@ def unfinished(lake: Lake) -> PromotionEvent | None:
 def waiting(events: Sequence[PromotionEvent]) -> PromotionEvent | None:
     """The proposal that waits for approval when these events, in their order, have happened.
 
-    A later day's takes its place; so does whatever changes what serves. None without.
+    A later day's takes its place; so does whatever changes what serves. What was decided by hand
+    holds against a day before it that is run again. A blocked version does not wait. None without.
     """
     last: PromotionEvent | None = None
+    decided = ""
     for event in events:
-        if not event.holds or (last is not None and event.ds < last.ds):
+        if not event.holds:
             continue
-        if event.kind == "proposal":
-            last = event
-        elif event.by_hand or event.kind == "promotion":
-            last = None
+        if event.by_hand:
+            last, decided = None, max(decided, event.ds)
+        elif event.ds <= decided or (last is not None and event.ds < last.ds):
+            continue
+        elif event.kind in _BY_A_DAY:
+            last = event if event.kind == "proposal" else None
+    if last is not None and last.version in blocked_after(events).versions:
+        return None
     return last
 
 

@@ -149,7 +149,7 @@ def _released(folder: Path) -> dict[str, list[dict[str, str]]]:
 
 
 def test_without_a_pool_there_is_nothing_to_report(place: Workplace) -> None:
-    assert arms_of_days(place.lake(), 14) == []
+    assert arms_of_days(place.lake(), 14) == ([], [])
 
 
 def test_the_table_says_what_was_compared() -> None:

@@ -125,6 +125,9 @@ class Recommender:
     def _reasons(self, asked: Asked, added: Floats) -> list[str]:
         """The group that adds most to each item, in words."""
         telling = added[[GROUPS.index(name) for name in TELLING]]
+        if not (asked.user.history > 0).any():
+            # what the model keeps of an id is nothing that can be named to whom took nothing
+            telling[TELLING.index("history")] = 0
         rising = self._known.about["item_numeric"].index(RISING)
         reasons = []
         for place, (which, most) in enumerate(zip(telling.argmax(0), telling.max(0), strict=True)):

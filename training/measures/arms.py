@@ -12,14 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import json as arrow_json
 
-from conf.errors import ConfigError
 from feature_store.lake import Lake
 from feature_store.tables import EVERYBODY
 from training.measures.lists import lists_before
@@ -27,14 +24,6 @@ from training.measures.positives import distinct_pairs, positive_events
 from training.scoring.metrics import Floats
 
 CONFIDENCE = 0.95
-_LOGGED = pa.schema(
-    [
-        ("at", pa.string()),
-        ("user_id", pa.string()),
-        ("version", pa.string()),
-        ("items", pa.list_(pa.string())),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -77,16 +66,28 @@ def arms_of_lists(lake: Lake, days: Iterable[str], reference: int) -> list[Arm]:
     return _arms(lake, _of_one_version(told), str(reference))
 
 
-def arms_of_log(lake: Lake, path: Path, reference: str) -> list[Arm]:
-    """The same of what a server's log says was answered to users, by the version's name.
+def arms_of_log(
+    lake: Lake, answered: pa.Table, reference: str, days: Iterable[str]
+) -> tuple[list[Arm], list[str]]:
+    """The same of what a server's log says was answered, by the version's name.
 
-    Raises:
-        ConfigError: the file is no log of `dayfold serve`.
+    Args:
+        lake: holds the events.
+        answered: from `training.measures.answer_log.shown_by_log`.
+        reference: the version that the others are compared with; where it answered nobody, the one
+            with the most users.
+        days: those of which the lake knows what was taken.
+
+    Returns:
+        One arm per version, none where one alone answered; and the days of the log that are left
+        out, because nothing is known of them yet.
     """
-    table = _logged(path)
-    days = pc.unique(table["ds"]).to_pylist()
-    shown = {ds: table.filter(pc.equal(table["ds"], ds)).drop_columns("ds") for ds in sorted(days)}
-    return _arms(lake, shown, reference)
+    logged, known = set(pc.unique(answered["ds"]).to_pylist()), set(days)
+    shown = {
+        ds: answered.filter(pc.equal(answered["ds"], ds)).drop_columns("ds")
+        for ds in sorted(logged & known)
+    }
+    return _arms(lake, shown, reference), sorted(logged - known)
 
 
 def _of_one_version(shown: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
@@ -112,29 +113,6 @@ def _lists(lake: Lake, ds: str) -> pa.Table:
     own = lists.filter(pc.not_equal(lists["user_id"], EVERYBODY))
     version = own["model_version"].cast(pa.string())
     return pa.table({"user_id": own["user_id"], "version": version, "item_id": own["item_id"]})
-
-
-def _logged(path: Path) -> pa.Table:
-    """ds, user_id, version, item_id, each once; answers to nobody in particular are left out."""
-    options = arrow_json.ParseOptions(explicit_schema=_LOGGED, unexpected_field_behavior="ignore")
-    try:
-        rows = arrow_json.read_json(path, parse_options=options)
-    except pa.ArrowInvalid as error:
-        raise ConfigError(
-            f"{path} is no log of answers, expected JSON lines as `dayfold serve --log` writes "
-            f"them: {error}"
-        ) from error
-    rows = rows.filter(pc.and_(pc.is_valid(rows["user_id"]), pc.is_valid(rows["items"])))
-    row = pc.list_parent_indices(rows["items"])
-    flat = pa.table(
-        {
-            "ds": pc.utf8_slice_codeunits(rows["at"].take(row), 0, 10),
-            "user_id": rows["user_id"].take(row),
-            "version": rows["version"].take(row),
-            "item_id": pc.list_flatten(rows["items"]),
-        }
-    )
-    return flat.group_by(flat.column_names).aggregate([])
 
 
 def _arms(lake: Lake, shown: Mapping[str, pa.Table], reference: str) -> list[Arm]:

@@ -51,12 +51,16 @@ class Comparison:
     margin: float
     """Largest difference that counts as no worse."""
     verdict: Verdict
+    fewest_users: int = 0
+    """With fewer it is inconclusive, whatever the interval: it stands on too few people."""
     bound: float = float("inf")
     """One-sided upper bound of the difference: what decides where it is inconclusive."""
 
     @property
     def no_worse(self) -> bool:
         """Whether a daily update may follow the reference."""
+        if self.users < self.fewest_users:
+            return False
         if self.verdict == "inconclusive":
             return self.difference <= 0 and self.bound <= self.margin
         return self.verdict in ("superior", "non_inferior")
@@ -65,12 +69,15 @@ class Comparison:
     def rows_to_decide(self) -> int:
         """How many rows have an interval of twice the margin: its width falls with their root."""
         width = max(self.high - self.low, 0.0) / (2 * max(self.margin, 1e-12))
-        return int(np.ceil(self.rows * max(width, 1.0) ** 2))
+        users = self.fewest_users / max(self.users, 1)
+        return int(np.ceil(self.rows * max(max(width, 1.0) ** 2, users)))
 
     def sentence(self) -> str:
         """Which bar, and by how much."""
         rule = ""
-        if self.verdict == "inconclusive":
+        if self.users < self.fewest_users:
+            rule = f" ({self.users} users have rows, {self.fewest_users} are needed)"
+        elif self.verdict == "inconclusive":
             rule = (
                 f" (such an update passes with a difference of at most 0 and a one-sided bound "
                 f"within the margin; its bound is {self.bound:+.5f})"
@@ -150,16 +157,18 @@ def compare(
     )
     mean = float(reference_loss.mean())
     margin = gate.margin * mean
+    users = len(np.unique(user))
     return Comparison(
         reference=reference,
         rows=len(loss),
-        users=len(np.unique(user)),
+        users=users,
+        fewest_users=gate.min_users,
         reference_loss=mean,
         difference=float(difference.mean()),
         low=low,
         high=high,
         margin=margin,
-        verdict=_verdict(low, high, margin),
+        verdict=_verdict(low, high, margin) if users >= gate.min_users else "inconclusive",
         bound=bound,
     )
 

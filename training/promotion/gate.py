@@ -23,6 +23,7 @@ from training.promotion.guardrails import (
     finite,
     no_worse_log_loss,
     no_worse_on_new,
+    not_comparable,
 )
 from training.promotion.served_bars import Served, served_well
 
@@ -174,10 +175,11 @@ def _judge(scored: Scored, gate: GateSettings, seed: int, candidates: int) -> _J
     champion = anchor = None
     if scored.champion_loss is not None:
         champion = _against("the champion", scored, scored.champion_loss, gate, seed, candidates)
-    if scored.anchor_loss is not None:
+    lost = not_comparable("anchor", scored.anchor_loss)
+    if scored.anchor_loss is not None and not lost:
         name = f"{scored.scorer} of {gate.anchor_days} days ago"
         anchor = _against(name, scored, scored.anchor_loss, gate, seed, 1)
-    return _Judged(scored, own, champion, anchor, [sound, *_guardrails(scored, gate, seed)])
+    return _Judged(scored, own, champion, anchor, [sound, *lost, *_guardrails(scored, gate, seed)])
 
 
 def _against(

@@ -53,6 +53,13 @@ def finite(loss: Floats) -> Guardrail:
     )
 
 
+def not_comparable(name: str, loss: Floats | None) -> list[Guardrail]:
+    """A row of evidence that `loss` (n,) of a reference says nothing, where it is not finite."""
+    if loss is None or np.isfinite(loss).all():
+        return []
+    return [Guardrail(name, None, None, None, "not all of its scores are finite: not compared")]
+
+
 def log_observed_expected(logits: Floats, clicks: float) -> tuple[float, float]:
     """log(observed/expected clicks) of log-odds (n,), and twice its standard error by chance."""
     probability = sigmoid(logits)

@@ -58,8 +58,10 @@ def _churn(served: Served, gate: GateSettings) -> Guardrail:
 
 def _coverage(served: Served, gate: GateSettings) -> Guardrail:
     name = "loss of list coverage"
-    if served.coverage is None or not served.head_coverage:
+    if served.coverage is None or served.head_coverage is None:
         return Guardrail(name, None, None, None, _NOT_MEASURED)
+    if not served.head_coverage > 0:
+        return Guardrail(name, None, None, None, "its head's lists show none of the sampled items")
     lost = 1 - served.coverage / served.head_coverage
     why = (
         f"its lists show {served.coverage:.1%} of the sampled items, its head's "
@@ -69,6 +71,8 @@ def _coverage(served: Served, gate: GateSettings) -> Guardrail:
 
 
 def _limit(name: str, value: float | None, bar: float | None, unit: str) -> Guardrail:
-    if value is None or bar is None:
+    if bar is None:
         return Guardrail(name, value, None, None, f"{unit}; no bar is set")
+    if value is None:
+        return Guardrail(name, None, bar, None, f"{unit}; it was not measured")
     return Guardrail(name, value, bar, value <= bar, unit)

@@ -45,6 +45,14 @@ def pool_of(registry: Registry, champion: int, blocked: frozenset[int] = frozens
     return Pool({version: share / total for version, share in weights.items()}, content["pick"])
 
 
+def named_in_pool(registry: Registry) -> frozenset[int]:
+    """The versions that the tag names, blocked ones too; none without a tag."""
+    said = client_of(registry).get_registered_model(registry.name).tags.get(POOL_TAG)
+    return (
+        frozenset(int(version) for version in json.loads(said)["weights"]) if said else frozenset()
+    )
+
+
 def version_of_user(pool: Pool, user_id: str) -> int:
     """The version that a sticky pool picks for a user: the same as the servers pick."""
     versions = sorted(pool.weights)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.features.reader import ITEM_NUMERIC
-from training.features.rows import PADDING, Float32, Int32, Rows, Side
-from training.features.words import NO_TEXT
+from training.features.rows import Float32, Int32, Rows, Side
 from training.light.reasons import GROUPS, HISTORY_TEXTS, masks, shares
 from training.light.told import RISING, TELLING, told
 from training.scorers.trained import TrainedScorer
@@ -32,11 +31,13 @@ class Shelf:
     side: Side
     vectors: Float32
     """(I, D) of the retriever, without biases: what makes two items alike."""
+    nobody: Side
+    """n = 1, a user of whom nothing is known."""
+    nothing: Side
+    """n = 1, an item of which nothing is known."""
 
 
-def reasons_of(
-    ranker: TrainedScorer, rows: Rows, item: Ints, shelf: Shelf, nobody: Side
-) -> list[str]:
+def reasons_of(ranker: TrainedScorer, rows: Rows, item: Ints, shelf: Shelf) -> list[str]:
     """(n,) a reason in words for each pair.
 
     Args:
@@ -44,38 +45,35 @@ def reasons_of(
         rows: the pairs; users with their histories.
         item: (n,) the pairs' items, positions in `shelf`.
         shelf: the items.
-        nobody: n = 1, a user of whom nothing is known.
     """
     found: list[str] = []
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
-        found += _reasons(ranker, rows.take(part), item[part], shelf, nobody)
+        found += _reasons(ranker, rows.take(part), item[part], shelf)
     return found
 
 
-def group_shares(ranker: TrainedScorer, rows: Rows, shelf: Shelf, nobody: Side) -> Float32:
+def group_shares(ranker: TrainedScorer, rows: Rows, shelf: Shelf) -> Float32:
     """(G, n) what each group of inputs adds to the logits of `rows`.
 
-    The beginning is `nobody`, and an item of which nothing is known but the catalogue's mean
+    The beginning is nobody, and an item of which nothing is known but the catalogue's mean
     popularity, at the moment of the rows.
     """
-    numbers = nobody.numeric, shelf.side.numeric.mean(axis=0, keepdims=True)
-    empty, unknown = (
-        replace(_nothing(side), numeric=np.repeat(mean.astype(np.float32), len(side), axis=0))
-        for side, mean in zip((rows.user, rows.item), numbers, strict=True)
-    )
+    mean = shelf.side.numeric.mean(axis=0, keepdims=True).astype(np.float32)
+    first = np.zeros(len(rows), dtype=np.int64)
+    nobody = shelf.nobody.take(first)
+    average = replace(shelf.nothing, numeric=mean).take(first)
     scores = [
-        ranker.logits(_with_groups(rows, Rows(empty, unknown, rows.context), which))
+        ranker.logits(_with_groups(rows, Rows(nobody, average, rows.context), which))
         for which in masks()
     ]
     return shares(np.stack(scores).astype(np.float32))
 
 
-def _reasons(
-    ranker: TrainedScorer, rows: Rows, item: Ints, shelf: Shelf, nobody: Side
-) -> list[str]:
-    added = group_shares(ranker, rows, shelf, nobody)
-    telling = added[[GROUPS.index(name) for name in TELLING]]
+def _reasons(ranker: TrainedScorer, rows: Rows, item: Ints, shelf: Shelf) -> list[str]:
+    telling = group_shares(ranker, rows, shelf)[[GROUPS.index(name) for name in TELLING]]
+    # what a model keeps of a user's own id is nothing that can be named to whom took nothing
+    telling[TELLING.index("history"), ~(rows.user.history > 0).any(axis=1)] = 0
     which, most = telling.argmax(axis=0), telling.max(axis=0)
     rising = rows.item.numeric[:, ITEM_NUMERIC.index(RISING)] > 0
     groups = [TELLING[one] if value > 0 else "" for one, value in zip(which, most, strict=True)]
@@ -102,21 +100,6 @@ def _likest(history: Int32, item: Ints, shelf: Shelf) -> Ints:
     best = np.where(known, likeness, -np.inf).argmax(axis=1)
     found = np.take_along_axis(place, best[:, None], axis=1)[:, 0]
     return np.where(known.any(axis=1), found, -1)
-
-
-def _nothing(side: Side) -> Side:
-    """As many rows of which nothing is known but their numbers."""
-    return Side(
-        np.zeros_like(side.index),
-        np.zeros_like(side.categorical),
-        tuple(np.full_like(values, PADDING) for values in side.multi),
-        side.numeric,
-        np.zeros_like(side.history),
-        None if side.neighbours is None else np.zeros_like(side.neighbours),
-        None if side.affinity is None else np.zeros_like(side.affinity),
-        None if side.text is None else np.full_like(side.text, NO_TEXT),
-        side.words,
-    )
 
 
 def _with_groups(rows: Rows, empty: Rows, which: Bools) -> Rows:

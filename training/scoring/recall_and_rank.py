@@ -88,11 +88,18 @@ class RecallAndRank:
             names: (I,) the log's ids of the catalogue.
         """
         # the last two numbers of a vector are biases
-        shelf = Shelf(self._market.catalogue, names, self._items, self._vectors[:, :-2])
-        nobody = self._reader.users(np.zeros(1, np.int32), *same_moment(1, self._at, self._day))
+        unknown = np.zeros(1, np.int32), *same_moment(1, self._at, self._day)
+        shelf = Shelf(
+            self._market.catalogue,
+            names,
+            self._items,
+            self._vectors[:, :-2],
+            self._reader.users(*unknown),
+            self._reader.items(*unknown),
+        )
         context = neutral_context(len(entries), self._day, self._dataset)
         rows = Rows(users.take(entries.user), self._items.take(entries.item), context)
-        return reasons_of(self._composite.ranker, rows, entries.item, shelf, nobody)
+        return reasons_of(self._composite.ranker, rows, entries.item, shelf)
 
     def rising(self, items: Ints) -> Bools:
         """(n,) whether the popularity of each of `items`, positions in the catalogue, rises."""

@@ -19,6 +19,7 @@ from feature_store.tables import RECOMMENDATIONS
 from tests.training.lake_fixture import small_dataset
 from tests.training.log_fixture import LINEAGE
 from tests.training.measures.test_lists import clicks, measured, put_events
+from training.measures.answer_log import shown_by_log
 from training.measures.arms import Arm, _compared, arms_of_lists, arms_of_log
 from training.registry.pool import Pool, version_of_user
 
@@ -122,13 +123,33 @@ def test_a_log_is_read_as_the_server_writes_it(lake: Lake, tmp_path: Path) -> No
         for u, v, items in answers
     ]
     path = tmp_path / "answers.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    a, b = arms_of_log(lake, path, "a")
+    whole = "".join(json.dumps(line) + "\n" for line in lines)
+    path.write_text(whole)
+    answered, damaged = shown_by_log(path)
+    assert (answered.num_rows, damaged) == (5, 0)
+    (a, b), unknown = arms_of_log(lake, answered, "a", [SEEN])
+    assert unknown == []
     assert (a.version, a.users, a.hits) == ("a", 2, 0.5)
     assert (b.version, b.users, b.hits) == ("b", 1, 2.0)
+    assert arms_of_log(lake, answered, "a", [LISTS_OF]) == ([], [SEEN])
+    broken = [b'{"at": 3}\n', b"[]\n", b"null\n", b"\xff\xfe\n", whole.encode()[:40], b"\n"]
+    for one in (
+        {"at": "soon", "user_id": "ann", "version": "a", "items": ["x"]},
+        {"at": SEEN, "user_id": 7, "version": "a", "items": ["x"]},
+        {"at": SEEN, "user_id": "ann", "version": 4, "items": ["x"]},
+        {"at": SEEN, "user_id": "ann", "version": "a", "items": [None]},
+        {"at": SEEN, "user_id": "ann", "version": "a", "items": None},
+    ):
+        broken.insert(0, json.dumps(one).encode() + b"\n")
+    path.write_bytes(whole.encode() + b"".join(broken))
+    again, damaged = shown_by_log(path)
+    assert again.equals(answered)
+    assert damaged == len(broken) - 1  # an empty line is nothing
     path.write_text("GET / 200\n")
     with pytest.raises(ConfigError, match=r"is no log of answers, expected JSON lines"):
-        arms_of_log(lake, path, "a")
+        shown_by_log(path)
+    with pytest.raises(ConfigError, match=r"--log \S+none.jsonl cannot be read \(No such file"):
+        shown_by_log(tmp_path / "none.jsonl")
 
 
 def test_the_sums_are_duckdbs(lake: Lake) -> None:

@@ -1,0 +1,155 @@
+"""Changes by hand beside a day under way, a pool, and blocks: what they may not pass over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from conf.errors import MissingPartition, OrderError
+from dayfold import approval, rollback
+from dayfold.workplace import Workplace
+from feature_store.promotion_ledger import PromotionEvent, all_events, waiting
+from feature_store.tables import PROMOTIONS, RECOMMENDATIONS
+from tests.dayfold.forget_fixture import quiet
+from tests.dayfold.rollback_fixture import AGAIN, D4, finished, put_back, three_days
+from tests.dayfold.test_approval import a_day, place_at
+from tests.dayfold.test_rollback import WHY, registry_of, serving
+from tests.training.promotion_fixture import context_of, prepare, promote
+from training import publish, recommend
+from training.registry.champion import standing_after
+from training.registry.pool import set_pool
+from training.registry.release import write_release
+
+D5 = "2026-01-12"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """D1 to D3 promoted versions 2, 4 and 6 by themselves; after D4 version 8 waits."""
+    home = tmp_path_factory.mktemp("by-hand") / "home"
+    three_days(home)
+    a_day(place_at(home), D4, AGAIN)
+    return home
+
+
+@pytest.fixture
+def place(made: Path) -> Iterator[Workplace]:
+    with put_back(made):
+        yield place_at(made)
+
+
+CHANGES: dict[str, Callable[[Workplace], PromotionEvent]] = {
+    "an approval": lambda place: approval.approve(place, 8, reason=WHY, say=quiet),
+    "a rejection": lambda place: approval.reject(place, 8, reason=WHY, say=quiet),
+    "a rollback": lambda place: rollback.roll_back(place, to=None, day=None, reason=WHY, say=quiet),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_between_promote_and_publish_nothing_is_changed_by_hand(
+    place: Workplace, what: str
+) -> None:
+    """The next day would be published by what its promotion made of what served before."""
+    lake = place.lake()
+    context = context_of(lake, place.settings, D5)
+    prepare(context, AGAIN)
+    promote(context)
+    events = all_events(lake)
+    waits = waiting(events)
+    assert waits is not None
+    waiting_before = waits.version
+    if what == "a rollback":
+        with pytest.raises(OrderError, match=rf"{D5} was promoted .* {what} after {D4} would not"):
+            CHANGES[what](place)
+    else:  # the version of the day under way has taken the place of 8
+        with pytest.raises(OrderError, match=r"Version 8 does not wait"):
+            CHANGES[what](place)
+        verb = approval.approve if what == "an approval" else approval.reject
+        with pytest.raises(OrderError, match=rf"is of {D5}, which is not published yet"):
+            verb(place, waiting_before, reason=WHY, say=quiet)
+    assert all_events(lake) == events
+    recommend.run(context)
+    finished(lake, D5)
+    publish.run(context)
+    event = rollback.roll_back(place, to=None, day=None, reason=WHY, say=quiet)
+    assert (event.ds, serving(place)) == (D5, 4)
+    standing = standing_after(lake, D5)
+    assert standing is not None
+    assert standing.version == 4
+
+
+def test_an_approval_before_the_next_promotion_is_gone_on_with(place: Workplace) -> None:
+    """Promoted by what served before, the day is not: it has to be scored again."""
+    lake = place.lake()
+    context = context_of(lake, place.settings, D5)
+    prepare(context, AGAIN)
+    CHANGES["an approval"](place)
+    with pytest.raises(OrderError, match=r"scored by version 6, and version 8 .* --from"):
+        promote(context)
+    assert D5 not in lake.days(PROMOTIONS)
+
+
+def test_what_is_rejected_leaves_pool_release_and_lists_at_once(place: Workplace) -> None:
+    registry, lake = registry_of(place), place.lake()
+    pool = set_pool(registry, {6: 0.5, 8: 0.5}, "sticky")
+    write_release(registry, pool, place.settings.path(place.settings.serving.release))
+    recommend.run(context_of(lake, place.settings, D4))
+    assert set(lake.read(RECOMMENDATIONS, [D4])["model_version"].to_pylist()) == {6, 8}
+    CHANGES["a rejection"](place)
+    assert set(lake.read(RECOMMENDATIONS, [D4])["model_version"].to_pylist()) == {6}
+    assert serving(place) == 6
+
+
+def test_a_rejection_outside_the_pool_makes_no_lists(place: Workplace) -> None:
+    said: list[str] = []
+    approval.reject(place, 8, reason=WHY, say=said.append)
+    assert not [line for line in said if line.startswith(("recommend", "publish"))]
+
+
+def test_what_was_rejected_and_released_is_not_rejected_already(place: Workplace) -> None:
+    CHANGES["a rejection"](place)
+    rollback.release(place, day=None, version=8, reason=WHY)
+    with pytest.raises(MissingPartition, match="Version 8 does not wait for approval: none does"):
+        CHANGES["a rejection"](place)
+
+
+def event(kind: str, ds: str, version: int, number: int, **more: object) -> PromotionEvent:
+    facts: dict[str, object] = {"scorer": "mlp", "replaced_version": 0, "heads": {}, "reason": ""}
+    facts |= {"actor": "", "state": "done", **more}
+    return PromotionEvent(ds=ds, kind=kind, version=version, number=number, **facts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([event("proposal", D4, 8, 1)], 8),
+        ([event("proposal", D4, 8, 1), event("proposal", D5, 10, 2)], 10),
+        # an earlier day that is run again does not take its place
+        ([event("proposal", D5, 10, 1), event("proposal", D4, 8, 2)], 10),
+        ([event("proposal", D4, 8, 1), event("promotion", D5, 10, 2)], None),
+        # by hand, whatever its day
+        ([event("proposal", D5, 10, 1), event("rollback", D4, 4, 2)], None),
+        ([event("proposal", D4, 8, 1), event("approval", D4, 8, 2)], None),
+        # a day up to it that is run again proposes nothing anew, a later one does
+        ([event("rollback", D4, 4, 1), event("proposal", D4, 8, 2)], None),
+        ([event("rollback", D4, 4, 1), event("proposal", D5, 10, 2)], 10),
+        # what is blocked cannot be approved, until it is released
+        (
+            [event("rollback", D4, 4, 1, versions=(10,)), event("proposal", D5, 10, 2)],
+            None,
+        ),
+        (
+            [
+                event("rollback", D4, 4, 1, versions=(10,)),
+                event("proposal", D5, 10, 2),
+                event("release", D5, 4, 3, versions=(10,)),
+            ],
+            10,
+        ),
+    ],
+)
+def test_what_waits(events: list[PromotionEvent], expected: int | None) -> None:
+    found = waiting(events)
+    assert (found.version if found else None) == expected
