@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from conf.compression import CompressionSettings
+from conf.drift import DriftSettings
 from conf.errors import ConfigError
 from conf.frozen import Frozen
 from conf.origins import FLAGS, PREFIX, refusal
@@ -51,23 +52,6 @@ class FeatureSettings(Frozen):
 
     sequence_length: PositiveInt = 50
     """Last positive items kept per user."""
-
-
-class DriftSettings(Frozen):
-    """When the day is called changed (score drift, label drift)."""
-
-    reference_days: PositiveInt = 56
-    min_reference_days: PositiveInt = 14
-    min_weekday_class_days: PositiveInt = 6
-    min_labelled_rows: PositiveInt = 1000
-    pool_days: PositiveInt = 7
-    """Days pooled, at most, to reach `min_labelled_rows`."""
-    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.004
-    """Joint level of all tests of one day."""
-    fallback_every_days: PositiveInt = 7
-    """Retrain this often while the data do not suffice for a decision."""
-    max_gap_days: PositiveInt = 28
-    """A longer gap since the champion's last training day forces a retrain."""
 
 
 class GateSettings(Frozen):

@@ -111,6 +111,8 @@ class TrainingSettings(Frozen):
     `recent`: the later, the likelier. `exemplars`: some of each item, as many as it is frequent."""
     replay_days: Days = 28
     """Days before the new ones from which replay rows are drawn."""
+    replay_share: Annotated[float, Field(ge=0.0, le=1000.0)] = 1.0
+    """Most replay rows per new row: with more, a change of the world takes longer to be learned."""
     replay_rows: Annotated[int, Field(ge=0)] = 30_000
     """Most replay rows added to the new days' rows."""
     replay_half_life_days: FinitePositive = 7.0

@@ -12,19 +12,23 @@ from feature_store.ledger import closed_days
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES, DRIFT, SKETCHES
 from training.drift.counted_days import counts_of, score_maps
-from training.drift.decision import DriftDecision, History, decide
+from training.drift.day_counts import DayCounts
+from training.drift.decision import decide
+from training.drift.outcome import DriftDecision, History
+from training.drift.past import past_decisions
 from training.registry.champion import standing_before, succession_to_champion
 
 
 def run(context: StepContext) -> StepResult:
-    """Decide whether the day trains; writes the one row of table `drift`."""
+    """Decide whether, and how much, the day trains; writes the one row of table `drift`."""
     decision = drift_decision(context)
+    evidence = {**decision.evidence, "extent": decision.extent}
     row = {
         "ds": context.ds,
         "decision": decision.decision,
         "train": decision.train,
         "reason": decision.reason,
-        "evidence": json.dumps(decision.evidence, sort_keys=True),
+        "evidence": json.dumps(evidence, sort_keys=True),
     }
     context.lake.replace(
         DRIFT,
@@ -40,23 +44,35 @@ def run(context: StepContext) -> StepResult:
 
 def drift_decision(context: StepContext) -> DriftDecision:
     """The decision of the context's day, from the lake."""
-    lake, ds, drift = context.lake, context.ds, context.settings.drift
+    today, history = seen(context)
     sampled = context.dataset.labels.kind == "sampled"
+    return decide(context.ds, today, history, context.settings.drift, sampled=sampled)
+
+
+def seen(context: StepContext) -> tuple[DayCounts | None, History]:
+    """What the decision goes by: the day's sketch, None without rows, and what came before it.
+
+    Read are `drift.reference_days` of sketches and decisions, so a day costs the same however many
+    there are.
+    """
+    lake, ds, drift = context.lake, context.ds, context.settings.drift
     standing = standing_before(lake, ds)
     if standing is None:
-        return decide(ds, None, History((), False, None, None), drift, sampled=sampled)
+        return None, History((), False, None, None)
     waived = {day.ds for day in closed_days(lake).values() if day.state == "waived"}
     first = shift(ds, -drift.reference_days)
     earlier = [day for day in lake.days(SKETCHES) if first <= day < ds and day not in waived]
     maps = score_maps(lake, first, ds)
+    sampled = context.dataset.labels.kind == "sampled"
     counts = counts_of(lake, [*earlier, ds], standing.version, maps, sampled=sampled)
     history = History(
         days=tuple(counts[day] for day in earlier if day in counts),
         has_champion=True,
         champion_trained_to=_trained_to(lake, ds),
         last_training=max((day for day in lake.days(CANDIDATES) if day < ds), default=None),
+        decisions=past_decisions(lake, ds, drift.reference_days),
     )
-    return decide(ds, counts.get(ds), history, drift, sampled=sampled)
+    return counts.get(ds), history
 
 
 def _trained_to(lake: Lake, ds: str) -> str | None:

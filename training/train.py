@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ from conf.training import TrainingSettings
 from feature_store.days import shift
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES, EXAMPLES
+from training.drift.extent import training_of
+from training.drift.past import extent_decided
 from training.fitting.candidate import Candidate, train_candidate
 from training.fitting.checkpoint import save_scorer, scorer_name
 from training.fitting.hardware import gpu_seconds
@@ -29,7 +32,7 @@ from training.registry.run_log import thinned
 from training.text.kept import keep_texts_of
 
 _LOG = logging.getLogger("dayfold.train")
-_AGAINST_FORGETTING = ("start", "history_days", "replay", "distillation")
+_AGAINST_FORGETTING = ("start", "history_days", "replay", "replay_share", "distillation")
 """Settings that the candidate's row repeats."""
 
 
@@ -48,6 +51,7 @@ def run(context: StepContext) -> StepResult:
             f"Step train needs a scorer. Next: dayfold step train --ds {ds} --scorer NAME"
         )
     registry = Registry(context.settings, context.lake.id)
+    context = _to_the_extent(context)
     standing = standing_before(context.lake, ds)
     version = standing.heads.get(scorer, 0) if standing else 0
     parent = _part_of(registry.version_directory(version), scorer) if version else None
@@ -74,6 +78,14 @@ def run(context: StepContext) -> StepResult:
     context.lake.replace(CANDIDATES, {"ds": ds, "scorer": scorer}, rows, lineage)
     progress.unlink(missing_ok=True)
     return StepResult(_summary(candidate, seconds), {"scorer": scorer, "run_id": run_id})
+
+
+def _to_the_extent(context: StepContext) -> StepContext:
+    """The context, whose settings train as much as the day's drift decision says."""
+    settings = context.settings
+    extent = extent_decided(context.lake, context.ds)
+    training = training_of(settings.training, settings.drift, extent)
+    return replace(context, settings=settings.model_copy(update={"training": training}))
 
 
 def _watching(curve: LiveCurve, task: str) -> Watch:

@@ -1,60 +1,37 @@
-"""The drift decision: does the day train? Pure functions.
+"""The drift decision: does the day train, and how much? Pure functions.
 
-`retrain` on label drift; `watch` on score drift alone; `skip`; `not_enough_data`, which trains
-every so many days and says so. The tests of one day share one level. Labels are final: an example
-enters the day on which its label became so.
+`retrain` on label drift; `watch` on score drift alone, and on label drift while the budget does
+not allow a training; `skip`; `not_enough_data`, which trains every so many days and says so. The
+tests of one day share one level. Labels are final: an example enters the day on which its label
+became so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
-from conf.settings import DriftSettings
-from feature_store.days import gap, ordinal
+from conf.drift import DriftSettings
+from feature_store.days import gap, ordinal, shift
 from training.drift.day_counts import DayCounts
-from training.drift.statistics import (
-    FEWEST_DAYS,
-    DriftTest,
+from training.drift.drift_test import FEWEST_DAYS, DriftTest
+from training.drift.extent import GRADUAL_DAYS, extent_of
+from training.drift.gain import expected_gain
+from training.drift.label_tests import (
     calibration_test,
     label_test,
-    moved_groups,
+    log_observed_expected,
     rank_test,
-    score_test,
+    recent_shift,
 )
+from training.drift.outcome import DriftDecision, History
+from training.drift.score_test import moved_groups, score_test
 
-Decision = Literal["skip", "watch", "retrain", "not_enough_data"]
-
-SHARES = {"score": 0.4, "label": 0.4, "calibration": 0.2}
-"""Each test's share of the day's level. The calibration error is skewed to the right, so that its
-real level is above the nominal one; hence the small share."""
-RANKED_SHARES = {"score": 0.5, "rank": 0.5}
+SHARES = {"score": 0.2, "label": 0.6, "calibration": 0.2}
+"""Each test's share of the day's level: labels decide, scores are watched."""
+RANKED_SHARES = {"score": 0.25, "rank": 0.75}
 """The same where negatives are drawn."""
-
-
-@dataclass(frozen=True)
-class History:
-    """What came before today."""
-
-    days: tuple[DayCounts, ...]
-    """Earlier days with rows, ascending."""
-    has_champion: bool
-    champion_trained_to: str | None
-    """The champion's last training day."""
-    last_training: str | None
-    """The last day that trained a candidate."""
-
-
-@dataclass(frozen=True)
-class DriftDecision:
-    """What the day does, why, and from what."""
-
-    decision: Decision
-    train: bool
-    reason: str
-    """One sentence."""
-    evidence: dict[str, Any]
 
 
 def decide(
@@ -76,7 +53,7 @@ def decide(
             counted as labelled rows, because drawn rows say nothing of the world.
     """
     if not history.has_champion:
-        return DriftDecision("retrain", True, "no champion yet", {})
+        return DriftDecision("retrain", True, "no champion yet", extent="incremental")
     if today is None or not today.n:
         return DriftDecision("not_enough_data", False, "no example became final today", {"rows": 0})
     pooled, reference = _pool(today, history.days, drift, sampled=sampled)
@@ -94,7 +71,7 @@ def decide(
             f"the champion's last training day {trained_to} lies {gap(trained_to, ds)} days back, "
             f"at most {drift.max_gap_days} are allowed"
         )
-        return DriftDecision("retrain", True, reason, evidence)
+        return DriftDecision("retrain", True, reason, evidence, "incremental")
     if lacking := _lacking(evidence, drift):
         return _fallback(ds, lacking, history, drift, evidence)
     # Pooled days are of both classes, and so must be the days they are compared with.
@@ -105,7 +82,7 @@ def decide(
         what = "ranked positives" if sampled else "rows"
         lacking = f"fewer than {FEWEST_DAYS} days with {what} to compare the labels with"
         return _fallback(ds, lacking, history, drift, evidence)
-    return _from_tests(tests, evidence)
+    return _from_tests(ds, tests, pooled, reference, history, drift, evidence)
 
 
 def _labelled(day: DayCounts, *, sampled: bool) -> int:
@@ -147,7 +124,13 @@ def _fallback(
     train = since is None or since >= drift.fallback_every_days
     rule = f"meanwhile training every {drift.fallback_every_days} days"
     when = "never trained yet" if since is None else f"last trained {since} days ago"
-    return DriftDecision("not_enough_data", train, f"{lacking}; {rule}, {when}", evidence)
+    return DriftDecision(
+        "not_enough_data",
+        train,
+        f"{lacking}; {rule}, {when}",
+        evidence,
+        "incremental" if train else None,
+    )
 
 
 def _tests(
@@ -167,16 +150,28 @@ def _tests(
         tests.append(rank_test(pooled, reference, alpha["rank"]))
     else:
         tests.append(label_test(pooled, reference, alpha["label"]))
-        tests.append(calibration_test(pooled, reference, alpha["calibration"]))
+        tests.append(calibration_test(pooled, reference, alpha["calibration"], seed))
     return [test for test in tests if test is not None]
 
 
-def _from_tests(tests: Sequence[DriftTest], evidence: dict[str, Any]) -> DriftDecision:
+def _from_tests(
+    ds: str,
+    tests: Sequence[DriftTest],
+    pooled: Sequence[DayCounts],
+    reference: Sequence[DayCounts],
+    history: History,
+    drift: DriftSettings,
+    evidence: dict[str, Any],
+) -> DriftDecision:
     """The decision where at least one test of the labels was made."""
     score = [test for test in tests if test.name == "score"]
     label = [test for test in tests if test.drifted and test.name != "score"]
     if label:
-        return DriftDecision("retrain", True, "; ".join(map(_sentence, label)), evidence)
+        gain = expected_gain(pooled)
+        now, _ = log_observed_expected(pooled)
+        moved = recent_shift(now, reference, GRADUAL_DAYS)
+        evidence |= {"labels_drifted": True, "gain": gain, "recent_shift": moved}
+        return _respond(ds, "; ".join(map(_sentence, label)), moved, history, drift, evidence)
     if any(test.drifted for test in score):
         reason = f"{_sentence(score[0])}; the labels are as expected"
         return DriftDecision("watch", False, reason, evidence)
@@ -185,6 +180,29 @@ def _from_tests(tests: Sequence[DriftTest], evidence: dict[str, Any]) -> DriftDe
     if not score:
         reason += "; scores were not compared, too few days can be carried over to this champion"
     return DriftDecision("skip", False, reason, evidence)
+
+
+def _respond(
+    ds: str,
+    why: str,
+    moved: float,
+    history: History,
+    drift: DriftSettings,
+    evidence: dict[str, Any],
+) -> DriftDecision:
+    """To labels that drifted: train, as much as the change asks for and the budget allows."""
+    last = history.last_training
+    if last is not None and gap(last, ds) < drift.min_gap_days:
+        return DriftDecision(
+            "watch",
+            False,
+            f"{why}; trained {gap(last, ds)} days ago, the next training is on "
+            f"{shift(last, drift.min_gap_days)} at the earliest (drift.min_gap_days)",
+            evidence,
+        )
+    extent, rule = extent_of(drift, moved, history.decisions)
+    evidence |= {"extent_rule": rule}
+    return DriftDecision("retrain", True, f"{why}; {extent} training ({rule})", evidence, extent)
 
 
 _NAMES = {

@@ -35,9 +35,6 @@ MAX_ROWS = 1_000_000
 DRAWS_PER_NEGATIVE = 8
 """Items drawn for a day of a batch, per negative of the settings."""
 
-REPLAY_PER_NEW_ROW = 1
-"""Most replay rows per new row: with more, a change of the world takes weeks to be learned."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -148,7 +145,9 @@ def load_examples(lake: Lake, plan: Plan, settings: TrainingSettings, scorer: st
     new = new.slice(max(0, new.num_rows - MAX_ROWS))
     of_scorer = most_rows(scorer, settings, len(plan.new_days), MAX_ROWS)
     new = drawn_rows(new, of_scorer, [settings.seed, ordinal(plan.first_day)])
-    most = min(settings.replay_rows, REPLAY_PER_NEW_ROW * new.num_rows) if plan.warm else 0
+    most = (
+        min(settings.replay_rows, round(settings.replay_share * new.num_rows)) if plan.warm else 0
+    )
     replay = replay_sample(lake, plan.first_day, settings, most, plan.left_out)
     rows = pa.concat_tables([replay, new])
     replayed = np.arange(rows.num_rows) < replay.num_rows

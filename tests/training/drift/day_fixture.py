@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from conf.settings import DriftSettings
+from conf.drift import DriftSettings
 from feature_store.days import shift
 from training.drift.day_counts import DayCounts
-from training.drift.decision import DriftDecision, History, decide
+from training.drift.decision import decide
+from training.drift.outcome import DriftDecision, History
 from training.measures.sketch import BINS, bin_of
 from training.scoring.metrics import sigmoid
 

@@ -10,7 +10,8 @@ import pytest
 from feature_store.days import shift
 from tests.training.drift.day_fixture import DRIFT, MONDAY, day, decision_of, quiet_days
 from training.drift.day_counts import DayCounts
-from training.drift.decision import DriftDecision, History, decide
+from training.drift.decision import decide
+from training.drift.outcome import DriftDecision, History
 from training.drift.score_map import CENTRES, carry, quantile_map
 from training.measures.sketch import BINS, bin_of
 
@@ -96,7 +97,7 @@ def _with_ratio(ds: str, ratio: float) -> DayCounts:
 
 def test_without_a_champion_the_day_trains() -> None:
     decision = decide(MONDAY, None, History((), False, None, None), DRIFT, sampled=False)
-    assert decision == DriftDecision("retrain", True, "no champion yet", {})
+    assert decision == DriftDecision("retrain", True, "no champion yet", extent="incremental")
 
 
 def test_a_day_without_examples_is_not_called_quiet_and_does_not_train() -> None:

@@ -29,7 +29,7 @@ from tests.training.log_fixture import FIRST_DAY
 from training.features.reader import FeatureReader
 from training.fitting.candidate import Candidate, train_candidate
 from training.fitting.checkpoint import load_checkpoint, load_scorer, save_scorer
-from training.fitting.examples import REPLAY_PER_NEW_ROW, load_examples, plan_of
+from training.fitting.examples import load_examples, plan_of
 
 LakeOf = Callable[[str], Lake]
 QUICK = TrainingSettings(
@@ -191,7 +191,7 @@ def test_no_more_than_four_rows_are_replayed_per_new_row(lake_of: LakeOf) -> Non
     examples = load_examples(lake, plan_of(lake, shift(DS, 1), shift(DS, -1)), QUICK)
     new = lake.read(EXAMPLES, [DS]).num_rows
     assert (~examples.replayed).sum() == new
-    assert examples.replayed.sum() == REPLAY_PER_NEW_ROW * new < QUICK.replay_rows
+    assert examples.replayed.sum() == QUICK.replay_share * new < QUICK.replay_rows
 
 
 def test_nothing_new_since_the_parent_is_an_error_with_the_next_command(

@@ -1,0 +1,140 @@
+"""One statistic of the day against the reference days. Pure functions.
+
+What is normal comes from the reference days alone: no threshold is fixed. A day that was far out
+of line itself is no part of what is normal. Nothing takes today for more exact than the days that
+it is compared with: where today has more rows, they cannot say how little a day of that size
+varies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from training.drift.day_counts import Floats
+
+FEWEST_DAYS = 3
+"""Fewest reference days that tell how much days vary."""
+_OUT_OF_LINE = 4.0
+_TOO_MANY = 0.25
+_TINY = 1e-12
+Estimate = tuple[float, float]
+"""A value and its sampling variance."""
+
+
+@dataclass(frozen=True)
+class DriftTest:
+    """One statistic of today, what is normal, and whether it is beyond it."""
+
+    name: str
+    value: float
+    normal: float
+    threshold: float
+    """Beyond it the value counts as drift; on the side of normal on which the value lies."""
+    p: float
+    rows: int
+    """Of today."""
+    days: int
+    """Reference days."""
+    drifted: bool
+
+
+def against_estimates(
+    name: str,
+    now: Estimate,
+    reference: Sequence[Estimate],
+    alpha: float,
+    *,
+    rows: int,
+    pooled: int,
+) -> DriftTest | None:
+    """Today's estimate against the reference days', two-sided; None with too few of them.
+
+    The days are a random-effects sample: each varies by chance, and they differ beyond it by tau.
+    Tau is that of DerSimonian and Laird (1986), the mean is weighted by precision, and the spread
+    of a new day is scaled as Hartung and Knapp (2001) scale that of the mean; Student's t.
+
+    Args:
+        name: of the test.
+        now: today's estimate.
+        reference: one estimate per reference day.
+        alpha: level.
+        rows: rows of today.
+        pooled: days that are pooled in today's estimate.
+    """
+    values, variances = _in_line(np.array(reference).reshape(-1, 2))
+    k = len(values)
+    if k < FEWEST_DAYS:
+        return None
+    variances = np.maximum(variances, _TINY)
+    between = _between(values, variances)
+    weights = 1 / (between + variances)
+    middle = float((weights * values).sum() / weights.sum())
+    scale = max(float((weights * (values - middle) ** 2).sum()) / (k - 1), 1.0)
+    chance = max(now[1], float(k / (1 / variances).sum()))
+    spread = float(np.sqrt(scale * (between / pooled + chance + 1 / weights.sum())))
+    distance = (now[0] - middle) / spread
+    p = 2 * float(student.sf(abs(distance), k - 1))
+    reach = float(student.isf(alpha / 2, k - 1)) * spread
+    threshold = middle + (reach if distance >= 0 else -reach)
+    return DriftTest(name, now[0], middle, threshold, p, rows, k, p < alpha)
+
+
+def against_thinned_days(
+    name: str, now: Floats, reference: Floats, alpha: float, *, power: float, rows: int
+) -> DriftTest | None:
+    """Today's distance against the reference days', one-sided; None with too few of them.
+
+    A distance is mostly chance where days are small, and mostly the days' own changes where they
+    are large; its `power` is close to normal in both cases (as Wilson and Hilferty 1931 have it for
+    a sum of squares).
+
+    Args:
+        name: of the test.
+        now: (R,) today's distance, thinned R times to the size at which all are compared.
+        reference: (k, R) the same of the reference days.
+        alpha: level.
+        power: of the distance; 1/6 for a sum of squares, 1/3 for a sum of absolutes.
+        rows: rows of today.
+    """
+    if len(reference) < FEWEST_DAYS:
+        return None
+    powers = (np.maximum(reference, 0.0) ** power).mean(axis=1)
+    powers, _ = _in_line(np.stack([powers, np.zeros_like(powers)], axis=1))
+    k = len(powers)
+    value = float((np.maximum(now, 0.0) ** power).mean())
+    middle = float(powers.mean())
+    spread = max(float(powers.std(ddof=1) * np.sqrt(1 + 1 / k)), _TINY)
+    p = float(student.sf((value - middle) / spread, k - 1))
+    threshold = middle + float(student.isf(alpha, k - 1)) * spread
+    back = 1 / power
+    return DriftTest(
+        name, value**back, max(middle, 0.0) ** back, threshold**back, p, rows, k, p < alpha
+    )
+
+
+def _between(values: Floats, variances: Floats) -> float:
+    """The variance of days beyond chance, (k,) values with their sampling variances."""
+    weights = 1 / variances
+    middle = (weights * values).sum() / weights.sum()
+    beyond = float((weights * (values - middle) ** 2).sum()) - (len(values) - 1)
+    return max(beyond / float(weights.sum() - (weights**2).sum() / weights.sum()), 0.0)
+
+
+def _in_line(estimates: Floats) -> tuple[Floats, Floats]:
+    """Values and variances, of (k, 2), of the days that are not far out of line with the others.
+
+    If a quarter of the days or more are out of line, there is no line: all are kept.
+    """
+    values, variances = estimates[:, 0], estimates[:, 1]
+    if len(values) < FEWEST_DAYS:
+        return values, variances
+    middle = np.median(values)
+    spread = 1.4826 * np.median(np.abs(values - middle))
+    inside = np.abs(values - middle) <= _OUT_OF_LINE * np.sqrt(spread**2 + variances)
+    if (~inside).mean() >= _TOO_MANY:
+        inside[:] = True
+    return values[inside], variances[inside]

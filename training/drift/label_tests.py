@@ -1,0 +1,128 @@
+"""Label drift: what came against what was predicted, today and on the reference days.
+
+- label: log(observed / expected clicks), two-sided.
+- calibration: the expected calibration error per click once the overall rate is taken out.
+- rank: mean percentile rank of the positives, two-sided, where negatives are drawn.
+
+Observed over expected goes on across promotions: a champion that is trained daily expects the rate
+of yesterday, whoever it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.drift.bin_groups import Groups, grouped, groups_of
+from training.drift.day_counts import DayCounts, Floats
+from training.drift.drift_test import (
+    FEWEST_DAYS,
+    DriftTest,
+    Estimate,
+    against_estimates,
+    against_thinned_days,
+)
+from training.drift.thinning import common_size, thinned
+
+CALIBRATION_GROUPS = 10
+
+
+def label_test(
+    pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float
+) -> DriftTest | None:
+    """Today's log(observed/expected clicks) against that of `reference`.
+
+    None, as of the tests below, with fewer than FEWEST_DAYS days to compare with.
+    """
+    values = [log_observed_expected([day]) for day in reference if day.n]
+    now = log_observed_expected(pooled)
+    rows = sum(day.n for day in pooled)
+    return against_estimates("label", now, values, alpha, rows=rows, pooled=len(pooled))
+
+
+def rank_test(
+    pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float
+) -> DriftTest | None:
+    """Today's mean percentile rank of the positives against that of `reference`.
+
+    None as well where no positive of today has a rank.
+    """
+    values = [_mean_rank([day]) for day in reference if day.ranked]
+    ranked = sum(day.ranked for day in pooled)
+    if not ranked:
+        return None
+    now = _mean_rank(pooled)
+    return against_estimates("rank", now, values, alpha, rows=ranked, pooled=len(pooled))
+
+
+def calibration_test(
+    pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float, seed: int
+) -> DriftTest | None:
+    """Today's calibration error against that of `reference`, all thinned to one number of rows."""
+    days = [day for day in reference if day.n]
+    if len(days) < FEWEST_DAYS:
+        return None
+    group = groups_of(np.sum([day.rows for day in days], axis=0), CALIBRATION_GROUPS)
+    size = common_size(sum(day.n for day in pooled), np.array([day.n for day in days]))
+    random = np.random.default_rng([seed, 1])
+    value = _calibration_errors(pooled, group, size, random)
+    null = np.stack([_calibration_errors([day], group, size, random) for day in days])
+    rows = sum(day.n for day in pooled)
+    return against_thinned_days("calibration", value, null, alpha, power=1 / 3, rows=rows)
+
+
+def log_observed_expected(days: Sequence[DayCounts]) -> Estimate:
+    """log(observed/expected clicks) of these days together, and its variance by chance."""
+    clicks = sum(float(day.clicks.sum()) for day in days)
+    expected = sum(float(day.expected.sum()) for day in days)
+    spread = sum(_chance(day) for day in days)
+    return float(np.log((clicks + 0.5) / (expected + 0.5))), spread / max(expected, 0.5) ** 2
+
+
+def recent_shift(now: float, days: Sequence[DayCounts], last: int) -> float:
+    """How far the `last` days before today had moved already, in standard errors, towards `now`.
+
+    Their mean log(observed/expected), less that of the days before them; above zero where it moved
+    the way that today lies. 0 with too few days.
+    """
+    estimates = np.array([log_observed_expected([day]) for day in days if day.n]).reshape(-1, 2)
+    recent, before = estimates[-last:], estimates[:-last]
+    if len(recent) < FEWEST_DAYS or len(before) < FEWEST_DAYS:
+        return 0.0
+    # the median of the days before is not moved by an earlier change
+    middle = float(np.median(before[:, 0]))
+    spread = max(float(before[:, 0].std(ddof=1)), float(np.sqrt(before[:, 1].mean())), 1e-9)
+    towards = float(np.sign(now - middle))
+    return towards * float(recent[:, 0].mean() - middle) / (spread / float(np.sqrt(len(recent))))
+
+
+def _calibration_errors(
+    days: Sequence[DayCounts], group: Groups, size: int, random: np.random.Generator
+) -> Floats:
+    """(R,) of samples of `size` rows: sum over groups of |clicks - rate x expected|, per click."""
+    rows, clicks, expected = (
+        np.sum([getattr(day, name) for day in days], axis=0)
+        for name in ("rows", "clicks", "expected")
+    )
+    rows, clicks, expected = (grouped(counts, group) for counts in (rows, clicks, expected))
+    drawn = thinned(np.concatenate([np.maximum(rows - clicks, 0.0), clicks]), size, random)
+    clicked = drawn[:, len(rows) :]
+    said = (drawn[:, : len(rows)] + clicked) * (expected / np.maximum(rows, 1.0))
+    total = clicked.sum(axis=1, keepdims=True)
+    rate = total / np.maximum(said.sum(axis=1, keepdims=True), 1e-9)
+    gaps = np.abs(clicked - rate * said).sum(axis=1)
+    return np.asarray(gaps / np.maximum(total[:, 0], 0.5))
+
+
+def _mean_rank(days: Sequence[DayCounts]) -> Estimate:
+    ranked = max(sum(day.ranked for day in days), 1)
+    mean = sum((day.rank_mean or 0.0) * day.ranked for day in days) / ranked
+    variance = sum(day.rank_variance * day.ranked for day in days) / ranked
+    return mean, variance / ranked
+
+
+def _chance(day: DayCounts) -> float:
+    """Sampling variance of the day's clicks."""
+    probability = day.expected / np.maximum(day.rows, 1.0)
+    return float((day.expected * (1 - np.minimum(probability, 1.0))).sum())
