@@ -17,6 +17,7 @@ from dayfold.audit_command import audit
 from dayfold.bench_command import bench
 from dayfold.compress_command import compress
 from dayfold.day_commands import day
+from dayfold.drift_commands import drift as drifting
 from dayfold.forget_command import forget
 from dayfold.help_order import InOrder
 from dayfold.hints import complete
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 app.add_typer(audit, name="audit")
 app.add_typer(day, name="day")
+app.add_typer(drifting, name="drift")
 app.add_typer(importing, name="import")
 app.add_typer(pool, name="pool")
 app.add_typer(quarantine, name="quarantine")
@@ -171,6 +173,7 @@ def status(
     from dayfold.standing_lines import standing_lines
     from dayfold.status import (
         collect_status,
+        decision_line,
         nothing_yet,
         open_line,
         status_table,
@@ -187,7 +190,10 @@ def status(
         console.print(nothing_yet(opened), markup=False, soft_wrap=True)
     else:
         console.print(status_table(days, console.width))
-        lines = [*warning_lines(days), *filter(None, [open_line(opened)])]
+        lines = [
+            *warning_lines(days),
+            *filter(None, [open_line(opened), decision_line(opened, days)]),
+        ]
         for line in [*lines, *standing_lines(opened)]:
             console.print(complete(line), markup=False, soft_wrap=True)
 

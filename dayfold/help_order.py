@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 _GROUPS = {
     "Begin": ("demo", "setup", "key", "import", "simulate"),
     "Run days": ("run", "step", "day", "quarantine"),
-    "See what came out": ("status", "report", "recommend", "lineage", "compress", "ui"),
+    "See what came out": ("status", "report", "drift", "recommend", "lineage", "compress", "ui"),
     "Serve": ("serve", "pool", "approve", "reject", "rollback", "release", "history"),
     "Look after the lake": ("upkeep", "forget", "audit"),
 }

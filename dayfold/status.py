@@ -38,6 +38,18 @@ def collect_status(lake: Lake, last: int) -> list[dict[str, Any]]:
     return [_day(ds, closed[ds].state if ds in closed else "open", rows) for ds in days]
 
 
+def decision_line(lake: Lake, days: list[dict[str, Any]]) -> str | None:
+    """The last drift decision in a sentence, with what a training gains and costs."""
+    from training.drift.sentence import sentence
+
+    for day in reversed(days):
+        if day["decision"]:
+            row = {name: day[name] for name in ("ds", "decision", "reason")}
+            said = sentence(lake, row | {"train": day["trains"]}, day["evidence"])
+            return f"{day['ds']} {said} Next: dayfold drift report --ds {day['ds']}"
+    return None
+
+
 def open_line(lake: Lake) -> str | None:
     """Which days are open, and the command that runs them; None where all are closed."""
     closed = closed_days(lake)
@@ -89,6 +101,7 @@ def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) 
         "quarantined": {reason: n for reason, n in intake.items() if n},
         "decision": drift["decision"] if drift else None,
         "reason": drift["reason"] if drift else None,
+        "trains": bool(drift and drift["train"]),
         "trained": sorted(r["scorer"] for r in rows[CANDIDATES.key][ds]),
         "scored": {"version": _scored_by(promotion), "metrics": scored}
         if scored and promotion

@@ -10,10 +10,11 @@ from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import CANDIDATES, DRIFT, SKETCHES
+from feature_store.tables import CANDIDATES, DRIFT, INPUT_COUNTS, SKETCHES
 from training.drift.counted_days import counts_of, score_maps
 from training.drift.day_counts import DayCounts
 from training.drift.decision import decide
+from training.drift.input_drift import moved_inputs, moved_slices
 from training.drift.outcome import DriftDecision, History
 from training.drift.past import past_decisions
 from training.registry.champion import standing_before, succession_to_champion
@@ -22,7 +23,7 @@ from training.registry.champion import standing_before, succession_to_champion
 def run(context: StepContext) -> StepResult:
     """Decide whether, and how much, the day trains; writes the one row of table `drift`."""
     decision = drift_decision(context)
-    evidence = {**decision.evidence, "extent": decision.extent}
+    evidence = {**decision.evidence, "extent": decision.extent, **_explained(context)}
     row = {
         "ds": context.ds,
         "decision": decision.decision,
@@ -42,6 +43,17 @@ def run(context: StepContext) -> StepResult:
     )
 
 
+def _explained(context: StepContext) -> dict[str, object]:
+    """What moved among the inputs, and in which slices; nothing before the first champion."""
+    lake, ds = context.lake, context.ds
+    if ds not in lake.days(INPUT_COUNTS):
+        return {}
+    first = shift(ds, -context.settings.drift.reference_days)
+    waived = _waived(lake)
+    days = [day for day in lake.days(INPUT_COUNTS) if first <= day < ds and day not in waived]
+    return {"inputs": moved_inputs(lake, ds, days), "slices": moved_slices(lake, ds, days)}
+
+
 def drift_decision(context: StepContext) -> DriftDecision:
     """The decision of the context's day, from the lake."""
     today, history = seen(context)
@@ -59,7 +71,7 @@ def seen(context: StepContext) -> tuple[DayCounts | None, History]:
     standing = standing_before(lake, ds)
     if standing is None:
         return None, History((), False, None, None)
-    waived = {day.ds for day in closed_days(lake).values() if day.state == "waived"}
+    waived = _waived(lake)
     first = shift(ds, -drift.reference_days)
     earlier = [day for day in lake.days(SKETCHES) if first <= day < ds and day not in waived]
     maps = score_maps(lake, first, ds)
@@ -73,6 +85,10 @@ def seen(context: StepContext) -> tuple[DayCounts | None, History]:
         decisions=past_decisions(lake, ds, drift.reference_days),
     )
     return counts.get(ds), history
+
+
+def _waived(lake: Lake) -> set[str]:
+    return {day.ds for day in closed_days(lake).values() if day.state == "waived"}
 
 
 def _trained_to(lake: Lake, ds: str) -> str | None:

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from feature_store.days import ordinal, shift
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import DAILY_METRICS, EXAMPLES, SCORES, SKETCHES
+from feature_store.tables import DAILY_METRICS, EXAMPLES, INPUT_COUNTS, SCORES, SKETCHES
 from training.features.reader import FeatureReader
 from training.measures.cold_start import measure_cold_start
 from training.measures.day_sketch import day_sketch
+from training.measures.input_counts import input_counts
 from training.measures.lists import measure_lists, measure_spread
 from training.registry.serving import champion_before
 from training.scorers.schema import schema_on
@@ -34,28 +35,31 @@ from training.text.kept import keep_texts_of
 
 
 def run(context: StepContext) -> StepResult:
-    """Write scores, sketches and daily_metrics of `context.ds`."""
+    """Write scores, sketches, input_counts and daily_metrics of `context.ds`."""
     lake, ds = context.lake, context.ds
     # Sorted, so that what is drawn does not depend on the order of the files.
     examples = lake.read(EXAMPLES, [ds]).sort_by("example_id")
     composite = champion_before(lake, context.settings, ds) if examples.num_rows else None
-    scores, sketches, metrics = _of_examples(context, composite, examples)
+    scores, sketches, inputs, metrics = _of_examples(context, composite, examples)
     metrics += measure_lists(lake, ds)
     lineage = {"step": "score_day", "ds": ds}
     lake.replace(SCORES, {"ds": ds}, scores, lineage)
     lake.replace(SKETCHES, {"ds": ds}, sketches, lineage)
+    lake.replace(INPUT_COUNTS, {"ds": ds}, inputs, lineage)
     lake.replace(DAILY_METRICS, {"ds": ds}, metric_rows(metrics), lineage)
     return _result(examples.num_rows, composite, metrics)
 
 
 def _of_examples(
     context: StepContext, composite: Composite | None, examples: pa.Table
-) -> tuple[pa.Table, pa.Table, list[Metric]]:
-    """Scores, sketches (both without `ds`) and metrics of the day's examples."""
+) -> tuple[pa.Table, pa.Table, pa.Table, list[Metric]]:
+    """Scores, sketches, input counts (all without `ds`) and metrics of the day's examples."""
     lake, ds, dataset = context.lake, context.ds, context.dataset
-    scores, sketches = (lake.schema(t).empty_table().drop_columns("ds") for t in (SCORES, SKETCHES))
+    scores, sketches, inputs = (
+        lake.schema(t).empty_table().drop_columns("ds") for t in (SCORES, SKETCHES, INPUT_COUNTS)
+    )
     if not examples.num_rows:
-        return scores, sketches, []
+        return scores, sketches, inputs, []
     keep_texts_of(context.settings)
     reads_text = composite is not None and composite.ranker.reads_text
     reader = FeatureReader(lake, ds, ds, with_text=reads_text)
@@ -64,7 +68,7 @@ def _of_examples(
     catalogue = reader.catalogue(reader.start_of(ordinal(ds)), ordinal(ds))
     metrics += measure_spread(lake, ds, len(catalogue))
     if composite is None:
-        return scores, sketches, metrics
+        return scores, sketches, inputs, metrics
     rows = reader.rows(examples)
     recall_k = context.settings.recommend.recall_k
     cascade = Cascade(composite.ranker, composite.retriever, recall_k)
@@ -74,11 +78,13 @@ def _of_examples(
     values = day_metrics(said, examples, dataset)
     n = ranked_rows(said, dataset)
     metrics += [Metric("champion", name, value, n) for name, value in values.items()]
-    slices = new_and_seen(examples, schema_on(lake, shift(ds, -1)))
+    known = schema_on(lake, shift(ds, -1))
+    slices = new_and_seen(examples, known)
     sliced = sliced_metrics(said, examples, dataset, slices)
     metrics += [Metric("champion", name, value, rows) for name, value, rows in sliced]
     metrics += measure_cold_start(composite, reader, lake, ds, recall_k)
-    return score_rows(examples, said, composite.version), sketches, metrics
+    counts = input_counts(rows, dataset, known)
+    return score_rows(examples, said, composite.version), sketches, counts, metrics
 
 
 def score_rows(examples: pa.Table, said: DayScores, version: int) -> pa.Table:

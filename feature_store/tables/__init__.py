@@ -55,6 +55,7 @@ from feature_store.tables.features import (
 from feature_store.tables.personal import FORGOTTEN
 from feature_store.tables.predictions import (
     CANDIDATE_SCORES,
+    INPUT_COUNTS,
     SCORE_MAPS,
     SCORES,
     SKETCHES,
@@ -92,6 +93,7 @@ TABLES: tuple[Table, ...] = (
     EXAMPLES,
     SCORES,
     SKETCHES,
+    INPUT_COUNTS,
     SCORE_MAPS,
     DAILY_METRICS,
     DRIFT,
@@ -124,6 +126,7 @@ __all__ = [
     "FORGOTTEN",
     "GATES",
     "HALF_LIVES_DAYS",
+    "INPUT_COUNTS",
     "INTAKE",
     "ITEMS",
     "ITEM_STATS",

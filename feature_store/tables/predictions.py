@@ -68,6 +68,19 @@ SKETCHES = Table(
     ),
     checks=(unique("model_version", "slice", "bin"), in_range("bin", 0, 199), in_range("n", 1)),
 )
+INPUT_COUNTS = Table(
+    layer="predictions",
+    name="input_counts",
+    grain="one value of one input field, over the day's examples",
+    columns=(
+        DS,
+        Column("field", "string", "as in the vocabularies, user.<number> and so on"),
+        Column("value", "int32", "id (100 = all from there on), or bin of a number in quarters"),
+        Column("rows", "int64", "examples; of a field with several values, values"),
+        Column("new", "int64", "of them with a value that was new on the day"),
+    ),
+    checks=(unique("field", "value"), in_range("rows", 1)),
+)
 SCORE_MAPS = Table(
     layer="predictions",
     name="score_maps",

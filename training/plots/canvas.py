@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,18 @@ def plain(axis: Any, title: str = "") -> None:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write `figure` as PNG of SHADES colours, a third of its size in all; its folder is made."""
+    """Write `figure` as PNG; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png(figure))
+
+
+def png(figure: Any) -> bytes:
+    """`figure` as PNG of SHADES colours, a third of its size in all."""
     import numpy as np
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.canvas.draw()
     image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
-    image.quantize(SHADES, method=Image.Quantize.FASTOCTREE).save(path, format="png", optimize=True)
+    buffer = io.BytesIO()
+    image.quantize(SHADES, method=Image.Quantize.FASTOCTREE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()

@@ -123,6 +123,13 @@ def log_pictures(registry: Registry, run_id: str, pictures: dict[str, Any | None
         registry.log(run_id, artifacts=Path(scratch))
 
 
+def log_page(registry: Registry, run_id: str, name: str, page: str) -> None:
+    """Log a page of HTML under `name`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / name).write_text(page, encoding="utf-8")
+        registry.log(run_id, artifacts=Path(scratch))
+
+
 def _named(scorer: str, tested: Tested, champion: DayScores | None) -> dict[str, DayScores]:
     """The models of a picture by name; a head that is the champion is drawn once."""
     head, name = tested.head, "champion"

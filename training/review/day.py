@@ -30,10 +30,12 @@ from training.plots.over_days import CHAMPION, draw_over_days
 from training.plots.score_histogram import draw_score_histogram
 from training.registry.inputs import DataInput, log_inputs, version_on
 from training.registry.registry import Registry
-from training.review.candidate import log_pictures, score_picture
+from training.review.candidate import log_page, log_pictures, score_picture
+from training.review.drift_page import drift_page
 from training.review.note import candidate_note
 from training.scoring.day_scores import DayScores
 
+DRIFT_PAGE = "drift.html"
 CHART_DAYS = 28
 """Days of the chart of metrics."""
 PANELS = {
@@ -56,7 +58,11 @@ def review_day(context: StepContext, registry: Registry, run_id: str) -> None:
         lake,
         DataInput(EXAMPLES, version_on(lake, EXAMPLES, ds), ds, ds, rows, "evaluation"),
     )
-    log_pictures(registry, run_id, day_pictures(context))
+    pictures = day_pictures(context)
+    log_pictures(registry, run_id, pictures)
+    page = drift_page(context, pictures["score_histogram"])
+    if page is not None:
+        log_page(registry, run_id, DRIFT_PAGE, page)
     candidates = {row["scorer"]: row for row in lake.read(CANDIDATES, [ds]).to_pylist()}
     for gate in lake.read(GATES, [ds]).to_pylist():
         scorer = gate["scorer"]
@@ -73,7 +79,7 @@ def day_pictures(context: StepContext) -> dict[str, Any | None]:
     scores = {CHAMPION: champion} | _by_scorer(lake.read(CANDIDATE_SCORES, [ds]))
     return {
         **_calibration(scores, context.dataset),
-        "score_histogram": _histogram(context, champion),
+        "score_histogram": score_histogram(context, champion),
         "metrics_over_days": _over_days(lake, ds, PANELS[kind]),
     }
 
@@ -101,7 +107,7 @@ def _calibration(scores: Mapping[str, pa.Table], dataset: DatasetConfig) -> dict
     return score_picture(models, labels[0] if labels else np.empty(0), sampled=sampled)
 
 
-def _histogram(context: StepContext, champion: pa.Table) -> Any | None:
+def score_histogram(context: StepContext, champion: pa.Table) -> Any | None:
     """Today's sketch among those of the days before, in the terms of the version that scored."""
     if not champion.num_rows:
         return None

@@ -35,11 +35,11 @@ def attribute_slices(rows: Rows, dataset: DatasetConfig, words: Words) -> dict[s
         words: from `words_of`.
     """
     found: dict[str, Bools] = {}
-    for name, attribute, ids in _fields(rows, dataset):
+    for name, attribute, ids in fields_of(rows, dataset):
         there = ids[ids >= 0]
         values, counts = np.unique(there, return_counts=True)
         for value in values[np.lexsort((values, -counts))][:MOST_VALUES]:
-            said = _said(name, attribute, int(value), words)
+            said = said_of(name, attribute, int(value), words)
             found[f"{name}={said}"] = np.asarray((ids == value).any(axis=1))
     return found
 
@@ -53,7 +53,7 @@ def words_of(lake: Lake, ds: str) -> Words:
     }
 
 
-def _fields(rows: Rows, dataset: DatasetConfig) -> Iterator[tuple[str, Attribute | None, Int32]]:
+def fields_of(rows: Rows, dataset: DatasetConfig) -> Iterator[tuple[str, Attribute | None, Int32]]:
     """Name as in the vocabularies, declaration and (n, W) ids of each field; -1 = padding."""
     yield from _of_side("user", rows.user, dataset.user_attributes)
     yield from _of_side("item", rows.item, dataset.item_attributes)
@@ -74,7 +74,8 @@ def _of_side(
         yield f"{side}.{attribute.name}", attribute, ids
 
 
-def _said(field: str, attribute: Attribute | None, value: int, words: Words) -> str:
+def said_of(field: str, attribute: Attribute | None, value: int, words: Words) -> str:
+    """A field's id in words; of a binned number its range."""
     if value < FIRST_VALUE_ID:
         return "missing" if value == MISSING else "unknown"
     if attribute is not None and attribute.kind == "numeric":

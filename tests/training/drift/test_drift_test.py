@@ -1,0 +1,110 @@
+"""Today against the reference days: by formulas computed otherwise, and by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import t as student
+
+from training.drift.bin_groups import grouped, groups_of
+from training.drift.drift_test import against_estimates, against_thinned_days
+from training.drift.score_test import divergence
+from training.drift.thinning import TIMES, common_size, thinned
+from training.measures.sketch import BINS
+
+
+def test_where_chance_is_nothing_it_is_the_prediction_interval_of_students_t() -> None:
+    random = np.random.default_rng(0)
+    values = random.normal(0.0, 0.05, 21)
+    test = against_estimates(
+        "label", (0.12, 0.0), [(float(v), 0.0) for v in values], 0.01, rows=9, pooled=1
+    )
+    assert test is not None
+    spread = values.std(ddof=1) * np.sqrt(1 + 1 / 21)
+    assert test.p == pytest.approx(2 * student.sf((0.12 - values.mean()) / spread, 20), rel=1e-6)
+    reach = student.isf(0.005, 20) * spread
+    assert test.threshold == pytest.approx(values.mean() + reach, rel=1e-6)
+    assert test.drifted == (test.p < 0.01)
+
+
+@pytest.mark.parametrize("today", [1.0, 1000.0, 0.001], ids=["as ever", "smaller", "larger"])
+def test_days_of_any_size_are_called_changed_as_rarely_as_the_level_says(today: float) -> None:
+    """`today` = variance by chance beside that of the days; the days differ by .04 beyond it."""
+    random = np.random.default_rng(5)
+    alarms = 0
+    for _ in range(2000):
+        variances = random.uniform(0.5, 1.5, 40) * 1e-3
+        values = random.normal(0, np.sqrt(0.04**2 + variances))
+        own = today * 1e-3
+        now = random.normal(0, np.sqrt(0.04**2 + own))
+        test = against_estimates(
+            "label", (now, own), list(zip(values, variances, strict=True)), 0.02, rows=1, pooled=1
+        )
+        assert test is not None
+        alarms += test.drifted
+    assert 0.002 < alarms / 2000 < 0.032
+
+
+def test_too_few_days_make_no_test() -> None:
+    assert against_estimates("label", (0.0, 1.0), [(0.0, 1.0)] * 2, 0.01, rows=1, pooled=1) is None
+    few = np.ones((2, TIMES))
+    assert against_thinned_days("score", np.ones(TIMES), few, 0.01, power=1 / 6, rows=1) is None
+
+
+def test_days_that_do_not_differ_at_all_make_no_division_by_zero() -> None:
+    test = against_estimates("rank", (0.5, 0.0), [(0.5, 0.0)] * 5, 0.01, rows=1, pooled=1)
+    assert test is not None
+    assert not test.drifted
+    flat = against_thinned_days(
+        "score", np.zeros(TIMES), np.zeros((5, TIMES)), 0.01, power=1 / 6, rows=1
+    )
+    assert flat is not None
+    assert not flat.drifted
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=2, max_size=8).filter(any),
+    st.integers(1, 400),
+    st.integers(0, 2**32 - 1),
+)
+@settings(deadline=None)
+def test_a_thinned_day_has_that_many_of_its_own_rows(
+    cells: list[int], size: int, seed: int
+) -> None:
+    drawn = thinned(np.array(cells, dtype=float), size, np.random.default_rng(seed))
+    assert drawn.shape == (TIMES, len(cells))
+    assert (drawn.sum(axis=1) == min(size, sum(cells))).all()
+    assert (drawn <= np.array(cells)).all()
+
+
+def test_counts_that_were_carried_over_keep_their_sum() -> None:
+    parts = np.random.default_rng(1).random(30)
+    parts *= 1000 / parts.sum()
+    assert thinned(parts, 5000, np.random.default_rng(0)).sum(axis=1).tolist() == [1000] * TIMES
+
+
+def test_all_are_made_as_small_as_the_smaller_of_today_and_most_days() -> None:
+    days = np.array([1000.0] * 40)
+    assert common_size(500, days) == 500
+    assert common_size(1_000_000, days) == 1000
+    assert common_size(1_000_000, np.array([10.0] * 5 + [1000.0] * 35)) == 1000
+
+
+def test_the_divergence_is_scipys() -> None:
+    random = np.random.default_rng(2)
+    p, q = random.random(20), random.random(20)
+    p[3] = 0.0
+    assert divergence(p[None], q)[0] == pytest.approx(jensenshannon(p, q) ** 2)
+
+
+def test_groups_are_neighbours_of_about_equal_weight() -> None:
+    weights = np.exp(-(((np.arange(BINS) - 80) / 12) ** 2))
+    group = groups_of(weights, 20)
+    assert (np.diff(group) >= 0).all()
+    assert (np.diff(group) <= 1).all()
+    shares = grouped(weights, group) / weights.sum()
+    assert shares.sum() == pytest.approx(1.0)
+    assert shares.max() < 0.1  # a bin alone holds .047

@@ -1,0 +1,134 @@
+"""Budget and extent: whether labels that drifted train, and how much."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from conf.drift import DriftSettings
+from conf.training import TrainingSettings
+from feature_store.days import shift
+from tests.training.drift.day_fixture import DRIFT, MONDAY, day, quiet_days
+from training.drift.decision import decide
+from training.drift.extent import extent_of, training_of
+from training.drift.gain import expected_gain
+from training.drift.label_tests import recent_shift
+from training.drift.outcome import DriftDecision, History, PastDecision
+from training.scoring.metrics import log_losses, sigmoid
+
+TODAY = shift(MONDAY, 28)
+
+
+def changed(
+    drift: DriftSettings, last_training: str, past: tuple[PastDecision, ...] = ()
+) -> DriftDecision:
+    random = np.random.default_rng(0)
+    before = quiet_days(random, 28)
+    today = day(random, TODAY, change=-0.4)
+    history = History(tuple(before), True, shift(TODAY, -2), last_training, past)
+    return decide(TODAY, today, history, drift, sampled=False)
+
+
+@pytest.mark.parametrize(("days", "decision"), [(1, "watch"), (2, "watch"), (3, "retrain")])
+def test_two_trainings_lie_as_far_apart_as_the_budget_says(days: int, decision: str) -> None:
+    frugal = DRIFT.model_copy(update={"min_gap_days": 3})
+    found = changed(frugal, shift(TODAY, -days))
+    assert (found.decision, found.train) == (decision, decision == "retrain")
+    assert found.evidence["labels_drifted"]
+    if not found.train:
+        assert found.extent is None
+        assert f"the next training is on {shift(TODAY, 3 - days)}" in found.reason
+
+
+def test_a_budget_that_contradicts_itself_is_refused() -> None:
+    with pytest.raises(ValidationError, match="min_gap_days: 9 is above max_gap_days: 8"):
+        DriftSettings(min_gap_days=9, max_gap_days=8)
+
+
+def past(*days: tuple[bool, bool, str | None]) -> tuple[PastDecision, ...]:
+    return tuple(
+        PastDecision(shift(TODAY, number - len(days)), drifted, train, extent)  # type: ignore[arg-type]
+        for number, (drifted, train, extent) in enumerate(days)
+    )
+
+
+IN_VAIN = (True, True, "incremental")
+
+
+@pytest.mark.parametrize(
+    ("decisions", "moved", "extent"),
+    [
+        ([], 0.0, "incremental"),
+        ([], 1.9, "incremental"),
+        ([], 2.1, "replay"),
+        ([IN_VAIN] * 4, 0.0, "incremental"),
+        ([IN_VAIN] * 5, 0.0, "full"),
+        ([IN_VAIN] * 5, 3.0, "full"),
+        ([IN_VAIN] * 5 + [(False, False, None)], 0.0, "incremental"),
+        # labels that drifted and did not train say nothing of trainings
+        ([*[IN_VAIN] * 4, (True, False, None)], 0.0, "incremental"),
+        # a full training is given time, too
+        ([*[IN_VAIN] * 5, (True, True, "full"), *[IN_VAIN] * 4], 0.0, "incremental"),
+    ],
+)
+def test_the_kind_of_change_says_how_much_is_trained(
+    decisions: list[tuple[bool, bool, str | None]], moved: float, extent: str
+) -> None:
+    found, why = extent_of(DRIFT, moved, past(*decisions))
+    assert found == extent
+    assert why.startswith(
+        {"full": "the labels drift although", "replay": "gradual"}.get(found, "sudden")
+    )
+    fixed = DRIFT.model_copy(update={"extent": "full"})
+    assert extent_of(fixed, moved, past(*decisions)) == ("full", "by drift.extent")
+
+
+def test_the_decision_carries_the_extent_and_says_why() -> None:
+    sudden = changed(DRIFT, shift(TODAY, -1))
+    assert sudden.extent == "incremental"
+    assert "; incremental training (sudden: " in sudden.reason
+    full = changed(DRIFT, shift(TODAY, -1), past(*[IN_VAIN] * 5))
+    assert full.extent == "full"
+    assert "although 5 days in a row trained" in full.reason
+
+
+def test_a_change_that_came_slowly_is_told_from_one_that_came_at_once() -> None:
+    random = np.random.default_rng(1)
+    quiet = quiet_days(random, 28)
+    slow = quiet + [day(random, shift(MONDAY, 28 + n), change=-0.06 * (n + 1)) for n in range(5)]
+    now = -0.36
+    assert recent_shift(now, slow, 5) > 2.0
+    at_once = quiet + [day(random, shift(MONDAY, 28 + n)) for n in range(5)]
+    assert abs(recent_shift(now, at_once, 5)) < 2.0
+    # what moved the other way is no beginning of it
+    assert recent_shift(-now, slow, 5) < -2.0
+    assert recent_shift(now, quiet[:4], 5) == 0.0
+
+
+@pytest.mark.parametrize("extent", ["incremental", "replay", "full"])
+def test_an_extent_is_settings_of_a_training(extent: str) -> None:
+    usual = TrainingSettings(distillation=0.5)
+    found = training_of(usual, DRIFT, extent)
+    if extent == "incremental":
+        assert found == usual
+    if extent == "replay":
+        assert (found.start, found.replay_share, found.replay_rows) == ("parent", 3.0, 90_000)
+        none = usual.model_copy(update={"replay": "none", "distillation": 0.0})
+        assert training_of(none, DRIFT, extent).replay == "uniform"
+    if extent == "full":
+        assert (found.start, found.distillation) == ("afresh", 0.0)
+    assert TrainingSettings.model_validate(found.model_dump()) == found
+
+
+def test_the_gain_is_what_recalibration_saves_and_nothing_where_all_is_well() -> None:
+    """Against the log loss itself, of rows drawn one by one."""
+    random = np.random.default_rng(3)
+    from benchmarks.drift_days import counted
+
+    logits = random.normal(-2.0, 1.0, 400_000)
+    clicks = (random.random(len(logits)) < sigmoid(logits - 0.4)).astype(float)
+    saved = (log_losses(logits, clicks) - log_losses(logits - 0.4, clicks)).mean()
+    assert expected_gain([counted(MONDAY, logits, clicks)]) == pytest.approx(saved, rel=0.05)
+    clicks = (random.random(len(logits)) < sigmoid(logits)).astype(float)
+    assert expected_gain([counted(MONDAY, logits, clicks)]) < 0.03 * saved
