@@ -1,0 +1,233 @@
+"""When to retrain: by the drift check, every day, or never. Quality and cost, day by day.
+
+    dayfold bench retraining
+    dayfold bench retraining --quick
+
+A simulated shop's lake is built once, in bulk, with changes planted: a turn of taste, a fall of
+the click rate, and one of the mix of users, who go on doing as they did (that must not train).
+Then each policy goes on from the same first model in a home of its own, with the day's real steps:
+score, check drift, train and evaluate two scorers where the policy says so, gate and promote.
+
+    drift    the drift check by its default settings
+    daily    every day
+    weekly   every seventh day, whatever happens
+    never    the first model serves all the time
+
+A change counts as found on the first day from it on that decides `retrain` for its labels. Quality
+is back on the first day from there on whose log loss is within 1 % of that of `daily` on the same
+day. A candidate of a day is trained on the days before it: what changes on a day can be learned
+from the next one on, and serves on the one after that. Cost: CPU-seconds of the steps train,
+evaluate and promote. A policy that is done is kept in the home: the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from benchmarks.result import write_result
+from dayfold.run import REFERENCE_DAYS
+from dayfold.step import run_step
+from dayfold.workplace import Workplace, open_workplace
+from feature_store.days import days_between, gap, shift
+from feature_store.lake import Lake
+from feature_store.tables import DAILY_METRICS, DRIFT, PROMOTIONS, STEP_RUNS
+from pipelines.sources.simulator import PlantedDrift, SimulationSettings, simulate
+
+FIRST = "2026-01-01"
+HISTORY_UNTIL = "2026-01-31"
+LAST = "2026-03-11"
+BULK = ("clean_events", "encode_profiles", "build_features", "build_examples")
+PLANTED = (
+    PlantedDrift(day=date(2026, 2, 6), kind="taste", size=0.5),
+    PlantedDrift(day=date(2026, 2, 17), kind="ctr", size=-0.4),
+    PlantedDrift(day=date(2026, 2, 28), kind="covariate", size=0.5),
+)
+CONCEPT = ("taste", "ctr")
+NEVER = {
+    "DAYFOLD__DRIFT__ALPHA": "1e-12",
+    "DAYFOLD__DRIFT__MAX_GAP_DAYS": "10000",
+    "DAYFOLD__DRIFT__FALLBACK_EVERY_DAYS": "10000",
+}
+POLICIES: dict[str, dict[str, str]] = {
+    "drift": {},
+    "daily": {"DAYFOLD__DRIFT__MAX_GAP_DAYS": "1"},
+    "weekly": NEVER | {"DAYFOLD__DRIFT__MAX_GAP_DAYS": "7"},
+    "never": NEVER,
+}
+COMMON = {"DAYFOLD__TRAINING__SCORERS": "two_tower,mlp", "DAYFOLD__DATASET": "simulated"}
+BACK_WITHIN = 0.01
+
+
+def prepare(users: int, items: int) -> None:
+    """The lake of all days, and the first model, in the home of this process."""
+    place = open_workplace()
+    shop = SimulationSettings(users=users, items=items, seed=11, drift=PLANTED)
+    print(simulate(place.raw_root, FIRST, LAST, shop), flush=True)
+    days = list(days_between(FIRST, LAST))
+    for name in BULK:
+        print(name, run_step(place, name, days).summary, flush=True)
+    cut = shift(HISTORY_UNTIL, -REFERENCE_DAYS)
+    _train(place, cut)
+    for ds in days_between(shift(cut, 1), HISTORY_UNTIL):
+        run_step(place, "score_day", [ds])
+
+
+def _train(place: Workplace, ds: str) -> None:
+    """The day's steps from its scores to its promotion."""
+    run_step(place, "score_day", [ds])
+    if run_step(place, "check_drift", [ds]).facts["train"]:
+        for name in ("train", "evaluate"):
+            for scorer in place.settings.training.scorers:
+                run_step(place, name, [ds], scorer)
+    run_step(place, "promote", [ds])
+
+
+def run_policy(policy: str) -> list[dict[str, Any]]:
+    """One row per day, in the home of this process."""
+    place, rows = open_workplace(), []
+    for ds in days_between(shift(HISTORY_UNTIL, 1), LAST):
+        _train(place, ds)
+        rows.append({"policy": policy} | day_row(place.lake(), ds))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def day_row(lake: Lake, ds: str) -> dict[str, Any]:
+    """What the day was scored with, what was decided, and what that cost."""
+    scored = {
+        row["metric"]: row["value"]
+        for row in lake.read(DAILY_METRICS, [ds]).to_pylist()
+        if row["subject"] == "champion"
+    }
+    (decision,) = lake.read(DRIFT, [ds]).to_pylist()
+    (promotion,) = lake.read(PROMOTIONS, [ds]).to_pylist()
+    evidence = json.loads(decision["evidence"])
+    steps = lake.read(STEP_RUNS, [ds], ["step", "cpu_seconds"]).to_pylist()
+    training = ("train", "evaluate", "promote")
+    return {
+        "ds": ds,
+        "auc": round(scored["auc"], 6),
+        "log_loss": round(scored["log_loss"], 6),
+        "decision": decision["decision"],
+        "trained": decision["train"],
+        "labels_drifted": bool(evidence.get("labels_drifted")),
+        "extent": evidence.get("extent"),
+        "promoted": promotion["promoted"],
+        "cpu_seconds": round(
+            sum(s["cpu_seconds"] for s in steps if s["step"].split(".")[0] in training), 3
+        ),
+        "reason": decision["reason"],
+    }
+
+
+def measured(home: Path, size: tuple[int, int], policies: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of all policies, each in a process and a home of its own, two at a time."""
+    before = home / "before"
+    if not (before / "done").exists():
+        shutil.rmtree(before, ignore_errors=True)
+        environment = _environment(before, {"DAYFOLD__SPARK__LARGE_DAYS": "true"})
+        for command in (
+            ("dayfold", "setup"),
+            ("benchmarks.retraining", "--prepare", *map(str, size)),
+        ):
+            subprocess.run([sys.executable, "-m", *command], env=environment, check=True)  # noqa: S603
+        (before / "done").touch()
+    waiting, running = [p for p in policies if not (home / f"{p}.json").exists()], []
+    for policy in waiting:
+        place = home / policy
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(before, place, symlinks=True)
+        command = [sys.executable, "-m", "benchmarks.retraining", "--policy", policy]
+        command += ["--out", str(home / f"{policy}.json")]
+        environment = _environment(place, POLICIES[policy])
+        running.append(subprocess.Popen(command, env=environment))  # noqa: S603
+        if len(running) > 1 or policy == waiting[-1]:
+            if any(process.wait() for process in running):
+                raise SystemExit(f"{policies}: a policy failed, see above")
+            running = []
+    return [row for p in policies for row in json.loads((home / f"{p}.json").read_text())]
+
+
+def _environment(home: Path, changes: dict[str, str]) -> dict[str, str]:
+    places = {"DAYFOLD__HOME": str(home), "DAYFOLD__LAUNCHER": "inline"}
+    return os.environ | COMMON | places | changes
+
+
+def summarised(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Quality and cost beside `daily`, and of each planted change when it was found."""
+    of = {p: [row for row in rows if row["policy"] == p] for p in POLICIES}
+    of = {policy: mine for policy, mine in of.items() if mine}
+    summary: dict[str, float] = {}
+    daily = {row["ds"]: row for row in of["daily"]}
+    for policy, mine in of.items():
+        summary[f"auc_{policy}"] = statistics.mean(row["auc"] for row in mine)
+        summary[f"log_loss_{policy}"] = statistics.mean(row["log_loss"] for row in mine)
+        summary[f"trainings_{policy}"] = sum(row["trained"] for row in mine)
+        spent = sum(row["cpu_seconds"] for row in mine)
+        summary[f"cost_share_{policy}"] = spent / sum(row["cpu_seconds"] for row in of["daily"])
+        summary[f"auc_loss_{policy}"] = summary["auc_daily"] - summary[f"auc_{policy}"]
+    for change in PLANTED:
+        ds = change.day.isoformat()
+        if change.kind in CONCEPT:
+            summary |= _found(change.kind, ds, of["drift"], daily)
+        else:
+            after = [r for r in of["drift"] if ds <= r["ds"]]
+            summary[f"retrains_after_{change.kind}"] = sum(row["labels_drifted"] for row in after)
+    return summary
+
+
+def _found(
+    kind: str, ds: str, mine: Sequence[dict[str, Any]], daily: dict[str, dict[str, Any]]
+) -> dict[str, float]:
+    after = [row for row in mine if row["ds"] >= ds]
+    found = next((row["ds"] for row in after if row["labels_drifted"] and row["trained"]), None)
+    if found is None:
+        return {f"found_after_days_{kind}": float("inf")}
+    near = (
+        row["ds"]
+        for row in after
+        if row["ds"] > found and row["log_loss"] <= (1 + BACK_WITHIN) * daily[row["ds"]]["log_loss"]
+    )
+    back = next(near, None)
+    return {
+        f"found_after_days_{kind}": gap(ds, found),
+        f"back_after_days_{kind}": float("inf") if back is None else gap(found, back),
+    }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a small shop, drift and daily alone")
+    parser.add_argument("--home", type=Path, default=Path(".dayfold/bench/retraining"))
+    parser.add_argument("--prepare", type=int, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--policy", choices=POLICIES, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.prepare:
+        prepare(*arguments.prepare)
+        return
+    if arguments.policy:
+        arguments.out.write_text(json.dumps(run_policy(arguments.policy)))
+        return
+    size = (300, 120) if arguments.quick else (1500, 400)
+    policies = ("drift", "daily") if arguments.quick else tuple(POLICIES)
+    home = arguments.home.absolute() / f"{size[0]}"
+    home.mkdir(parents=True, exist_ok=True)
+    rows = measured(home, size, policies)
+    name = "retraining" + ("-quick" if arguments.quick else "")
+    print(write_result(name, summarised(rows), rows))
+
+
+if __name__ == "__main__":
+    main()
