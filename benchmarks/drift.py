@@ -5,7 +5,8 @@
 
 Quiet days are simulated (benchmarks/drift_days.py) at 1 k, 30 k and 1 M rows: stable, with weekends
 that differ, with days of a thousand times the rows or of a thousandth, correlated, by users, and
-with another model promoted every week or day. An alarm is `watch` or `retrain` by default settings.
+with another model promoted every week or day, and, apart from these, with models that are off,
+each in its own way, by three times as much (`biased_models`). An alarm is `watch` or `retrain` by default settings.
 Then days that change, at 30 k rows: from the 61st day on, at once or over 14 days; found is an
 alarm within 14 days (21 if gradual); where labels change, only `retrain` counts. A change of the
 scores alone (other people come, who do as predicted) must not retrain: `retrains_per_100_days`.
@@ -28,7 +29,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest, kstwobign
 
-from benchmarks.drift_days import WORLDS, Change, Promotions, World, days_of, steady
+from benchmarks.drift_days import BIASED, WORLDS, Change, Promotions, World, days_of, steady
 from benchmarks.result import write_result
 from conf.drift import DriftSettings
 from feature_store.days import gap, shift
@@ -91,7 +92,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=6, help="of the simulation [6]")
     parser.add_argument("--only", default="", help="worlds and changes whose name has this in it")
     asked = parser.parse_args()
-    worlds = [place for place, one in enumerate(WORLDS) if asked.only in one.name]
+    worlds = [place for place, one in enumerate((*WORLDS, BIASED)) if asked.only in one.name]
     changes = [name for name in CHANGES if asked.only in name]
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         quiet = pool.map(partial(quiet_world, days=asked.days, seed=asked.seed), worlds)
@@ -106,7 +107,7 @@ def main() -> None:
 
 def quiet_world(place: int, *, days: int, seed: int) -> dict[str, Any]:
     """Alarms of a world, one of WORLDS, in which nothing changes."""
-    world, random = WORLDS[place], np.random.default_rng([seed, place])
+    world, random = (*WORLDS, BIASED)[place], np.random.default_rng([seed, place])
     counts, peers, judged = Counter[str](), Counter[str](), 0
     last: str | None = None
     for known in islice(_known_days(world, random), WARM_UP, WARM_UP + days):
@@ -208,6 +209,9 @@ def peer_alarms(known: Sequence[DayCounts]) -> dict[str, bool]:
 def _summary(rows: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
     summary: dict[str, float] = {}
     for row in rows["quiet"]:
+        if row["world"] == BIASED.name:
+            summary["alarms_per_100_days_biased_models"] = row["alarms_per_100_days"]
+            continue
         summary[f"false_alarms_per_100_days_{row['world']}"] = row["alarms_per_100_days"]
         summary[f"skip_or_watch_{row['world']}"] = row["skip_or_watch"]
     for row in rows["changes"]:

@@ -33,6 +33,8 @@ CORRELATED = 0.6
 USER_ROWS, USER_EFFECT = 10, 0.5
 """Of the worlds of users: rows per user (geometric), and how users differ, in logits."""
 SMALL, LARGE = 1_000, 1_000_000
+MODEL_BIAS, MODEL_SPREAD = 0.02, 0.03
+"""Standard deviations of what models differ by, in logits (the second: of the spread's log)."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class World:
     users: bool = False
     promoted_every: int = 0
     """Days after which another model serves; 0 = never."""
+    biased: float = 1.0
+    """How many times as much models differ as usual."""
 
 
 def steady(rows: int) -> Rows:
@@ -89,6 +93,8 @@ WORLDS = (
     World("promoted_weekly", steady(30_000), promoted_every=7),
     World("promoted_daily", steady(30_000), promoted_every=1),
 )
+BIASED = World("biased_models", steady(30_000), promoted_every=7, biased=3.0)
+"""Where each week's model is off in its own way: an alarm is no false one."""
 
 
 def days_of(
@@ -157,17 +163,22 @@ def counted(ds: str, logits: Floats, clicks: Floats) -> DayCounts:
 class Promotions:
     """The days of a world in which another model takes the place of the one that serves.
 
-    Each model sees the true log-odds with an error of its own, spread a little otherwise. A day
-    that was scored by an earlier one is carried over by the quantile map of each promotion since.
+    Each model sees the true log-odds with an error of its own, spread a little otherwise, and
+    expects half of what the day before had more or less of clicks than usual, as one that was
+    trained on it beside older rows does. A day that was scored by an earlier one is carried over by
+    the quantile map of each promotion since.
     """
 
     def __init__(self, world: World, random: np.random.Generator) -> None:
         """Promote every `world.promoted_every` days."""
         self._world, self._random = world, random
-        self._model = self._another()
+        self._model = self._another(0.0)
 
-    def _another(self) -> tuple[float, float]:
-        return float(self._random.normal(0.0, 0.05)), float(np.exp(self._random.normal(0.0, 0.1)))
+    def _another(self, rate: float) -> tuple[float, float]:
+        """What it adds, and how it spreads, after a day whose rate differed by `rate`."""
+        times = self._world.biased
+        added = 0.5 * rate + self._random.normal(0.0, MODEL_BIAS * times)
+        return float(added), float(np.exp(self._random.normal(0.0, MODEL_SPREAD * times)))
 
     def days(self) -> Iterator[list[DayCounts]]:
         """All days so far, the last one is today; carried over to the model that serves today."""
@@ -185,7 +196,7 @@ class Promotions:
             yield known[-57:]
             number += 1
             if number % self._world.promoted_every == 0:
-                self._model = self._another()
+                self._model = self._another(rate)
                 # both models on the rows of the day that promotes; their errors have most in common
                 after = self._said(truth, 0.9 * error + random.normal(0, 0.1, rows))
                 mapped = quantile_map(said, after)

@@ -102,12 +102,14 @@ def against_thinned_days(
     """
     if len(reference) < FEWEST_DAYS:
         return None
-    powers = (np.maximum(reference, 0.0) ** power).mean(axis=1)
-    powers, _ = _in_line(np.stack([powers, np.zeros_like(powers)], axis=1))
+    each = np.maximum(reference, 0.0) ** power
+    # what differs between the days, and what one thinning of a day differs from another
+    powers, within = _in_line(np.stack([each.mean(axis=1), each.var(axis=1)], axis=1))
     k = len(powers)
     value = float((np.maximum(now, 0.0) ** power).mean())
     middle = float(powers.mean())
-    spread = max(float(powers.std(ddof=1) * np.sqrt(1 + 1 / k)), _TINY)
+    single = float(powers.var(ddof=1) + within.mean())
+    spread = max(float(np.sqrt(single * (1 + 1 / k))), _TINY)
     p = float(student.sf((value - middle) / spread, k - 1))
     threshold = middle + float(student.isf(alpha, k - 1)) * spread
     back = 1 / power
