@@ -6,10 +6,11 @@
 Quiet days are simulated (benchmarks/drift_days.py) at 1 k, 30 k and 1 M rows: stable, with weekends
 that differ, with days of a thousand times the rows or of a thousandth, correlated, by users, and
 with another model promoted every week or day, and, apart from these, with models that are off,
-each in its own way, by three times as much (`biased_models`). An alarm is `watch` or `retrain` by default settings.
-Then days that change, at 30 k rows: from the 61st day on, at once or over 14 days; found is an
-alarm within 14 days (21 if gradual); where labels change, only `retrain` counts. A change of the
-scores alone (other people come, who do as predicted) must not retrain: `retrains_per_100_days`.
+each in its own way, by three times as much (`biased_models`). An alarm is `watch` or `retrain` by
+default settings. Then days that change, at 30 k rows: from the 61st day on, at once or over 14
+days; found is an alarm within 14 days (21 if gradual); where labels change, only `retrain` counts.
+A change of the scores alone (other people come, who do as predicted) must not retrain:
+`retrains_per_100_days`.
 
 Beside it, on the same days and the scores alone, the usual rules: Kolmogorov-Smirnov p < .01, PSI >
 .2, Jensen-Shannon > .1 against the same history, and a divergence beyond that of all days of it.

@@ -48,7 +48,7 @@ def changed_settings(drift: DriftSettings, given: Sequence[str]) -> DriftSetting
         return DriftSettings.model_validate({**drift.model_dump(), **values})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = str(first["loc"][0]) if first["loc"] else ""
         said = str(first["msg"]).removeprefix("Value error, ")
         raise ConfigError(f"--set {where}={first['input']}: {said}" if where else said) from error
 

@@ -26,6 +26,8 @@ from training.drift.drift_test import (
 from training.drift.thinning import common_size, thinned
 
 CALIBRATION_GROUPS = 10
+_OF_A_MEDIAN = 1.2533
+"""Its standard error, in those of a mean of normal values."""
 
 
 def label_test(
@@ -83,8 +85,8 @@ def log_observed_expected(days: Sequence[DayCounts]) -> Estimate:
 def recent_shift(now: float, days: Sequence[DayCounts], last: int) -> float:
     """How far the `last` days before today had moved already, in standard errors, towards `now`.
 
-    Their mean log(observed/expected), less that of the days before them; above zero where it moved
-    the way that today lies. 0 with too few days.
+    Their median log(observed/expected), less that of the days before them; above zero where it
+    moved the way that today lies. 0 with too few days.
     """
     estimates = np.array([log_observed_expected([day]) for day in days if day.n]).reshape(-1, 2)
     recent, before = estimates[-last:], estimates[:-last]
@@ -94,7 +96,9 @@ def recent_shift(now: float, days: Sequence[DayCounts], last: int) -> float:
     middle = float(np.median(before[:, 0]))
     spread = max(float(before[:, 0].std(ddof=1)), float(np.sqrt(before[:, 1].mean())), 1e-9)
     towards = float(np.sign(now - middle))
-    return towards * float(recent[:, 0].mean() - middle) / (spread / float(np.sqrt(len(recent))))
+    # of the recent days too: one or two days of a sudden change do not make it a gradual one
+    moved = float(np.median(recent[:, 0])) - middle
+    return towards * moved / (_OF_A_MEDIAN * spread / float(np.sqrt(len(recent))))
 
 
 def _calibration_errors(

@@ -1,0 +1,137 @@
+"""`dayfold drift`: past days decided again, and the page of a day."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from conf.drift import DriftSettings
+from conf.errors import ConfigError, MissingPartition
+from conf.settings import Settings
+from dayfold.drift_replay import changed_settings, replay
+from dayfold.drift_report import write_drift_report
+from dayfold.status import decision_line
+from dayfold.workplace import Workplace
+from feature_store.days import shift
+from feature_store.step import StepContext
+from feature_store.tables import DRIFT, PROMOTIONS, SKETCHES
+from tests.dayfold.forget_fixture import SmallPlace
+from tests.training.lake_fixture import small_dataset
+from tests.training.test_check_drift import FIRST, history, sketch
+from training import check_drift
+
+DAYS = 21
+CHANGED = shift(FIRST, DAYS)
+LAST = shift(CHANGED, 4)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """21 quiet days, then five on which fewer click; all are decided by the default settings."""
+    home = tmp_path_factory.mktemp("drift")
+    settings = Settings(home=str(home), dataset="small", lake="{home}/lake/{dataset}")
+    place = SmallPlace(settings, small_dataset())
+    lake = place.lake()
+    history(lake, DAYS)
+    for number in range(5):
+        sketch(lake, shift(CHANGED, number), change=-0.5)
+    for number in range(DAYS + 5):
+        day = (shift(FIRST, number),)
+        check_drift.run(StepContext(day, lake, place.dataset, settings))
+    return place
+
+
+def test_the_same_settings_decide_what_was_decided(place: Workplace) -> None:
+    rows = {
+        row["ds"]: row for row in place.lake().read(DRIFT, place.lake().days(DRIFT)).to_pylist()
+    }
+    again = list(replay(place, FIRST, LAST, DriftSettings()))
+    assert [one.ds for one in again] == sorted(rows)
+    # no training took place here, so days without enough data differ: they train by the last one
+    decided = [one for one in again if one.now.decision != "not_enough_data"]
+    assert len(decided) >= 5
+    for one in decided:
+        assert (one.was, one.trained) == (one.now.decision, one.now.train)
+        row = json.loads(rows[one.ds]["evidence"])
+        assert one.now.evidence["tests"] == row["tests"]
+
+
+def test_other_settings_decide_otherwise_and_nothing_is_written(place: Workplace) -> None:
+    lake = place.lake()
+    before = {t.key: lake.read(t, lake.days(t)).num_rows for t in (DRIFT, SKETCHES, PROMOTIONS)}
+    frugal = list(replay(place, CHANGED, LAST, DriftSettings(min_gap_days=3)))
+    assert [one.now.train for one in frugal] == [True, False, False, True, False]
+    assert "drift.min_gap_days" in frugal[1].now.reason
+    blind = list(replay(place, CHANGED, LAST, DriftSettings(alpha=1e-12)))
+    assert not any(one.now.train for one in blind)
+    after = {t.key: lake.read(t, lake.days(t)).num_rows for t in (DRIFT, SKETCHES, PROMOTIONS)}
+    assert after == before
+
+
+def test_the_rule_of_the_extent_goes_by_the_replayed_days(place: Workplace) -> None:
+    found = list(replay(place, CHANGED, LAST, DriftSettings(full_after_days=2)))
+    assert found[0].now.extent == "incremental"
+    assert found[2].now.extent == "full"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["alpha"], r"--set alpha: expected NAME=VALUE, where NAME is one of reference_days"),
+        (["beta=1"], r"--set beta=1: expected NAME=VALUE"),
+        (["alpha=3"], r"--set alpha=3: Input should be less than 0.5"),
+        (["extent=some"], r"--set extent=some: Input should be"),
+        (["alpha=[1"], r"--set alpha=\[1: '\[1' is no value"),
+        (["min_gap_days=9", "max_gap_days=8"], r"min_gap_days: 9 is above max_gap_days: 8"),
+    ],
+)
+def test_a_wrong_setting_is_named(given: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        changed_settings(DriftSettings(), given)
+    assert changed_settings(DriftSettings(), ["drift.alpha=0.01"]).alpha == 0.01
+
+
+def test_days_that_no_champion_scored_are_named(place: Workplace) -> None:
+    with pytest.raises(MissingPartition, match=rf"No day from 2030-01-01 .* scored are {FIRST}"):
+        list(replay(place, "2030-01-01", "2030-01-02", DriftSettings()))
+
+
+def test_the_page_says_what_was_decided_and_needs_no_network(
+    place: Workplace, tmp_path: Path
+) -> None:
+    path = write_drift_report(place, CHANGED, tmp_path / "page.html")
+    page = path.read_text()
+    assert f"<h1>Drift on {CHANGED}: retrain</h1>" in page
+    assert "A training gains at least 0." in page
+    assert "<td>label</td>" in page
+    assert page.count("data:image/png;base64,") == 1  # the tests; no scores lie here
+    assert not re.search(r"(src|href)=['\"]?(https?:)?//", page)
+    rows = place.lake().read(DRIFT, place.lake().days(DRIFT)).to_pylist()
+    usual = next(row["ds"] for row in rows if row["decision"] == "skip")
+    quiet = write_drift_report(place, usual, None)
+    assert quiet.name == f"drift-small-{usual}.html"
+    assert "Nothing beyond what days usually differ by" in quiet.read_text()
+    with pytest.raises(MissingPartition, match=rf"2030-01-01 has no drift .* {FIRST} to {LAST}"):
+        write_drift_report(place, "2030-01-01", None)
+
+
+def test_status_says_the_last_decision_in_a_sentence(place: Workplace) -> None:
+    lake = place.lake()
+    row = lake.read(DRIFT, [CHANGED]).to_pylist()[0]
+    days = [
+        {
+            "ds": CHANGED,
+            "decision": row["decision"],
+            "reason": row["reason"],
+            "trains": row["train"],
+            "evidence": json.loads(row["evidence"]),
+        }
+    ]
+    line = decision_line(lake, days)
+    assert line is not None
+    assert line.startswith(f"{CHANGED} retrain: log(observed/expected clicks) is -0.")
+    assert line.endswith(f"Next: dayfold drift report --ds {CHANGED}")
+    assert decision_line(lake, []) is None
