@@ -209,7 +209,7 @@ _NAMES = {
     "score": "score divergence",
     "label": "log(observed/expected clicks)",
     "rank": "mean percentile rank of the positives",
-    "calibration": "calibration error beyond chance",
+    "calibration": "calibration error per click",
 }
 
 
