@@ -2,6 +2,8 @@
 
     dayfold bench retraining
     dayfold bench retraining --quick
+    dayfold bench retraining --log online-retail --source DIR
+    dayfold bench retraining --log movietweetings --source DIR
 
 A simulated shop's lake is built once, in bulk, with changes planted: a turn of taste, a fall of
 the click rate, and one of the mix of users, who go on doing as they did (that must not train).
@@ -18,6 +20,10 @@ is back on the first day from there on whose log loss is within 1 % of that of `
 day. A candidate of a day is trained on the days before it: what changes on a day can be learned
 from the next one on, and serves on the one after that. Cost: CPU-seconds of the steps train,
 evaluate and promote. A policy that is done is kept in the home: the same command goes on.
+
+With --log the days are those of a public log, in which nobody planted anything: what counts is which
+days alarm, and how good the champion is at ranking what users took (percentile rank, 1 = on top),
+beside the other policies. `paid_<policy>`: by how much it is above that of `never`.
 """
 
 from __future__ import annotations
@@ -34,7 +40,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from benchmarks.replay import KEY
 from benchmarks.result import write_result
+from conf.pseudonym import KEY_VARIABLE
 from dayfold.run import REFERENCE_DAYS
 from dayfold.step import run_step
 from dayfold.workplace import Workplace, open_workplace
@@ -43,9 +51,13 @@ from feature_store.lake import Lake
 from feature_store.tables import DAILY_METRICS, DRIFT, PROMOTIONS, STEP_RUNS
 from pipelines.sources.simulator import PlantedDrift, SimulationSettings, simulate
 
-FIRST = "2026-01-01"
-HISTORY_UNTIL = "2026-01-31"
-LAST = "2026-03-11"
+WINDOWS = {
+    "simulated": ("2026-01-01", "2026-01-31", "2026-03-11"),
+    "movietweetings": ("2013-02-28", "2013-06-30", "2013-08-31"),
+    "online-retail": ("2011-06-01", "2011-09-04", "2011-11-30"),
+}
+"""First day, last day of the history, last day."""
+METRICS = ("auc", "log_loss", "mean_percentile_rank", "recall_at_1_percent")
 BULK = ("clean_events", "encode_profiles", "build_features", "build_examples")
 PLANTED = (
     PlantedDrift(day=date(2026, 2, 6), kind="taste", size=0.5),
@@ -64,21 +76,23 @@ POLICIES: dict[str, dict[str, str]] = {
     "weekly": NEVER | {"DAYFOLD__DRIFT__MAX_GAP_DAYS": "7"},
     "never": NEVER,
 }
-COMMON = {"DAYFOLD__TRAINING__SCORERS": "two_tower,mlp", "DAYFOLD__DATASET": "simulated"}
+COMMON = {"DAYFOLD__TRAINING__SCORERS": "two_tower,mlp"}
 BACK_WITHIN = 0.01
 
 
 def prepare(users: int, items: int) -> None:
     """The lake of all days, and the first model, in the home of this process."""
     place = open_workplace()
-    shop = SimulationSettings(users=users, items=items, seed=11, drift=PLANTED)
-    print(simulate(place.raw_root, FIRST, LAST, shop), flush=True)
-    days = list(days_between(FIRST, LAST))
+    first, history_until, last = WINDOWS[place.dataset.name]
+    if place.dataset.name == "simulated":
+        shop = SimulationSettings(users=users, items=items, seed=11, drift=PLANTED)
+        print(simulate(place.raw_root, first, last, shop), flush=True)
+    days = list(days_between(first, last))
     for name in BULK:
         print(name, run_step(place, name, days).summary, flush=True)
-    cut = shift(HISTORY_UNTIL, -REFERENCE_DAYS)
+    cut = shift(history_until, -REFERENCE_DAYS)
     _train(place, cut)
-    for ds in days_between(shift(cut, 1), HISTORY_UNTIL):
+    for ds in days_between(shift(cut, 1), history_until):
         run_step(place, "score_day", [ds])
 
 
@@ -95,7 +109,8 @@ def _train(place: Workplace, ds: str) -> None:
 def run_policy(policy: str) -> list[dict[str, Any]]:
     """One row per day, in the home of this process."""
     place, rows = open_workplace(), []
-    for ds in days_between(shift(HISTORY_UNTIL, 1), LAST):
+    _, history_until, last = WINDOWS[place.dataset.name]
+    for ds in days_between(shift(history_until, 1), last):
         _train(place, ds)
         rows.append({"policy": policy} | day_row(place.lake(), ds))
         print(rows[-1], flush=True)
@@ -116,8 +131,7 @@ def day_row(lake: Lake, ds: str) -> dict[str, Any]:
     training = ("train", "evaluate", "promote")
     return {
         "ds": ds,
-        "auc": round(scored["auc"], 6),
-        "log_loss": round(scored["log_loss"], 6),
+        **{name: round(scored[name], 6) for name in METRICS if name in scored},
         "decision": decision["decision"],
         "trained": decision["train"],
         "labels_drifted": bool(evidence.get("labels_drifted")),
@@ -149,7 +163,7 @@ def measured(home: Path, size: tuple[int, int], policies: Sequence[str]) -> list
         shutil.copytree(before, place, symlinks=True)
         command = [sys.executable, "-m", "benchmarks.retraining", "--policy", policy]
         command += ["--out", str(home / f"{policy}.json")]
-        environment = _environment(place, POLICIES[policy])
+        environment = _environment(place, log, POLICIES[policy])
         running.append(subprocess.Popen(command, env=environment))  # noqa: S603
         if len(running) > 1 or policy == waiting[-1]:
             if any(process.wait() for process in running):
@@ -158,8 +172,10 @@ def measured(home: Path, size: tuple[int, int], policies: Sequence[str]) -> list
     return [row for p in policies for row in json.loads((home / f"{p}.json").read_text())]
 
 
-def _environment(home: Path, changes: dict[str, str]) -> dict[str, str]:
-    places = {"DAYFOLD__HOME": str(home), "DAYFOLD__LAUNCHER": "inline"}
+def _environment(home: Path, log: str, changes: dict[str, str]) -> dict[str, str]:
+    places = {"DAYFOLD__HOME": str(home), "DAYFOLD__DATASET": log, "DAYFOLD__LAUNCHER": "inline"}
+    if log != "simulated":
+        places[KEY_VARIABLE] = KEY
     return os.environ | COMMON | places | changes
 
 
@@ -170,12 +186,32 @@ def summarised(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     summary: dict[str, float] = {}
     daily = {row["ds"]: row for row in of["daily"]}
     for policy, mine in of.items():
-        summary[f"auc_{policy}"] = statistics.mean(row["auc"] for row in mine)
-        summary[f"log_loss_{policy}"] = statistics.mean(row["log_loss"] for row in mine)
+        for name in METRICS:
+            values = [row[name] for row in mine if name in row]
+            if values:
+                summary[f"{name}_{policy}"] = statistics.mean(values)
         summary[f"trainings_{policy}"] = sum(row["trained"] for row in mine)
         spent = sum(row["cpu_seconds"] for row in mine)
         summary[f"cost_share_{policy}"] = spent / sum(row["cpu_seconds"] for row in of["daily"])
-        summary[f"auc_loss_{policy}"] = summary["auc_daily"] - summary[f"auc_{policy}"]
+    return summary | (_planted(of, daily, summary) if "auc_daily" in summary else _paid(summary))
+
+
+def _paid(summary: dict[str, float]) -> dict[str, float]:
+    rank = "mean_percentile_rank"
+    return {
+        f"paid_{policy}": summary[f"{rank}_{policy}"] - summary[f"{rank}_never"]
+        for policy in POLICIES
+        if {f"{rank}_{policy}", f"{rank}_never"} <= summary.keys()
+    }
+
+
+def _planted(
+    of: dict[str, list[dict[str, Any]]],
+    daily: dict[str, dict[str, Any]],
+    means: dict[str, float],
+) -> dict[str, float]:
+    """What `daily` is ahead by, and of each planted change when it was found."""
+    summary = {f"auc_loss_{policy}": means["auc_daily"] - means[f"auc_{policy}"] for policy in of}
     for change in PLANTED:
         ds = change.day.isoformat()
         if change.kind in CONCEPT:
@@ -209,6 +245,8 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a small shop, drift and daily alone")
+    parser.add_argument("--log", choices=WINDOWS, default="simulated", help="[simulated]")
+    parser.add_argument("--source", type=Path, help="folder with the log's files")
     parser.add_argument("--home", type=Path, default=Path(".dayfold/bench/retraining"))
     parser.add_argument("--prepare", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--policy", choices=POLICIES, help=argparse.SUPPRESS)
@@ -222,10 +260,15 @@ def main() -> None:
         return
     size = (300, 120) if arguments.quick else (1500, 400)
     policies = ("drift", "daily") if arguments.quick else tuple(POLICIES)
-    home = arguments.home.absolute() / f"{size[0]}"
+    if (arguments.log == "simulated") == (arguments.source is not None):
+        parser.error("--log and --source belong together")
+    simulated = arguments.log == "simulated"
+    home = arguments.home.absolute() / (f"{size[0]}" if simulated else arguments.log)
     home.mkdir(parents=True, exist_ok=True)
-    rows = measured(home, size, policies)
-    name = "retraining" + ("-quick" if arguments.quick else "")
+    before = _prepared(home, arguments.log, arguments.source, size)
+    rows = measured(home, arguments.log, before, policies)
+    name = "retraining" + ("" if simulated else f"-{arguments.log}")
+    name += "-quick" if arguments.quick else ""
     print(write_result(name, summarised(rows), rows))
 
 
