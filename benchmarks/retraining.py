@@ -21,9 +21,9 @@ day. A candidate of a day is trained on the days before it: what changes on a da
 from the next one on, and serves on the one after that. Cost: CPU-seconds of the steps train,
 evaluate and promote. A policy that is done is kept in the home: the same command goes on.
 
-With --log the days are those of a public log, in which nobody planted anything: what counts is which
-days alarm, and how good the champion is at ranking what users took (percentile rank, 1 = on top),
-beside the other policies. `paid_<policy>`: by how much it is above that of `never`.
+With --log the days are those of a public log, in which nobody planted anything: what counts is
+which days alarm, and how good the champion is at ranking what users took (percentile rank, 1 = on
+top), beside the other policies. `paid_<policy>`: by how much it is above that of `never`.
 """
 
 from __future__ import annotations
@@ -92,14 +92,15 @@ def prepare(users: int, items: int) -> None:
         print(name, run_step(place, name, days).summary, flush=True)
     cut = shift(history_until, -REFERENCE_DAYS)
     _train(place, cut)
-    for ds in days_between(shift(cut, 1), history_until):
+    for ds in days_between(shift(cut, 1), shift(history_until, -1)):
         run_step(place, "score_day", [ds])
+    _train(place, history_until, whatever=True)
 
 
-def _train(place: Workplace, ds: str) -> None:
-    """The day's steps from its scores to its promotion."""
+def _train(place: Workplace, ds: str, *, whatever: bool = False) -> None:
+    """The day's steps from its scores to its promotion; `whatever`: it trains in any case."""
     run_step(place, "score_day", [ds])
-    if run_step(place, "check_drift", [ds]).facts["train"]:
+    if run_step(place, "check_drift", [ds]).facts["train"] or whatever:
         for name in ("train", "evaluate"):
             for scorer in place.settings.training.scorers:
                 run_step(place, name, [ds], scorer)
@@ -144,18 +145,26 @@ def day_row(lake: Lake, ds: str) -> dict[str, Any]:
     }
 
 
-def measured(home: Path, size: tuple[int, int], policies: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of all policies, each in a process and a home of its own, two at a time."""
+def _prepared(home: Path, log: str, source: Path | None, size: tuple[int, int]) -> Path:
+    """The home with which all policies begin; made once."""
     before = home / "before"
-    if not (before / "done").exists():
-        shutil.rmtree(before, ignore_errors=True)
-        environment = _environment(before, {"DAYFOLD__SPARK__LARGE_DAYS": "true"})
-        for command in (
-            ("dayfold", "setup"),
-            ("benchmarks.retraining", "--prepare", *map(str, size)),
-        ):
-            subprocess.run([sys.executable, "-m", *command], env=environment, check=True)  # noqa: S603
-        (before / "done").touch()
+    if (before / "done").exists():
+        return before
+    shutil.rmtree(before, ignore_errors=True)
+    environment = _environment(before, log, {"DAYFOLD__SPARK__LARGE_DAYS": "true"})
+    commands = [["dayfold", "setup"], ["benchmarks.retraining", "--prepare", *map(str, size)]]
+    if source is not None:
+        first, _, last = WINDOWS[log]
+        into = ["--raw", str(before / "raw" / log), "--from", first, "--to", last]
+        commands.insert(1, ["dayfold", "import", log, "--source", str(source.absolute()), *into])
+    for command in commands:
+        subprocess.run([sys.executable, "-m", *command], env=environment, check=True)  # noqa: S603
+    (before / "done").touch()
+    return before
+
+
+def measured(home: Path, log: str, before: Path, policies: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of all policies, each in a process and a home of its own, two at a time."""
     waiting, running = [p for p in policies if not (home / f"{p}.json").exists()], []
     for policy in waiting:
         place = home / policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from conf.frozen import Frozen
 
@@ -24,6 +24,9 @@ class DriftSettings(Frozen):
     """Joint level of all tests of one day."""
     fallback_every_days: PositiveInt = 7
     """Retrain this often while the data do not suffice for a decision."""
+    follow_up_days: NonNegativeInt = 5
+    """Days on which a change that was found goes on training, until a champion serves that was
+    trained on a day with it."""
     min_gap_days: PositiveInt = 1
     """Days from one training to the next, at least: what drifts before waits, and says so."""
     max_gap_days: PositiveInt = 28

@@ -58,6 +58,7 @@ def counts_of(
             rank_mean=mean,
             rank_variance=variance,
             ranked=ranked,
+            version=scored_by,
         )
     return found
 

@@ -31,6 +31,8 @@ class DayCounts:
     """Sampling variance of one positive's percentile rank."""
     ranked: int = 0
     """Positives with a rank."""
+    version: int = 0
+    """Registered version that scored the day."""
 
     @property
     def n(self) -> int:

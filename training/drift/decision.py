@@ -166,12 +166,17 @@ def _from_tests(
     """The decision where at least one test of the labels was made."""
     score = [test for test in tests if test.name == "score"]
     label = [test for test in tests if test.drifted and test.name != "score"]
-    if label:
+    found = _not_learned(ds, history, drift)
+    if label or found:
         gain = expected_gain(pooled)
         now, _ = log_observed_expected(pooled)
         moved = recent_shift(now, reference, GRADUAL_DAYS)
-        evidence |= {"labels_drifted": True, "gain": gain, "recent_shift": moved}
-        return _respond(ds, "; ".join(map(_sentence, label)), moved, history, drift, evidence)
+        evidence |= {"labels_drifted": bool(label), "gain": gain, "recent_shift": moved}
+        why = "; ".join(map(_sentence, label)) or (
+            f"the change of {found} is not learned yet: the champion was trained up to "
+            f"{history.champion_trained_to}"
+        )
+        return _respond(ds, why, moved, history, drift, evidence)
     if any(test.drifted for test in score):
         reason = f"{_sentence(score[0])}; the labels are as expected"
         return DriftDecision("watch", False, reason, evidence)
@@ -180,6 +185,15 @@ def _from_tests(
     if not score:
         reason += "; scores were not compared, too few days can be carried over to this champion"
     return DriftDecision("skip", False, reason, evidence)
+
+
+def _not_learned(ds: str, history: History, drift: DriftSettings) -> str | None:
+    """The last day whose labels drifted, if what serves was trained on no day from it on."""
+    drifted = [one.ds for one in history.decisions if one.labels_drifted]
+    if not drifted or gap(drifted[-1], ds) > drift.follow_up_days:
+        return None
+    trained_to = history.champion_trained_to
+    return drifted[-1] if trained_to is None or trained_to < drifted[-1] else None
 
 
 def _respond(

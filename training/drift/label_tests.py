@@ -11,6 +11,7 @@ of yesterday, whoever it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,10 +38,44 @@ def label_test(
 
     None, as of the tests below, with fewer than FEWEST_DAYS days to compare with.
     """
-    values = [log_observed_expected([day]) for day in reference if day.n]
-    now = log_observed_expected(pooled)
-    rows = sum(day.n for day in pooled)
-    return against_estimates("label", now, values, alpha, rows=rows, pooled=len(pooled))
+    days = [day for day in reference if day.n]
+    if len(days) < FEWEST_DAYS:
+        return None
+    values, chance = np.array([log_observed_expected([day]) for day in days]).T
+    now, own = log_observed_expected(pooled)
+    usual = _usual_biases(days, values, chance)
+    between = (0.0, float(np.average(values, weights=1 / np.maximum(chance, 1e-12))))
+    centre = usual.get(pooled[0].version, float(np.clip(now, min(between), max(between))))
+    apart = values - np.array([usual[day.version] for day in days])
+    test = against_estimates(
+        "label",
+        (now - centre, own),
+        list(zip(apart, chance, strict=True)),
+        alpha,
+        rows=sum(day.n for day in pooled),
+        pooled=len(pooled),
+    )
+    if test is None:
+        return None
+    return replace(test, value=now, normal=test.normal + centre, threshold=test.threshold + centre)
+
+
+def _usual_biases(days: Sequence[DayCounts], values: Floats, chance: Floats) -> dict[int, float]:
+    """By how much each version is usually off, as far as that lies between 0 and what all are.
+
+    Where one version is off by a lot, another that is not is no change of the world; and two
+    versions that are off either way do not make days vary.
+    """
+    weights = 1 / np.maximum(chance, 1e-12)
+    ends = (0.0, float(np.average(values, weights=weights)))
+    versions = np.array([day.version for day in days])
+    return {
+        int(version): float(
+            np.clip(np.average(values[mine], weights=weights[mine]), min(ends), max(ends))
+        )
+        for version in np.unique(versions)
+        for mine in [versions == version]
+    }
 
 
 def rank_test(
