@@ -153,7 +153,7 @@ def test_observed_over_expected_goes_on_across_versions_without_a_map(lake: Lake
     sketch(lake, today, version=2, change=-0.5)
     row = decide(lake, today)
     assert row["decision"] == "retrain"
-    assert {t["name"] for t in row["evidence"]["tests"]} == {"label", "calibration"}  # type: ignore[index]
+    assert {t["name"] for t in row["evidence"]["tests"]} == {"label", "auc", "calibration"}  # type: ignore[index]
 
 
 def test_a_waived_day_is_no_part_of_what_is_normal(lake: Lake) -> None:

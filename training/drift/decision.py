@@ -8,7 +8,7 @@ became so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -25,13 +25,16 @@ from training.drift.label_tests import (
     rank_test,
     recent_shift,
 )
+from training.drift.order_test import order_test
 from training.drift.outcome import DriftDecision, History
 from training.drift.score_test import moved_groups, score_test
 
-SHARES = {"score": 0.2, "label": 0.6, "calibration": 0.2}
+SHARES = {"score": 0.2, "label": 0.4, "auc": 0.25, "calibration": 0.15}
 """Each test's share of the day's level: labels decide, scores are watched."""
 RANKED_SHARES = {"score": 0.25, "rank": 0.75}
 """The same where negatives are drawn."""
+WINDOW = 3
+"""Days that the tests of labels take together besides the day alone: what is small and stays."""
 
 
 def decide(
@@ -147,11 +150,30 @@ def _tests(
     alpha = {name: share * drift.alpha for name, share in shares.items()}
     tests = [score_test(pooled, alike, alpha["score"], seed)]
     if sampled:
-        tests.append(rank_test(pooled, reference, alpha["rank"]))
+        tests.append(_soonest(rank_test, pooled, reference, alpha["rank"]))
     else:
-        tests.append(label_test(pooled, reference, alpha["label"]))
+        tests.append(_soonest(label_test, pooled, reference, alpha["label"]))
+        tests.append(_soonest(order_test, pooled, reference, alpha["auc"]))
         tests.append(calibration_test(pooled, reference, alpha["calibration"], seed))
     return [test for test in tests if test is not None]
+
+
+def _soonest(
+    test: Callable[[Sequence[DayCounts], Sequence[DayCounts], float], DriftTest | None],
+    pooled: Sequence[DayCounts],
+    reference: Sequence[DayCounts],
+    alpha: float,
+) -> DriftTest | None:
+    """Of the day, and of the last WINDOW days, what says more; each at half of the level.
+
+    What is small and stays is found by its days together before it becomes what is usual.
+    """
+    more = max(WINDOW - len(pooled), 0)
+    windows = [(pooled, reference)]
+    if more and len(reference) > more:
+        windows.append(([*pooled, *reversed(reference[-more:])], reference[:-more]))
+    made = [test(days, before, alpha / len(windows)) for days, before in windows]
+    return min((one for one in made if one is not None), key=lambda one: one.p, default=None)
 
 
 def _from_tests(
@@ -223,13 +245,18 @@ _NAMES = {
     "score": "score divergence",
     "label": "log(observed/expected clicks)",
     "rank": "mean percentile rank of the positives",
+    "auc": "AUC",
     "calibration": "calibration error per click",
 }
+
+
+def _days(count: int) -> str:
+    return f"{count} days" if count > 1 else "the day"
 
 
 def _sentence(test: DriftTest) -> str:
     return (
         f"{_NAMES[test.name]} is {test.value:.4g}, normal {test.normal:.4g}, "
         f"{'beyond' if test.drifted else 'within'} {test.threshold:.4g} "
-        f"(p {test.p:.2g}, {test.rows:,} rows, {test.days} reference days)"
+        f"(p {test.p:.2g}, {test.rows:,} rows of {_days(test.window)}, {test.days} reference days)"
     )

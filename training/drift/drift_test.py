@@ -40,6 +40,8 @@ class DriftTest:
     days: int
     """Reference days."""
     drifted: bool
+    window: int = 1
+    """Days up to today that the value is of."""
 
 
 def against_estimates(
@@ -50,8 +52,9 @@ def against_estimates(
     *,
     rows: int,
     pooled: int,
+    lower_only: bool = False,
 ) -> DriftTest | None:
-    """Today's estimate against the reference days', two-sided; None with too few of them.
+    """Today's estimate against the reference days'; None with too few of them.
 
     The days are a random-effects sample: each varies by chance, and they differ beyond it by tau.
     Tau is that of DerSimonian and Laird (1986), the mean is weighted by precision, and the spread
@@ -64,6 +67,7 @@ def against_estimates(
         alpha: level.
         rows: rows of today.
         pooled: days that are pooled in today's estimate.
+        lower_only: whether only a lower value is drift; else either side.
     """
     values, variances = _in_line(np.array(reference).reshape(-1, 2))
     k = len(values)
@@ -77,10 +81,11 @@ def against_estimates(
     chance = max(now[1], float(k / (1 / variances).sum()))
     spread = float(np.sqrt(scale * (between / pooled + chance + 1 / weights.sum())))
     distance = (now[0] - middle) / spread
-    p = 2 * float(student.sf(abs(distance), k - 1))
-    reach = float(student.isf(alpha / 2, k - 1)) * spread
-    threshold = middle + (reach if distance >= 0 else -reach)
-    return DriftTest(name, now[0], middle, threshold, p, rows, k, p < alpha)
+    sides = 1 if lower_only else 2
+    p = sides * float(student.sf(-distance if lower_only else abs(distance), k - 1))
+    reach = float(student.isf(alpha / sides, k - 1)) * spread
+    threshold = middle + (reach if distance >= 0 and not lower_only else -reach)
+    return DriftTest(name, now[0], middle, threshold, p, rows, k, p < alpha, pooled)
 
 
 def against_thinned_days(

@@ -12,6 +12,7 @@ from training.plots.canvas import COLOURS, GREY, PROMOTED, new_figure, plain
 TITLES = {
     "label": "log(observed / expected clicks): 0 = as many as predicted",
     "rank": "mean percentile rank of what users took: 1 = always on top",
+    "auc": "AUC of the champion: 1 = all that was clicked above all that was not",
     "calibration": "calibration error per click: 0 = every group of scores at its own rate",
     "score": "divergence of the scores from those of the days before: 0 = the same",
 }
@@ -43,9 +44,10 @@ def draw_drift_tests(
             for key in ("value", "normal", "threshold")
         )
         # a two-sided test has a limit on either side, as far from normal
-        low = 2 * normal - limit if name in ("label", "rank") else np.zeros(len(days))
+        other = 2 * normal - limit if name in ("label", "rank") else normal
+        other = np.zeros(len(days)) if name in ("score", "calibration") else other
         axis.fill_between(
-            place, np.fmin(low, limit), np.fmax(low, limit), color=GREY, alpha=0.3, step="mid",
+            place, np.fmin(other, limit), np.fmax(other, limit), color=GREY, alpha=0.3, step="mid",
             label="as usual",
         )  # fmt: skip
         axis.step(place, normal, where="mid", color=GREY, linewidth=1, label="normal")

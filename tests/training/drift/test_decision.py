@@ -54,10 +54,11 @@ def test_the_evidence_names_statistic_threshold_and_rows_of_each_test() -> None:
     assert [test["name"] for test in decision.evidence["tests"]] == [
         "score",
         "label",
+        "auc",
         "calibration",
     ]
     for test in decision.evidence["tests"]:
-        assert test["rows"] == 10_000
+        assert test["rows"] == 10_000 * test["window"]
         assert np.isfinite([test["value"], test["threshold"], test["p"]]).all()
 
 

@@ -8,12 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import t as student
+from sklearn.metrics import roc_auc_score
 
 from training.drift.bin_groups import grouped, groups_of
 from training.drift.drift_test import against_estimates, against_thinned_days
+from training.drift.order_test import auc_of
 from training.drift.score_test import divergence
 from training.drift.thinning import TIMES, common_size, thinned
 from training.measures.sketch import BINS
+from training.scoring.metrics import sigmoid
 
 
 def test_where_chance_is_nothing_it_is_the_prediction_interval_of_students_t() -> None:
@@ -98,6 +101,33 @@ def test_the_divergence_is_scipys() -> None:
     p, q = random.random(20), random.random(20)
     p[3] = 0.0
     assert divergence(p[None], q)[0] == pytest.approx(jensenshannon(p, q) ** 2)
+
+
+def test_the_auc_of_a_sketch_is_that_of_its_rows_with_delongs_variance() -> None:
+    from benchmarks.drift_days import counted
+
+    random = np.random.default_rng(8)
+    aucs, variances = [], []
+    for _ in range(300):
+        truth = random.normal(-1.5, 1.0, 1500)
+        clicks = (random.random(1500) < sigmoid(truth)).astype(float)
+        found = auc_of([counted("2026-01-05", truth, clicks)])
+        assert found is not None
+        assert found[0] == pytest.approx(roc_auc_score(clicks, truth), abs=0.005)
+        aucs.append(found[0])
+        variances.append(found[1])
+    assert np.mean(variances) == pytest.approx(np.var(aucs), rel=0.25)
+    nothing = counted("2026-01-05", truth, np.zeros(1500))
+    assert auc_of([nothing]) is None
+
+
+def test_a_higher_value_is_no_drift_where_only_lower_is() -> None:
+    days = [(0.7 + 0.001 * number, 1e-6) for number in range(20)]
+    for now, drifted in ((0.9, False), (0.71, False), (0.6, True)):
+        test = against_estimates("auc", (now, 1e-6), days, 0.01, rows=1, pooled=1, lower_only=True)
+        assert test is not None
+        assert test.drifted == drifted
+        assert test.threshold < test.normal
 
 
 def test_groups_are_neighbours_of_about_equal_weight() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -91,6 +93,69 @@ def test_the_decision_carries_the_extent_and_says_why() -> None:
     full = changed(DRIFT, shift(TODAY, -1), past(*[IN_VAIN] * 5))
     assert full.extent == "full"
     assert "although 5 days in a row trained" in full.reason
+
+
+def test_what_is_found_trains_until_what_serves_has_learned_of_it() -> None:
+    random = np.random.default_rng(0)
+    before, today = quiet_days(random, 28), day(random, TODAY)
+
+    def decided(found: int, trained_to: int, drift: DriftSettings = DRIFT) -> DriftDecision:
+        earlier = (PastDecision(shift(TODAY, -found), True, True, "incremental"),)
+        history = History(tuple(before), True, shift(TODAY, -trained_to), shift(TODAY, -1), earlier)
+        return decide(TODAY, today, history, drift, sampled=False)
+
+    open_change = decided(1, 2)
+    assert (open_change.decision, open_change.train) == ("retrain", True)
+    assert f"the change of {shift(TODAY, -1)} is not learned yet" in open_change.reason
+    assert not open_change.evidence["labels_drifted"]
+    assert decided(1, 1).decision == "skip"  # what serves was trained on that day
+    assert decided(5, 6).decision == "retrain"
+    assert decided(6, 7).decision == "skip"  # it was given its days
+    never = DRIFT.model_copy(update={"follow_up_days": 0})
+    assert decided(1, 2, never).decision == "skip"
+
+
+def test_people_who_like_other_things_are_found_by_the_order() -> None:
+    """At the same click rate: what is clicked is no longer what scores high."""
+    random = np.random.default_rng(4)
+    before = quiet_days(random, 28)
+    quiet = day(random, TODAY)
+    turned = 0.25 * quiet.clicks.sum() / quiet.rows.sum() * quiet.rows + 0.75 * quiet.clicks
+    today = replace(quiet, clicks=np.minimum(turned, quiet.rows))
+    history = History(tuple(before), True, shift(TODAY, -2), shift(TODAY, -1))
+    decision = decide(TODAY, today, history, DRIFT, sampled=False)
+    (order,) = [test for test in decision.evidence["tests"] if test["name"] == "auc"]
+    assert order["drifted"]
+    assert decision.decision == "retrain"
+
+
+def test_what_is_small_and_stays_is_found_by_its_days_together() -> None:
+    alone = together = 0
+    for seed in range(12):
+        random = np.random.default_rng([7, seed])
+        known = quiet_days(random, 28)
+        for number in range(3):
+            known.append(day(random, shift(TODAY, number), change=-0.13))
+            history = History(tuple(known[:-1]), True, shift(TODAY, -1), shift(TODAY, -1))
+            found = decide(known[-1].ds, known[-1], history, DRIFT, sampled=False)
+            tests = {test["name"]: test for test in found.evidence["tests"]}
+            if tests["label"]["drifted"]:
+                alone += tests["label"]["window"] == 1
+                together += tests["label"]["window"] == 3
+    assert together > alone
+
+
+def test_a_model_that_is_off_in_another_way_is_no_change_of_the_world() -> None:
+    """The last one was off by a third, this one is not: the labels are as this one says."""
+    random = np.random.default_rng(2)
+    before = [replace(one, version=1, clicks=one.clicks * 1.35) for one in quiet_days(random, 28)]
+    before += [replace(day(random, shift(MONDAY, 28 + n)), version=2) for n in range(4)]
+    fourth = shift(MONDAY, 32)
+    history = History(tuple(before), True, shift(fourth, -2), shift(fourth, -1))
+    quiet = replace(day(random, fourth), version=2)
+    assert decide(fourth, quiet, history, DRIFT, sampled=False).decision == "skip"
+    fewer = replace(day(random, fourth, change=-0.35), version=2)
+    assert decide(fourth, fewer, history, DRIFT, sampled=False).decision == "retrain"
 
 
 def test_a_change_that_came_slowly_is_told_from_one_that_came_at_once() -> None:

@@ -1,0 +1,51 @@
+"""Order drift: whether the champion still tells clicked rows from others, by the day's sketch.
+
+People who like other things at the same click rate move neither the rate nor much of the
+calibration: what falls is the AUC, one-sided. Where negatives are drawn the rank test says the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.drift.day_counts import DayCounts
+from training.drift.drift_test import DriftTest, Estimate, against_estimates
+
+
+def order_test(
+    pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float
+) -> DriftTest | None:
+    """Today's AUC against that of `reference`: only lower is drift.
+
+    None where a day's rows are all of one class, or with too few days to compare with.
+    """
+    values = [auc for day in reference for auc in [auc_of([day])] if auc is not None]
+    now = auc_of(pooled)
+    if now is None:
+        return None
+    rows = sum(day.n for day in pooled)
+    return against_estimates(
+        "auc", now, values, alpha, rows=rows, pooled=len(pooled), lower_only=True
+    )
+
+
+def auc_of(days: Sequence[DayCounts]) -> Estimate | None:
+    """AUC of the scores' bins, ties counting half, and its variance; None without both classes.
+
+    DeLong et al. (1988), of weights per bin: the variance of where positives stand among the
+    negatives, and of where negatives stand among the positives.
+    """
+    clicks = np.sum([day.clicks for day in days], axis=0)
+    others = np.maximum(np.sum([day.rows for day in days], axis=0) - clicks, 0.0)
+    positives, negatives = float(clicks.sum()), float(others.sum())
+    if positives < 2 or negatives < 2:  # noqa: PLR2004
+        return None
+    among_negatives = (np.cumsum(others) - others / 2) / negatives
+    among_positives = (np.cumsum(clicks) - clicks / 2) / positives
+    auc = float(clicks @ among_negatives) / positives
+    spread = float(clicks @ (among_negatives - auc) ** 2) / (positives - 1) / positives
+    spread += float(others @ (among_positives - (1 - auc)) ** 2) / (negatives - 1) / negatives
+    return auc, spread
