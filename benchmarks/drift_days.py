@@ -192,7 +192,8 @@ class Promotions:
             error = random.normal(0, 0.3, rows)
             clicks = (random.random(rows) < sigmoid(truth + rate)).astype(np.float64)
             said = self._said(truth, error)
-            known.append(counted(shift(MONDAY, number), said, clicks))
+            day = counted(shift(MONDAY, number), said, clicks)
+            known.append(replace(day, version=1 + number // self._world.promoted_every))
             yield known[-57:]
             number += 1
             if number % self._world.promoted_every == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -43,3 +44,13 @@ class DayCounts:
     def weekend(self) -> bool:
         """Whether the day is a Saturday or a Sunday."""
         return date.fromisoformat(self.ds).weekday() >= _SATURDAY
+
+
+Block = Sequence[DayCounts]
+"""Days that are taken together."""
+
+
+def blocks_of(days: Sequence[DayCounts], size: int) -> list[Block]:
+    """`days`, ascending, in blocks of `size`; the oldest ones that fill no block are left out."""
+    first = len(days) % size
+    return [days[start : start + size] for start in range(first, len(days), size)]

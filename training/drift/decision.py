@@ -14,7 +14,7 @@ from typing import Any
 
 from conf.drift import DriftSettings
 from feature_store.days import gap, ordinal, shift
-from training.drift.day_counts import DayCounts
+from training.drift.day_counts import Block, DayCounts, blocks_of
 from training.drift.drift_test import FEWEST_DAYS, DriftTest
 from training.drift.extent import GRADUAL_DAYS, extent_of
 from training.drift.gain import expected_gain
@@ -159,20 +159,22 @@ def _tests(
 
 
 def _soonest(
-    test: Callable[[Sequence[DayCounts], Sequence[DayCounts], float], DriftTest | None],
+    test: Callable[[Block, Sequence[Block], float], DriftTest | None],
     pooled: Sequence[DayCounts],
     reference: Sequence[DayCounts],
     alpha: float,
 ) -> DriftTest | None:
     """Of the day, and of the last WINDOW days, what says more; each at half of the level.
 
-    What is small and stays is found by its days together before it becomes what is usual.
+    What is small and stays is found by its days together before it becomes what is usual. They are
+    compared with as many days together, for a day is often like the day before.
     """
-    more = max(WINDOW - len(pooled), 0)
-    windows = [(pooled, reference)]
-    if more and len(reference) > more:
-        windows.append(([*pooled, *reversed(reference[-more:])], reference[:-more]))
-    made = [test(days, before, alpha / len(windows)) for days, before in windows]
+    windows: list[tuple[Block, Sequence[Block]]] = [(pooled, [[day] for day in reference])]
+    more = WINDOW - len(pooled)
+    if more > 0 and len(reference) >= more + FEWEST_DAYS * WINDOW:
+        recent, before = reference[-more:], reference[:-more]
+        windows.append(([*pooled, *reversed(recent)], blocks_of(before, WINDOW)))
+    made = [test(days, blocks, alpha / len(windows)) for days, blocks in windows]
     return min((one for one in made if one is not None), key=lambda one: one.p, default=None)
 
 

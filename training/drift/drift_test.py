@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from training.drift.day_counts import Floats
+from training.drift.day_counts import Block, Floats
 
 FEWEST_DAYS = 3
 """Fewest reference days that tell how much days vary."""
@@ -23,6 +23,23 @@ _TOO_MANY = 0.25
 _TINY = 1e-12
 Estimate = tuple[float, float]
 """A value and its sampling variance."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Days that are taken together."""
+
+    days: int = 1
+    """Of today's estimate."""
+    times: int = 1
+    """How many times as many as of each of the others."""
+
+
+def window_of(pooled: Block, reference: Sequence[Block]) -> Window:
+    """The window of today's `pooled` days beside those of `reference`."""
+    return Window(
+        len(pooled), max(len(pooled) // max(len(reference[-1]), 1), 1) if reference else 1
+    )
 
 
 @dataclass(frozen=True)
@@ -51,7 +68,7 @@ def against_estimates(
     alpha: float,
     *,
     rows: int,
-    pooled: int,
+    window: Window,
     lower_only: bool = False,
 ) -> DriftTest | None:
     """Today's estimate against the reference days'; None with too few of them.
@@ -66,7 +83,7 @@ def against_estimates(
         reference: one estimate per reference day.
         alpha: level.
         rows: rows of today.
-        pooled: days that are pooled in today's estimate.
+        window: of how many days today's estimate is, and each of the others.
         lower_only: whether only a lower value is drift; else either side.
     """
     values, variances = _in_line(np.array(reference).reshape(-1, 2))
@@ -79,13 +96,13 @@ def against_estimates(
     middle = float((weights * values).sum() / weights.sum())
     scale = max(float((weights * (values - middle) ** 2).sum()) / (k - 1), 1.0)
     chance = max(now[1], float(k / (1 / variances).sum()))
-    spread = float(np.sqrt(scale * (between / pooled + chance + 1 / weights.sum())))
+    spread = float(np.sqrt(scale * (between / window.times + chance + 1 / weights.sum())))
     distance = (now[0] - middle) / spread
     sides = 1 if lower_only else 2
     p = sides * float(student.sf(-distance if lower_only else abs(distance), k - 1))
     reach = float(student.isf(alpha / sides, k - 1)) * spread
     threshold = middle + (reach if distance >= 0 and not lower_only else -reach)
-    return DriftTest(name, now[0], middle, threshold, p, rows, k, p < alpha, pooled)
+    return DriftTest(name, now[0], middle, threshold, p, rows, k, p < alpha, window.days)
 
 
 def against_thinned_days(

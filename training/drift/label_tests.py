@@ -16,13 +16,14 @@ from dataclasses import replace
 import numpy as np
 
 from training.drift.bin_groups import Groups, grouped, groups_of
-from training.drift.day_counts import DayCounts, Floats
+from training.drift.day_counts import Block, DayCounts, Floats
 from training.drift.drift_test import (
     FEWEST_DAYS,
     DriftTest,
     Estimate,
     against_estimates,
     against_thinned_days,
+    window_of,
 )
 from training.drift.thinning import common_size, thinned
 
@@ -31,66 +32,70 @@ _OF_A_MEDIAN = 1.2533
 """Its standard error, in those of a mean of normal values."""
 
 
-def label_test(
-    pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float
-) -> DriftTest | None:
-    """Today's log(observed/expected clicks) against that of `reference`.
+def label_test(pooled: Block, reference: Sequence[Block], alpha: float) -> DriftTest | None:
+    """Today's log(observed/expected clicks) against that of each of `reference`.
 
     None, as of the tests below, with fewer than FEWEST_DAYS days to compare with.
     """
-    days = [day for day in reference if day.n]
-    if len(days) < FEWEST_DAYS:
+    blocks = [days for days in reference if any(day.n for day in days)]
+    if len(blocks) < FEWEST_DAYS:
         return None
-    values, chance = np.array([log_observed_expected([day]) for day in days]).T
+    values, chance = np.array([log_observed_expected(days) for days in blocks]).T
     now, own = log_observed_expected(pooled)
-    usual = _usual_biases(days, values, chance)
-    between = (0.0, float(np.average(values, weights=1 / np.maximum(chance, 1e-12))))
-    centre = usual.get(pooled[0].version, float(np.clip(now, min(between), max(between))))
-    apart = values - np.array([usual[day.version] for day in days])
+    biases = _usual_biases([*map(_version, blocks), _version(pooled)], values, chance, now)
+    centre = float(biases[-1])
+    apart = values - biases[:-1]
     test = against_estimates(
         "label",
         (now - centre, own),
         list(zip(apart, chance, strict=True)),
         alpha,
         rows=sum(day.n for day in pooled),
-        pooled=len(pooled),
+        window=window_of(pooled, reference),
     )
     if test is None:
         return None
     return replace(test, value=now, normal=test.normal + centre, threshold=test.threshold + centre)
 
 
-def _usual_biases(days: Sequence[DayCounts], values: Floats, chance: Floats) -> dict[int, float]:
-    """By how much each version is usually off, as far as that lies between 0 and what all are.
+def _usual_biases(
+    versions: Sequence[int | None], values: Floats, chance: Floats, now: float
+) -> Floats:
+    """(k + 1,) by how much what scored each block, and today last, is usually off.
 
-    Where one version is off by a lot, another that is not is no change of the world; and two
-    versions that are off either way do not make days vary.
+    A version that scored FEWEST_DAYS blocks or more is off by their mean, another by what it shows;
+    but only as far as that lies between 0 and what all are: where one version is off by a lot,
+    another that is not is no change of the world.
     """
     weights = 1 / np.maximum(chance, 1e-12)
-    ends = (0.0, float(np.average(values, weights=weights)))
-    versions = np.array([day.version for day in days])
-    return {
-        int(version): float(
-            np.clip(np.average(values[mine], weights=weights[mine]), min(ends), max(ends))
-        )
-        for version in np.unique(versions)
-        for mine in [versions == version]
-    }
+    low, high = sorted((0.0, float(np.average(values, weights=weights))))
+    biases = np.append(values, now)
+    scored_by = np.array([-1 if version is None else version for version in versions])
+    for version in np.unique(scored_by[scored_by >= 0]):
+        mine = scored_by[:-1] == version
+        if mine.sum() >= FEWEST_DAYS:
+            biases[scored_by == version] = np.average(values[mine], weights=weights[mine])
+    return np.asarray(np.clip(biases, low, high))
 
 
-def rank_test(
-    pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float
-) -> DriftTest | None:
-    """Today's mean percentile rank of the positives against that of `reference`.
+def _version(days: Block) -> int | None:
+    """The version that scored all of `days`; None = there were several."""
+    versions = {day.version for day in days}
+    return versions.pop() if len(versions) == 1 else None
+
+
+def rank_test(pooled: Block, reference: Sequence[Block], alpha: float) -> DriftTest | None:
+    """Today's mean percentile rank of the positives against that of each of `reference`.
 
     None as well where no positive of today has a rank.
     """
-    values = [_mean_rank([day]) for day in reference if day.ranked]
+    values = [_mean_rank(days) for days in reference if any(day.ranked for day in days)]
     ranked = sum(day.ranked for day in pooled)
     if not ranked:
         return None
     now = _mean_rank(pooled)
-    return against_estimates("rank", now, values, alpha, rows=ranked, pooled=len(pooled))
+    window = window_of(pooled, reference)
+    return against_estimates("rank", now, values, alpha, rows=ranked, window=window)
 
 
 def calibration_test(

@@ -11,28 +11,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.drift.day_counts import DayCounts
-from training.drift.drift_test import DriftTest, Estimate, against_estimates
+from training.drift.day_counts import Block
+from training.drift.drift_test import DriftTest, Estimate, against_estimates, window_of
 
 
-def order_test(
-    pooled: Sequence[DayCounts], reference: Sequence[DayCounts], alpha: float
-) -> DriftTest | None:
-    """Today's AUC against that of `reference`: only lower is drift.
+def order_test(pooled: Block, reference: Sequence[Block], alpha: float) -> DriftTest | None:
+    """Today's AUC against that of each of `reference`: only lower is drift.
 
     None where a day's rows are all of one class, or with too few days to compare with.
     """
-    values = [auc for day in reference for auc in [auc_of([day])] if auc is not None]
+    values = [auc for days in reference for auc in [auc_of(days)] if auc is not None]
     now = auc_of(pooled)
     if now is None:
         return None
     rows = sum(day.n for day in pooled)
     return against_estimates(
-        "auc", now, values, alpha, rows=rows, pooled=len(pooled), lower_only=True
+        "auc", now, values, alpha, rows=rows, window=window_of(pooled, reference), lower_only=True
     )
 
 
-def auc_of(days: Sequence[DayCounts]) -> Estimate | None:
+def auc_of(days: Block) -> Estimate | None:
     """AUC of the scores' bins, ties counting half, and its variance; None without both classes.
 
     DeLong et al. (1988), of weights per bin: the variance of where positives stand among the

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
 from training.drift.bin_groups import grouped, groups_of
-from training.drift.drift_test import against_estimates, against_thinned_days
+from training.drift.drift_test import Window, against_estimates, against_thinned_days
 from training.drift.order_test import auc_of
 from training.drift.score_test import divergence
 from training.drift.thinning import TIMES, common_size, thinned
@@ -23,7 +23,7 @@ def test_where_chance_is_nothing_it_is_the_prediction_interval_of_students_t() -
     random = np.random.default_rng(0)
     values = random.normal(0.0, 0.05, 21)
     test = against_estimates(
-        "label", (0.12, 0.0), [(float(v), 0.0) for v in values], 0.01, rows=9, pooled=1
+        "label", (0.12, 0.0), [(float(v), 0.0) for v in values], 0.01, rows=9, window=Window()
     )
     assert test is not None
     spread = values.std(ddof=1) * np.sqrt(1 + 1 / 21)
@@ -44,7 +44,12 @@ def test_days_of_any_size_are_called_changed_as_rarely_as_the_level_says(today: 
         own = today * 1e-3
         now = random.normal(0, np.sqrt(0.04**2 + own))
         test = against_estimates(
-            "label", (now, own), list(zip(values, variances, strict=True)), 0.02, rows=1, pooled=1
+            "label",
+            (now, own),
+            list(zip(values, variances, strict=True)),
+            0.02,
+            rows=1,
+            window=Window(),
         )
         assert test is not None
         alarms += test.drifted
@@ -52,13 +57,16 @@ def test_days_of_any_size_are_called_changed_as_rarely_as_the_level_says(today: 
 
 
 def test_too_few_days_make_no_test() -> None:
-    assert against_estimates("label", (0.0, 1.0), [(0.0, 1.0)] * 2, 0.01, rows=1, pooled=1) is None
+    assert (
+        against_estimates("label", (0.0, 1.0), [(0.0, 1.0)] * 2, 0.01, rows=1, window=Window())
+        is None
+    )
     few = np.ones((2, TIMES))
     assert against_thinned_days("score", np.ones(TIMES), few, 0.01, power=1 / 6, rows=1) is None
 
 
 def test_days_that_do_not_differ_at_all_make_no_division_by_zero() -> None:
-    test = against_estimates("rank", (0.5, 0.0), [(0.5, 0.0)] * 5, 0.01, rows=1, pooled=1)
+    test = against_estimates("rank", (0.5, 0.0), [(0.5, 0.0)] * 5, 0.01, rows=1, window=Window())
     assert test is not None
     assert not test.drifted
     flat = against_thinned_days(
@@ -124,7 +132,9 @@ def test_the_auc_of_a_sketch_is_that_of_its_rows_with_delongs_variance() -> None
 def test_a_higher_value_is_no_drift_where_only_lower_is() -> None:
     days = [(0.7 + 0.001 * number, 1e-6) for number in range(20)]
     for now, drifted in ((0.9, False), (0.71, False), (0.6, True)):
-        test = against_estimates("auc", (now, 1e-6), days, 0.01, rows=1, pooled=1, lower_only=True)
+        test = against_estimates(
+            "auc", (now, 1e-6), days, 0.01, rows=1, window=Window(), lower_only=True
+        )
         assert test is not None
         assert test.drifted == drifted
         assert test.threshold < test.normal
