@@ -28,7 +28,7 @@ def test_a_hundred_quiet_days_give_at_most_two_false_alarms() -> None:
 def test_a_change_of_the_click_rate_is_found_the_same_day(seed: int) -> None:
     random = np.random.default_rng(seed)
     before = quiet_days(random, 21)
-    decision = decision_of(day(random, shift(MONDAY, 21), change=-0.4), before)
+    decision = decision_of(day(random, shift(MONDAY, 21), change=-0.5), before)
     assert (decision.decision, decision.train) == ("retrain", True)
     assert "observed/expected" in decision.reason
 
