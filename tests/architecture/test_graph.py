@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 WITHOUT_VOLUME = {
     *("clean.quarantine", "clean.intake", "clean.raw_files", "clean.ledger", "encoded.expiries"),
     *("predictions.candidate_scores", "predictions.sketches", "predictions.score_maps"),
+    "predictions.input_counts",
     *("reports.daily_metrics", "reports.drift", "reports.candidates", "reports.evaluations"),
     *("reports.gates", "reports.promotions", "reports.promotion_ledger"),
     *("reports.step_runs", "reports.checks"),
