@@ -111,9 +111,13 @@ def quiet_world(place: int, *, days: int, seed: int) -> dict[str, Any]:
     world, random = (*WORLDS, BIASED)[place], np.random.default_rng([seed, place])
     counts, peers, judged = Counter[str](), Counter[str](), 0
     last: str | None = None
-    for known in islice(_known_days(world, random), WARM_UP, WARM_UP + days):
+    promotions = Promotions(world, random) if world.promoted_every else None
+    known_days = promotions.days() if promotions else _known_days(world, random)
+    for known in islice(known_days, WARM_UP, WARM_UP + days):
         decision = decided(known, last)
         last = known[-1].ds if decision.train else last
+        if promotions:
+            promotions.retrained = decision.train
         counts[decision.decision] += 1
         peers.update(name for name, alarmed in peer_alarms(known).items() if alarmed)
         judged += 1
@@ -169,9 +173,6 @@ def changed_days(name: str, *, trials: int, seed: int) -> dict[str, Any]:
 
 
 def _known_days(world: World, random: np.random.Generator) -> Iterator[list[DayCounts]]:
-    if world.promoted_every:
-        yield from Promotions(world, random).days()
-        return
     known: list[DayCounts] = []
     for day in days_of(world, random):
         known = [*known[-56:], day]

@@ -166,13 +166,16 @@ class Promotions:
     Each model sees the true log-odds with an error of its own, spread a little otherwise, and
     expects half of what the day before had more or less of clicks than usual, as one that was
     trained on it beside older rows does. A day that was scored by an earlier one is carried over by
-    the quantile map of each promotion since.
+    the quantile map of each promotion since. `retrained` promotes another one at once, as a day
+    that retrains does.
     """
 
     def __init__(self, world: World, random: np.random.Generator) -> None:
         """Promote every `world.promoted_every` days."""
         self._world, self._random = world, random
         self._model = self._another(0.0)
+        self._promotions = 1
+        self.retrained = False
 
     def _another(self, rate: float) -> tuple[float, float]:
         """What it adds, and how it spreads, after a day whose rate differed by `rate`."""
@@ -193,10 +196,11 @@ class Promotions:
             clicks = (random.random(rows) < sigmoid(truth + rate)).astype(np.float64)
             said = self._said(truth, error)
             day = counted(shift(MONDAY, number), said, clicks)
-            known.append(replace(day, version=1 + number // self._world.promoted_every))
+            known.append(replace(day, version=self._promotions))
             yield known[-57:]
             number += 1
-            if number % self._world.promoted_every == 0:
+            if number % self._world.promoted_every == 0 or self.retrained:
+                self._promotions, self.retrained = self._promotions + 1, False
                 self._model = self._another(rate)
                 # both models on the rows of the day that promotes; their errors have most in common
                 after = self._said(truth, 0.9 * error + random.normal(0, 0.1, rows))
