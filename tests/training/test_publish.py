@@ -26,6 +26,7 @@ from feature_store.tables import (
     RECOMMENDATIONS,
     Table,
 )
+from tests.training.drift.day_fixture import quiet_evidence
 from tests.training.home_fixture import fresh_home
 from tests.training.registry.fake_composite import fake_composite
 from training import publish
@@ -67,9 +68,8 @@ def prepare(
     champion = {"champion_version": version, "champion_scorer": "mlp" if version else ""}
     champion |= {"previous_version": 0, "promoted": promoted, "state": "done"}
     put(lake, PROMOTIONS, ds, [{**champion, "heads": "{}", "reason": "by hand"}])
-    tests = [{"name": "label", "value": 0.1, "threshold": 0.3}]
     drift = {"decision": "skip", "train": False, "reason": "as usual"}
-    put(lake, DRIFT, ds, [{**drift, "evidence": json.dumps({"tests": tests})}])
+    put(lake, DRIFT, ds, [{**drift, "evidence": quiet_evidence()}])
     metric = {"subject": "champion", "metric": "auc", "value": 0.71, "n": 300}
     put(lake, DAILY_METRICS, ds, [metric])
     put(lake, INTAKE, ds, [{"stream": "events", "outcome": "read", "rows": 1234}])
@@ -198,7 +198,7 @@ def test_the_day_is_on_the_timeline_and_in_its_run_once(lake: Lake, settings: Se
     history = client.get_metric_history(kinds["timeline"].info.run_id, "champion.auc")
     assert [(point.step, point.value) for point in history] == [(20461, 0.71)]
     names = {artifact.path for artifact in client.list_artifacts(day.info.run_id)}
-    settled = {"settings.json", "dataset.json", "table_versions.json", "drift.json"}
+    settled = {"settings.json", "dataset.json", "table_versions.json", "drift.json", "drift.html"}
     assert names == {*settled, "plots"}
 
 

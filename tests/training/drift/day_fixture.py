@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from conf.drift import DriftSettings
 from feature_store.days import shift
 from training.drift.day_counts import DayCounts
 from training.drift.decision import decide
+from training.drift.drift_test import DriftTest
 from training.drift.outcome import DriftDecision, History
 from training.measures.sketch import BINS, bin_of
 from training.scoring.metrics import sigmoid
@@ -58,3 +61,9 @@ def decision_of(
 ) -> DriftDecision:
     history = History(tuple(before), True, shift(today.ds, -2), shift(today.ds, -1))
     return decide(today.ds, today, history, drift, sampled=sampled)
+
+
+def quiet_evidence() -> str:
+    """Evidence of a day on which one test was made, and found nothing."""
+    test = DriftTest("label", 0.1, 0.0, 0.3, p=0.4, rows=300, days=20, drifted=False)
+    return json.dumps({"tests": [asdict(test)]})
