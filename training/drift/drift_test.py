@@ -12,13 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from training.drift.day_counts import Block, Floats
 
 FEWEST_DAYS = 3
 """Fewest reference days that tell how much days vary."""
-_OUT_OF_LINE = 4.0
+_OUT_OF_LINE = float(norm.sf(4.0))
+"""Chance of a day to lie so far above the others, if it is like them: beyond that it is out of
+line."""
+_OF_A_MEDIAN = 0.37
+"""Efficiency of the median absolute deviation, beside the standard deviation, of normal values."""
 _TOO_MANY = 0.25
 _TINY = 1e-12
 Estimate = tuple[float, float]
@@ -151,14 +156,16 @@ def _between(values: Floats, variances: Floats) -> float:
 def _in_line(estimates: Floats) -> tuple[Floats, Floats]:
     """Values and variances, of (k, 2), of the days that are not far out of line with the others.
 
-    If a quarter of the days or more are out of line, there is no line: all are kept.
+    The fewer days, the less is known of how they spread, and the further out the line is. If a
+    quarter of the days or more are beyond it, there is no line: all are kept.
     """
     values, variances = estimates[:, 0], estimates[:, 1]
     if len(values) < FEWEST_DAYS:
         return values, variances
     middle = np.median(values)
     spread = 1.4826 * np.median(np.abs(values - middle))
-    inside = np.abs(values - middle) <= _OUT_OF_LINE * np.sqrt(spread**2 + variances)
+    reach = student.isf(_OUT_OF_LINE, _OF_A_MEDIAN * len(values))
+    inside = np.abs(values - middle) <= reach * np.sqrt(spread**2 + variances)
     if (~inside).mean() >= _TOO_MANY:
         inside[:] = True
     return values[inside], variances[inside]

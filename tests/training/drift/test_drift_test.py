@@ -56,6 +56,30 @@ def test_days_of_any_size_are_called_changed_as_rarely_as_the_level_says(today: 
     assert 0.002 < alarms / 2000 < 0.032
 
 
+@pytest.mark.parametrize("days", [9, 18, 56])
+def test_however_few_the_days_ordinary_ones_are_seldom_left_out_and_a_wild_one_is(
+    days: int,
+) -> None:
+    """Days left out without a reason make the others look too much alike."""
+    random = np.random.default_rng(4)
+    left_out = 0
+    for _ in range(500):
+        drawn = random.normal(0.0, 1.0, days)
+        for values, wild in ((drawn, 0), (np.append(drawn[1:], 1000.0), 1)):
+            test = against_estimates(
+                "label",
+                (0.0, 0.0),
+                [(float(value), 0.0) for value in values],
+                0.01,
+                rows=1,
+                window=Window(),
+            )
+            assert test is not None
+            left_out += days - test.days - wild
+            assert test.days < days or not wild
+    assert left_out / (1000 * days) < 2e-3
+
+
 def test_too_few_days_make_no_test() -> None:
     assert (
         against_estimates("label", (0.0, 1.0), [(0.0, 1.0)] * 2, 0.01, rows=1, window=Window())
