@@ -55,10 +55,10 @@ SCORE_DAY = Step(
 )
 CHECK_DRIFT = Step(
     name="check_drift",
-    reads=(SKETCHES, SCORES, INPUT_COUNTS),
+    reads=(SKETCHES, DAILY_METRICS, INPUT_COUNTS),
     before=(
         SKETCHES,
-        SCORES,
+        DAILY_METRICS,
         INPUT_COUNTS,
         SCORE_MAPS,
         PROMOTIONS,

@@ -14,12 +14,13 @@ from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import close_day
 from feature_store.step import StepContext
-from feature_store.tables import CANDIDATES, DRIFT, PROMOTIONS, SCORE_MAPS, SCORES, SKETCHES
+from feature_store.tables import CANDIDATES, DAILY_METRICS, DRIFT, PROMOTIONS, SCORE_MAPS, SKETCHES
 from tests.training.lake_fixture import small_dataset
 from training import check_drift
 from training.drift.score_map import CENTRES, quantile_map
 from training.measures.sketch import sketch_rows
-from training.scoring.metrics import sigmoid
+from training.score_day import metric_rows
+from training.scoring.metrics import Metric, sigmoid
 
 FIRST = "2026-01-05"
 DAYS = 25
@@ -57,18 +58,9 @@ def sketch(
     lake.replace(SKETCHES, {"ds": ds}, sketch_rows(version, logits, labels, {}), LINEAGE)
     if rank is not None:
         ranks = np.clip(random.normal(rank + random.normal(0, 0.005), 0.1, 400), 0, 1)
-        rows = pa.table(
-            {
-                "example_id": [f"{ds}-{i}" for i in range(400)],
-                "user_index": pa.array([2] * 400, pa.int32()),
-                "item_index": pa.array([2] * 400, pa.int32()),
-                "model_version": pa.array([version] * 400, pa.int32()),
-                "logit": np.zeros(400),
-                "label": np.ones(400),
-                "percentile_rank": ranks,
-            }
-        )
-        lake.replace(SCORES, {"ds": ds}, rows, LINEAGE)
+        said = {"mean_percentile_rank": ranks.mean(), "std_percentile_rank": ranks.std()}
+        metrics = [Metric("champion", name, float(value), 400) for name, value in said.items()]
+        lake.replace(DAILY_METRICS, {"ds": ds}, metric_rows(metrics), LINEAGE)
 
 
 def history(lake: Lake, days: int = DAYS, **how: float) -> str:
@@ -201,7 +193,7 @@ def test_last_training_is_read_from_the_candidates(lake: Lake) -> None:
         assert "last trained 3 days ago" in str(decision["reason"])
 
 
-def test_where_negatives_are_drawn_the_ranks_are_read_from_the_scores(tmp_path: Path) -> None:
+def test_where_negatives_are_drawn_the_ranks_are_read_from_the_metrics(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "sampled", small_dataset("sampled"))
     today = history(lake, rank=0.8)
     sketch(lake, today, rank=0.8)

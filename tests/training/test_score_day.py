@@ -79,6 +79,8 @@ def test_sampled_sketches_hold_ten_drawn_negatives_per_positive(
     ranks = home.lake.read(SCORES, [SCORED]).column("percentile_rank")
     found = home.metrics(SCORED)["champion.mean_percentile_rank"]
     assert found == (pytest.approx(pc.mean(ranks).as_py()), positives - ranks.null_count)
+    spread = home.metrics(SCORED)["champion.std_percentile_rank"]
+    assert spread == (pytest.approx(pc.stddev(ranks).as_py()), found[1])
 
 
 def test_a_day_without_a_champion_has_only_baselines(promoted: Callable[[str], Home]) -> None:

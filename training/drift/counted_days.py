@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import events_until
-from feature_store.tables import PROMOTIONS, SCORE_MAPS, SCORES, SKETCHES
+from feature_store.tables import DAILY_METRICS, PROMOTIONS, SCORE_MAPS, SKETCHES
 from training.drift.day_counts import DayCounts, Floats
 from training.drift.score_map import carry, route
 from training.measures.sketch import BINS
@@ -101,19 +101,17 @@ def _champions(lake: Lake, days: list[str]) -> dict[str, int]:
 
 
 def _ranks(lake: Lake, days: list[str]) -> dict[str, tuple[float, float, int]]:
-    """Mean, variance and number of the positives' percentile ranks, per day."""
-    rows = lake.read(SCORES, days, ["ds", "percentile_rank"])
-    rows = rows.filter(pc.is_finite(rows.column("percentile_rank")))
-    grouped = rows.group_by("ds").aggregate(
-        [("percentile_rank", "mean"), ("percentile_rank", "variance"), ("percentile_rank", "count")]
-    )
+    """Mean, variance and number of the positives' percentile ranks, per day.
+
+    From the days' metrics: to read the scores of all days again would cost their rows.
+    """
+    rows = lake.read(DAILY_METRICS, days, ["ds", "subject", "metric", "value", "n"])
+    rows = rows.filter(pc.equal(rows.column("subject"), "champion"))
+    said = {(row["ds"], row["metric"]): row for row in rows.to_pylist()}
     return {
-        row["ds"]: (
-            row["percentile_rank_mean"],
-            row["percentile_rank_variance"],
-            row["percentile_rank_count"],
-        )
-        for row in grouped.to_pylist()
+        ds: (mean["value"], said[ds, "std_percentile_rank"]["value"] ** 2, mean["n"])
+        for (ds, metric), mean in said.items()
+        if metric == "mean_percentile_rank" and (ds, "std_percentile_rank") in said
     }
 
 

@@ -101,6 +101,7 @@ def day_metrics(scores: DayScores, examples: pa.Table, dataset: DatasetConfig) -
         return {}
     return {
         "mean_percentile_rank": mean_percentile_rank(ranked),
+        "std_percentile_rank": float(ranked.std()),
         "recall_at_1_percent": float((ranked >= 1 - TOP_SHARE).mean()),
     }
 
