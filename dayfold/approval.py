@@ -35,8 +35,8 @@ def approve(
         OrderError: another version waits, the version's day is not published yet, or another
             change by hand has not ended.
     """
+    from feature_store.champion import standing_after
     from training.approval import approval_event
-    from training.registry.champion import standing_after
 
     require_reason(reason)
     lake = workplace.existing_lake()

@@ -23,9 +23,9 @@ def arms_of_days(lake: Lake, last: int, log: Path | None = None) -> tuple[list[A
     Raises:
         ConfigError: the log cannot be read.
     """
+    from feature_store.champion import standing_after
     from training.measures.answer_log import shown_by_log
     from training.measures.arms import arms_of_lists, arms_of_log
-    from training.registry.champion import standing_after
 
     days = [ds for ds, row in sorted(closed_days(lake).items()) if row.state == "published"]
     standing = standing_after(lake, days[-1]) if days else None

@@ -127,8 +127,8 @@ def serve(
 
 def _place(dataset: str | None) -> tuple[Workplace, Registry, int]:
     """The workplace, its registry, and the champion after the last published day."""
+    from feature_store.champion import standing_after
     from feature_store.ledger import closed_days
-    from training.registry.champion import standing_after
     from training.registry.registry import Registry
 
     overrides_to_environment(dataset=dataset)

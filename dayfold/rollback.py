@@ -78,7 +78,7 @@ def release(
         ConfigError: the reason is empty, or not exactly one of `day` and `version` is given.
         MissingPartition: that is not blocked.
     """
-    from training.registry.champion import standing_after
+    from feature_store.champion import standing_after
     from training.registry.promotion_runs import log_event
     from training.registry.registry import Registry
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from conf.errors import MissingPartition, OrderError
+from feature_store.champion import Standing, standing_after, standing_before
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import PromotionEvent, all_events, waiting
-from training.registry.champion import Standing, standing_after, standing_before
 from training.registry.registry import Registry
 from training.registry.versions import registered_versions
 

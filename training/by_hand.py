@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_store.champion import last_succession
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import PromotionEvent, write_event
 from feature_store.step import StepContext
 from feature_store.tables import EXAMPLES, SCORE_MAPS
 from training.drift.score_map import quantile_map
 from training.features.reader import FeatureReader
-from training.registry.champion import last_succession
 from training.registry.registry import Registry
 from training.registry.serving import load_version
 from training.registry.versions import client_of

@@ -6,6 +6,7 @@ import json
 
 import pyarrow as pa
 
+from feature_store.champion import standing_before, succession_to_champion
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
@@ -17,7 +18,6 @@ from training.drift.decision import decide
 from training.drift.input_drift import moved_inputs, moved_slices
 from training.drift.outcome import DriftDecision, History
 from training.drift.past import past_decisions
-from training.registry.champion import standing_before, succession_to_champion
 
 
 def run(context: StepContext) -> StepResult:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from conf.errors import ConfigError, RegistryError
 from conf.settings import Settings
+from feature_store.champion import standing_after, standing_before
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
@@ -24,7 +25,6 @@ from training.features.rows import Rows
 from training.fitting.checkpoint import load_scorer
 from training.promotion.candidates import candidates_of
 from training.promotion.retriever import find_retriever
-from training.registry.champion import standing_after, standing_before
 from training.registry.registry import Registry
 from training.registry.serving import load_version
 from training.review.candidate import Tested, review_candidate

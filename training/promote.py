@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from feature_store.champion import Standing, standing_before, succession_to_champion
 from feature_store.lake import Lake
 from feature_store.locks import changing_what_serves
 from feature_store.promotion_ledger import last_by_hand
@@ -35,7 +36,6 @@ from training.promotion.outcome import Outcome, outcome_of
 from training.promotion.overtaken import require_not_overtaken
 from training.promotion.retriever import find_retriever
 from training.promotion.rows import is_done, write_gates, write_promotion, write_score_map
-from training.registry.champion import Standing, standing_before, succession_to_champion
 from training.registry.registry import Registry
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from conf.errors import RegistryError
 from conf.lineage import code_version, config_hash
+from feature_store.champion import standing_after
 from feature_store.ledger import close_day, table_versions
 from feature_store.online import OnlineDay, open_online_store
 from feature_store.promotion_ledger import all_events, blocked_after, last_by_hand
@@ -32,7 +33,6 @@ from feature_store.tables import (
 )
 from training.features.online_rows import vectors_of_day
 from training.features.reader import FeatureReader
-from training.registry.champion import standing_after
 from training.registry.pages import describe_timeline
 from training.registry.pool import pool_of
 from training.registry.registry import Registry

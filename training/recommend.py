@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from conf.dataset import DatasetConfig
 from conf.settings import RecommendSettings
+from feature_store.champion import standing_after
 from feature_store.days import days_between, shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
@@ -30,7 +31,6 @@ from training.features.rows import Int32, Side
 from training.light.told import popular as popular_because
 from training.measures.positives import positions_in, taken_by
 from training.registry.arms import Arms, arms_of
-from training.registry.champion import standing_after
 from training.scoring.catalogue_ranks import same_moment
 from training.scoring.composite import Composite
 from training.scoring.metrics import Ints, logit_of

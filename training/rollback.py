@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conf.errors import MissingPartition, OrderError
+from feature_store.champion import Standing, standing_after, standing_before
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import (
@@ -13,7 +14,6 @@ from feature_store.promotion_ledger import (
     blocked_after,
 )
 from feature_store.tables import PROMOTIONS
-from training.registry.champion import Standing, standing_after, standing_before
 from training.registry.registry import Registry
 from training.registry.versions import registered_versions
 

@@ -14,6 +14,7 @@ from conf.errors import TrainingError
 from conf.lineage import code_version, config_hash
 from conf.processes import started_together
 from conf.training import TrainingSettings
+from feature_store.champion import standing_before
 from feature_store.days import shift
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES, EXAMPLES
@@ -24,7 +25,6 @@ from training.fitting.checkpoint import save_scorer, scorer_name
 from training.fitting.hardware import gpu_seconds
 from training.fitting.refused import explained
 from training.fitting.report import Report, Watch
-from training.registry.champion import standing_before
 from training.registry.curve import LiveCurve
 from training.registry.inputs import DataInput, log_inputs, version_on
 from training.registry.registry import Registry

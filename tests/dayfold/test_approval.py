@@ -14,6 +14,7 @@ from conf.errors import ConfigError, MissingPartition, OrderError
 from dayfold import approval, by_hand, rollback
 from dayfold.rollback import blocked_now
 from dayfold.workplace import Workplace
+from feature_store.champion import standing_after, standing_before
 from feature_store.online import open_online_store
 from feature_store.promotion_ledger import all_events, waiting
 from feature_store.tables import GATES, PROMOTIONS, RECOMMENDATIONS, SCORE_MAPS
@@ -35,7 +36,6 @@ from training import by_hand as deciding
 from training import publish, recommend
 from training.check_drift import _trained_to
 from training.registry import promotion_runs
-from training.registry.champion import standing_after, standing_before
 from training.registry.registry import Registry
 
 

@@ -10,6 +10,7 @@ import pytest
 from conf.errors import MissingPartition, OrderError
 from dayfold import approval, rollback
 from dayfold.workplace import Workplace
+from feature_store.champion import standing_after
 from feature_store.promotion_ledger import PromotionEvent, all_events, waiting
 from feature_store.tables import PROMOTIONS, RECOMMENDATIONS
 from tests.dayfold.forget_fixture import quiet
@@ -18,7 +19,6 @@ from tests.dayfold.test_approval import a_day, place_at
 from tests.dayfold.test_rollback import WHY, registry_of, serving
 from tests.training.promotion_fixture import context_of, prepare, promote
 from training import publish, recommend
-from training.registry.champion import standing_after
 from training.registry.pool import set_pool
 from training.registry.release import write_release
 

@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from conf.errors import ConfigError, DayfoldError, MissingPartition
 from dayfold.rollback import blocked_now, release, resume, roll_back
 from dayfold.workplace import Workplace
+from feature_store.champion import standing_after, standing_before
 from feature_store.lake import Lake
 from feature_store.ledger import close_day
 from feature_store.locks import changing_what_serves
@@ -27,7 +28,6 @@ from tests.training.promotion_fixture import D1, D2, D3, context_of, promote
 from training import train
 from training.drift.counted_days import score_maps
 from training.fitting.checkpoint import load_checkpoint
-from training.registry.champion import standing_after, standing_before
 from training.registry.pool import pool_of, set_pool
 from training.registry.registry import Registry
 from training.rollback import rollback_event

@@ -12,6 +12,7 @@ import pytest
 from conf.errors import OrderError
 from dayfold import by_hand, rollback
 from dayfold.workplace import Workplace
+from feature_store.champion import standing_before
 from feature_store.promotion_ledger import all_events
 from feature_store.tables import RECOMMENDATIONS, SCORE_MAPS
 from tests.dayfold.forget_fixture import quiet
@@ -21,7 +22,6 @@ from tests.training.killed import dies_at
 from tests.training.promotion_fixture import D2, D3
 from training import by_hand as deciding
 from training.registry import promotion_runs
-from training.registry.champion import standing_before
 from training.registry.registry import Registry
 
 KILLS: dict[str, tuple[object, str, int, bool]] = {

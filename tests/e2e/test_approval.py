@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from feature_store.champion import standing_after
 from feature_store.promotion_ledger import all_events, waiting
 from tests.e2e.conftest import Shop
 from tests.e2e.test_scheduler import FIRST, _copy, _next_days, _served, _wait_for
-from training.registry.champion import standing_after
 
 pytestmark = [pytest.mark.spark, pytest.mark.airflow, pytest.mark.slow]
 

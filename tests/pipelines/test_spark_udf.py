@@ -11,10 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from feature_store.champion import standing_after
 from tests.training.conftest import lake_of, promoted, promoted_once  # noqa: F401
 from tests.training.promoted_home import TRAINED, Home
 from training.light.recommender import load
-from training.registry.champion import standing_after
 from training.registry.registry import Registry
 
 pytestmark = pytest.mark.spark

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from conf.settings import GateSettings, Settings
+from feature_store.champion import standing_after
 from feature_store.lake import Lake
 from feature_store.step import StepContext
 from feature_store.tables import (
@@ -18,7 +19,6 @@ from feature_store.tables import (
 )
 from tests.training.log_fixture import LINEAGE
 from training import evaluate, promote, recommend, score_day, train
-from training.registry.champion import standing_after
 
 TRAINED = "2026-01-09"
 SCORED = "2026-01-10"

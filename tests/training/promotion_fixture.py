@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from conf.errors import RegistryError
 from conf.settings import Settings
+from feature_store.champion import standing_before
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
@@ -26,7 +27,6 @@ from feature_store.tables import (
     Table,
 )
 from training.fitting.checkpoint import Checkpoint, Training, save_scorer
-from training.registry.champion import standing_before
 from training.registry.registry import Registry
 from training.scorers import Architecture, build
 from training.scorers.schema import schema_on

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from conf.settings import Settings
+from feature_store.champion import Standing, standing_after, standing_before
 from feature_store.lake import Lake
 from feature_store.ledger import reopen_days
 from feature_store.tables import CANDIDATE_SCORES, EXAMPLES, PROMOTIONS, SCORE_MAPS
@@ -29,7 +30,6 @@ from tests.training.promotion_fixture import (
     written,
 )
 from training.drift.score_map import quantile_map
-from training.registry.champion import Standing, standing_after, standing_before
 from training.registry.registry import Registry
 from training.scoring.composite import load_composite
 

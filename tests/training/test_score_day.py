@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from feature_store.champion import standing_after
 from feature_store.tables import (
     DAILY_METRICS,
     EXAMPLES,
@@ -17,7 +18,6 @@ from feature_store.tables import (
 from tests.training.log_fixture import FIRST_DAY
 from tests.training.promoted_home import SCORED, TRAINED, Home
 from training import score_day
-from training.registry.champion import standing_after
 from training.scoring.metrics import auc, log_loss, logit_of, sigmoid
 
 

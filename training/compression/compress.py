@@ -10,10 +10,10 @@ from pathlib import Path
 
 from conf.errors import ConfigError, MissingPartition
 from conf.settings import Settings
+from feature_store.champion import standing_before
 from feature_store.lake import Lake
 from feature_store.tables import EXAMPLES
 from training.compression.variants import Variant, VariantName, Variants, variants_of
-from training.registry.champion import standing_before
 from training.registry.registry import Registry
 from training.registry.serving import load_version
 from training.registry.versions import registered_versions

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_store.champion import champions_on
 from feature_store.lake import Lake
-from feature_store.promotion_ledger import events_until
-from feature_store.tables import DAILY_METRICS, PROMOTIONS, SCORE_MAPS, SKETCHES
+from feature_store.tables import DAILY_METRICS, SCORE_MAPS, SKETCHES
 from training.drift.day_counts import DayCounts, Floats
 from training.drift.score_map import carry, route
 from training.measures.sketch import BINS
@@ -38,7 +38,7 @@ def counts_of(
     routes = {
         v: route(maps, v, version) for v in pc.unique(rows.column("model_version")).to_pylist()
     }
-    champions = _champions(lake, days)
+    champions = champions_on(lake, days)
     found: dict[str, DayCounts] = {}
     for day in pc.unique(rows.column("ds")).to_pylist():
         mine = rows.filter(pc.equal(rows.column("ds"), day))
@@ -76,28 +76,6 @@ def score_maps(lake: Lake, first: str, ds: str) -> dict[int, tuple[int, Floats]]
     successors = rows.column("to_version").to_pylist()[::BINS]
     mapped = rows.column("mapped_logit").to_numpy().reshape(-1, BINS)
     return dict(zip(replaced, zip(successors, mapped, strict=True), strict=True))
-
-
-def _champions(lake: Lake, days: list[str]) -> dict[str, int]:
-    """The version with which each of `days` began."""
-    last = max(days)
-    rows = lake.read(
-        PROMOTIONS,
-        [day for day in lake.days(PROMOTIONS) if day < last],
-        ["ds", "champion_version", "state"],
-    )
-    by_hand = [e for e in events_until(lake, last) if e.by_hand and e.holds]
-    # what was done by hand holds after the day's own promotion
-    done = sorted(
-        [(r["ds"], 0, r["champion_version"]) for r in rows.to_pylist() if r["state"] == "done"]
-        + [(event.ds, event.number, event.version) for event in by_hand]
-    )
-    return {
-        day: champion
-        for day in days
-        for champion in [next((v for ds, _, v in reversed(done) if ds < day), None)]
-        if champion is not None
-    }
 
 
 def _ranks(lake: Lake, days: list[str]) -> dict[str, tuple[float, float, int]]:

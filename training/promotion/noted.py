@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from feature_store.champion import Standing
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import (
     Kind,
@@ -12,7 +13,6 @@ from feature_store.promotion_ledger import (
     write_event,
 )
 from training.promotion.outcome import Outcome
-from training.registry.champion import Standing
 from training.registry.promotion_runs import log_event
 from training.registry.registry import Registry
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from feature_store.champion import Standing
 from feature_store.lake import Lake
 from feature_store.tables import DRIFT
 from training.promotion.gate import GateDecision
-from training.registry.champion import Standing
 
 
 @dataclass(frozen=True)

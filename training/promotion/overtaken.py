@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pyarrow.compute as pc
 
 from conf.errors import OrderError
+from feature_store.champion import Standing
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import blocked_before
 from feature_store.tables import SCORES
 from training.promotion.candidates import TrainedCandidate
-from training.registry.champion import Standing
 
 
 def require_not_overtaken(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from feature_store.champion import Standing
 from training.promotion.candidates import TrainedCandidate
-from training.registry.champion import Standing
 from training.registry.registry import Registry
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from conf.errors import RegistryError
+from feature_store.champion import Standing
 from feature_store.promotion_ledger import all_events, blocked_after
 from feature_store.step import StepContext
 from feature_store.tables import EVERYBODY
-from training.registry.champion import Standing
 from training.registry.serving import load_version
 from training.scoring.composite import Composite
 from training.scoring.metrics import Ints

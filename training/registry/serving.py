@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from conf.settings import Settings
+from feature_store.champion import standing_before
 from feature_store.lake import Lake
-from training.registry.champion import standing_before
 from training.scoring.composite import Composite, load_composite
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from feature_store.champion import standing_after
 from tests.training.promoted_home import TRAINED, Home
 from training.light.recommender import Recommender, load
-from training.registry.champion import standing_after
 from training.registry.registry import Registry
 
 

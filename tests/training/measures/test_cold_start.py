@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from feature_store.champion import standing_after
 from feature_store.days import ordinal
 from feature_store.tables import EVENTS, VOCABULARIES
 from tests.training.promoted_home import SCORED, TRAINED, Home
 from training.features.reader import FeatureReader
 from training.features.rows import Rows
 from training.measures.cold_start import _lists, measure_cold_start
-from training.registry.champion import standing_after
 from training.registry.serving import load_version
 from training.scoring.catalogue_ranks import neutral_context, same_moment
 from training.scoring.composite import Composite

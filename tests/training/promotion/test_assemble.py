@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import Settings
+from feature_store.champion import Standing, standing_after
 from feature_store.lake import Lake
 from feature_store.tables import ITEM_STATS, USER_STATS, USERS, Table
 from tests.training.promotion_fixture import (
@@ -17,7 +18,6 @@ from tests.training.promotion_fixture import (
     promote,
     versions_of,
 )
-from training.registry.champion import Standing, standing_after
 from training.registry.registry import Registry
 
 

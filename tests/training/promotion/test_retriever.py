@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from feature_store.champion import Standing, standing_after
 from feature_store.tables import CANDIDATE_SCORES, CANDIDATES, EXAMPLES
 from tests.training.log_fixture import LINEAGE
 from tests.training.promoted_home import SCORED, TRAINED, Home, copied
@@ -20,7 +21,6 @@ from training.features.reader import FeatureReader
 from training.fitting.checkpoint import load_checkpoint, load_scorer, save_scorer
 from training.promotion.candidates import TrainedCandidate
 from training.promotion.retriever import Retriever, find_retriever
-from training.registry.champion import Standing, standing_after
 from training.registry.registry import Registry
 from training.scorers import build
 from training.scorers.trained import TrainedScorer

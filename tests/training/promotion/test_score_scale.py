@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from feature_store.champion import standing_after
 from feature_store.tables import (
     SKETCHES,
 )
@@ -15,7 +16,6 @@ from tests.training.promoted_home import SCORED, TRAINED, Home
 from training.measures.sketch import BINS, bin_edges
 from training.promotion.candidates import Aligned
 from training.promotion.score_scale import same_rows_logits
-from training.registry.champion import standing_after
 
 
 def test_two_champions_are_compared_on_the_rows_that_the_sketch_counts(

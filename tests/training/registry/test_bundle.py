@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from feature_store.champion import standing_after
 from feature_store.tables import (
     RECOMMENDATIONS,
 )
 from tests.training.answers import answers
 from tests.training.promoted_home import TRAINED, Home
-from training.registry.champion import standing_after
 from training.registry.registry import Registry
 
 

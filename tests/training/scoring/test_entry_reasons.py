@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from feature_store.champion import standing_after
 from feature_store.tables import MISSING, RECOMMENDATIONS
 from tests.training.promoted_home import TRAINED, Home
 from training.features.reader import ITEM_NUMERIC, USER_NUMERIC, FeatureReader
@@ -15,7 +16,6 @@ from training.features.rows import Rows
 from training.light.reasons import GROUPS
 from training.light.recommender import load
 from training.light.told import RISING
-from training.registry.champion import standing_after
 from training.registry.registry import Registry
 from training.registry.serving import load_version
 from training.scoring.catalogue_ranks import neutral_context, same_moment

@@ -10,13 +10,13 @@ import numpy as np
 
 from conf.settings import Settings
 from conf.training import TextSettings, TrainingSettings
+from feature_store.champion import standing_after
 from feature_store.lake import Lake
 from feature_store.tables import EVALUATIONS, RECOMMENDATIONS, SCORES
 from tests.training.answers import answers
 from tests.training.lake_fixture import small_dataset
 from tests.training.promoted_home import SCORED, TRAINED, promoted_home
 from tests.training.text.tiny_models import tiny_bert
-from training.registry.champion import standing_after
 from training.registry.registry import Registry
 from training.text.kept import KEPT
 

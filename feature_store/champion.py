@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import events_until, last_by_hand
 from feature_store.tables import PROMOTIONS
+
+_AT_ONCE = 56
+"""Days of promotions that are read at a time, from the last one back."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,44 @@ def succession_to_champion(lake: Lake, ds: str) -> Succession | None:
 
 def last_succession(lake: Lake, version: int, until: str) -> Succession | None:
     """How `version` came to serve the last time up to `until`; None if it never did."""
-    found = [one for one in _successions(lake, until) if one.version == version]
-    return max(found, key=lambda one: one.ds, default=None)
+    found = [
+        Succession(event.ds, event.version, event.replaced_version, event.day)
+        for event in events_until(lake, until)
+        if event.kind == "approval" and event.holds and event.version == version
+    ]
+    last = max(found, key=lambda one: one.ds, default=None)
+    days = [day for day in lake.days(PROMOTIONS) if day <= until]
+    # From the last day back, so that it does not cost all days that there are.
+    for end in range(len(days), 0, -_AT_ONCE):
+        some = days[max(end - _AT_ONCE, 0) : end]
+        if last is not None and some[-1] < last.ds:
+            break
+        by_a_day = [one for one in _promoted(lake, some) if one.version == version]
+        if by_a_day:
+            return max([*by_a_day, *([last] if last else [])], key=lambda one: one.ds)
+    return last
+
+
+def champions_on(lake: Lake, days: Sequence[str]) -> dict[str, int]:
+    """The version with which each of `days` began; a day without one is left out."""
+    if not days:
+        return {}
+    first, last = min(days), max(days)
+    between = [day for day in lake.days(PROMOTIONS) if first <= day < last]
+    rows = lake.read(PROMOTIONS, between, ["ds", "champion_version", "state"]).to_pylist()
+    before = standing_before(lake, first)
+    # what was done by hand holds after the day's own promotion
+    done = sorted(
+        [("", 0, before.version if before else 0)]
+        + [(row["ds"], 0, row["champion_version"]) for row in rows if row["state"] == "done"]
+        + [
+            (event.ds, event.number, event.version)
+            for event in events_until(lake, last)
+            if event.by_hand and event.holds and first <= event.ds
+        ]
+    )
+    began = {day: next(v for ds, _, v in reversed(done) if ds < day) for day in days}
+    return {day: version for day, version in began.items() if version}
 
 
 def standing_after(lake: Lake, ds: str) -> Standing | None:
@@ -78,17 +118,11 @@ def standing_after(lake: Lake, ds: str) -> Standing | None:
     return None
 
 
-def _successions(lake: Lake, until: str) -> list[Succession]:
+def _promoted(lake: Lake, days: list[str]) -> list[Succession]:
+    """The successions by these days' own promotions."""
     columns = ["ds", "promoted", "state", "previous_version", "champion_version"]
-    days = [day for day in lake.days(PROMOTIONS) if day <= until]
-    by_a_day = [
+    return [
         Succession(row["ds"], row["champion_version"], row["previous_version"], row["ds"])
         for row in lake.read(PROMOTIONS, days, columns).to_pylist()
         if row["promoted"] and row["state"] == "done"
     ]
-    approved = [
-        Succession(event.ds, event.version, event.replaced_version, event.day)
-        for event in events_until(lake, until)
-        if event.kind == "approval" and event.holds
-    ]
-    return by_a_day + approved
