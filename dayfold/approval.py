@@ -17,7 +17,7 @@ from feature_store.locks import changing_what_serves
 from feature_store.promotion_ledger import (
     PromotionEvent,
     all_events,
-    blocked_after,
+    blocked_now,
     unfinished,
 )
 
@@ -81,11 +81,7 @@ def reject(
             return go_on(workplace, started, say)
         require_none_unfinished(lake)
         done = _last(lake, "rejection")
-        if (
-            done
-            and version in done.versions
-            and version in blocked_after(all_events(lake)).versions
-        ):
+        if done and version in done.versions and version in blocked_now(lake).versions:
             say(f"version {version} was rejected already, by {done.actor}")
             return done
         event = rejection_event(

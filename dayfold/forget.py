@@ -27,7 +27,7 @@ from feature_store.lake import Lake
 from feature_store.ledger import begun_days, closed_days
 from feature_store.locks import erasing
 from feature_store.online import open_online_store
-from feature_store.promotion_ledger import all_events, blocked_after
+from feature_store.promotion_ledger import blocked_now
 from feature_store.tables import (
     CANDIDATES,
     EVENTS,
@@ -245,7 +245,7 @@ def _released_again(workplace: Workplace, lake: Lake, registry: Registry) -> boo
     standing = standing_after(lake, max(published)) if published else None
     if standing is None or not (folder / RELEASE).exists():
         return False
-    blocked = blocked_after(all_events(lake)).versions
+    blocked = blocked_now(lake).versions
     write_release(registry, pool_of(registry, standing.version, blocked), folder)
     return True
 

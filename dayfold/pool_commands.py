@@ -162,7 +162,7 @@ def _release(workplace: Workplace, registry: Registry, champion: int) -> None:
 
 
 def _blocked(workplace: Workplace) -> frozenset[int]:
-    from dayfold.rollback import blocked_now
+    from feature_store.promotion_ledger import blocked_now
 
     return blocked_now(workplace.existing_lake()).versions
 

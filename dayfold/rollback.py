@@ -13,14 +13,11 @@ from dayfold.by_hand import (
     user_of_machine,
 )
 from dayfold.workplace import Workplace
-from feature_store.lake import Lake
 from feature_store.locks import changing_what_serves
 from feature_store.promotion_ledger import (
-    Blocked,
     PromotionEvent,
-    all_events,
     begun,
-    blocked_after,
+    blocked_now,
     unfinished,
     write_event,
 )
@@ -111,8 +108,3 @@ def release(
     written = write_event(lake, begun(lake, event), "done")
     log_event(Registry(workplace.settings, lake.id), written)
     return written
-
-
-def blocked_now(lake: Lake) -> Blocked:
-    """What is blocked."""
-    return blocked_after(all_events(lake))

@@ -83,13 +83,12 @@ def history(
     lake: LakeRoot = None,
 ) -> None:
     """Show what served when, why it changed, and what is blocked."""
-    from dayfold.rollback import blocked_now
     from dayfold.standing_lines import standing_lines
-    from feature_store.promotion_ledger import all_events, waiting
+    from feature_store.promotion_ledger import all_events, blocked_after, waiting
 
     opened = workplace_of(dataset, lake).existing_lake()
     events = all_events(opened)
-    blocked, proposal = blocked_now(opened), waiting(events)
+    blocked, proposal = blocked_after(events), waiting(events)
     if as_json:
         rows = [
             {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.promotion_ledger import events_until, last_by_hand
+from feature_store.promotion_ledger import BY_HAND, events_until, last_by_hand
 from feature_store.tables import PROMOTIONS
 
 _AT_ONCE = 56
@@ -58,8 +58,8 @@ def last_succession(lake: Lake, version: int, until: str) -> Succession | None:
     """How `version` came to serve the last time up to `until`; None if it never did."""
     found = [
         Succession(event.ds, event.version, event.replaced_version, event.day)
-        for event in events_until(lake, until)
-        if event.kind == "approval" and event.holds and event.version == version
+        for event in events_until(lake, until, ("approval",))
+        if event.holds and event.version == version
     ]
     last = max(found, key=lambda one: one.ds, default=None)
     days = [day for day in lake.days(PROMOTIONS) if day <= until]
@@ -88,8 +88,8 @@ def champions_on(lake: Lake, days: Sequence[str]) -> dict[str, int]:
         + [(row["ds"], 0, row["champion_version"]) for row in rows if row["state"] == "done"]
         + [
             (event.ds, event.number, event.version)
-            for event in events_until(lake, last)
-            if event.by_hand and event.holds and first <= event.ds
+            for event in events_until(lake, last, BY_HAND)
+            if event.holds and first <= event.ds
         ]
     )
     began = {day: next(v for ds, _, v in reversed(done) if ds < day) for day in days}

@@ -8,12 +8,13 @@ the ledger alone, and holds after the day that was published last when it was do
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from conf.lineage import digest
 from feature_store.lake import Lake
@@ -21,8 +22,10 @@ from feature_store.tables import PROMOTION_LEDGER
 
 Kind = Literal["promotion", "proposal", "approval", "rejection", "rollback", "release"]
 State = Literal["intent", "decided", "done", "withdrawn"]
+_ALWAYS = "9999-12-31"
 _HOLDS = frozenset({"decided", "done"})
-_BY_HAND = frozenset({"approval", "rejection", "rollback"})
+BY_HAND = frozenset({"approval", "rejection", "rollback"})
+_BLOCKING = frozenset({"rollback", "rejection", "release"})
 _BY_A_DAY = frozenset({"promotion", "proposal"})
 
 
@@ -60,7 +63,7 @@ class PromotionEvent:
     @property
     def by_hand(self) -> bool:
         """Whether it says by hand what serves, or what the next trainings start from."""
-        return self.kind in _BY_HAND
+        return self.kind in BY_HAND
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,17 @@ class Blocked:
     """Never what serves."""
 
 
-def events_until(lake: Lake, ds: str) -> list[PromotionEvent]:
-    """All events that hold after `ds` or an earlier day, begun ones too, in their order."""
+def events_until(lake: Lake, ds: str, kinds: Collection[str] | None = None) -> list[PromotionEvent]:
+    """The events that hold after `ds` or an earlier day, begun ones too, in their order.
+
+    Args:
+        lake: where the ledger is.
+        ds: the day.
+        kinds: which ones; None = all. Files of other kinds are not opened.
+    """
     days = sorted({day for day in lake.days(PROMOTION_LEDGER) if day <= ds})
-    rows = lake.read(PROMOTION_LEDGER, days).to_pylist() if days else []
+    where = None if kinds is None else pc.field("kind").isin(sorted(kinds))
+    rows = lake.read(PROMOTION_LEDGER, days, where=where).to_pylist() if days else []
     found = [
         PromotionEvent(
             ds=row["ds"],
@@ -100,7 +110,7 @@ def events_until(lake: Lake, ds: str) -> list[PromotionEvent]:
 
 def all_events(lake: Lake) -> list[PromotionEvent]:
     """Every event, in the order in which they were begun."""
-    return events_until(lake, "9999-12-31")
+    return events_until(lake, _ALWAYS)
 
 
 def begun(lake: Lake, event: PromotionEvent) -> PromotionEvent:
@@ -129,20 +139,21 @@ def write_event(lake: Lake, event: PromotionEvent, state: State) -> PromotionEve
         "actor": written.actor,
     }
     content = pa.Table.from_pylist([row], lake.schema(PROMOTION_LEDGER))
-    partition = {"ds": written.ds, "event": written.name}
+    partition = {"ds": written.ds, "kind": written.kind, "event": written.name}
     lake.replace(PROMOTION_LEDGER, partition, content, {"step": written.kind, "ds": written.ds})
     return written
 
 
 def last_by_hand(lake: Lake, ds: str) -> PromotionEvent | None:
     """The last event that was made by hand and holds after `ds`; None without."""
-    events = [e for e in events_until(lake, ds) if e.by_hand and e.holds]
+    events = [event for event in events_until(lake, ds, BY_HAND) if event.holds]
     return max(events, key=lambda event: (event.ds, event.number), default=None)
 
 
 def unfinished(lake: Lake) -> PromotionEvent | None:
     """What was begun by hand and has not ended; None without."""
-    open_ = [e for e in all_events(lake) if e.by_hand and e.state in {"intent", "decided"}]
+    by_hand = events_until(lake, _ALWAYS, BY_HAND)
+    open_ = [event for event in by_hand if event.state in {"intent", "decided"}]
     return open_[-1] if open_ else None
 
 
@@ -184,4 +195,10 @@ def blocked_after(events: Sequence[PromotionEvent]) -> Blocked:
 
 def blocked_before(lake: Lake, ds: str) -> Blocked:
     """What was blocked when `ds` began: by what was done before it."""
-    return blocked_after([event for event in events_until(lake, ds) if event.ds < ds])
+    events = events_until(lake, ds, _BLOCKING)
+    return blocked_after([event for event in events if event.ds < ds])
+
+
+def blocked_now(lake: Lake) -> Blocked:
+    """What is blocked now."""
+    return blocked_after(events_until(lake, _ALWAYS, _BLOCKING))

@@ -18,7 +18,7 @@ from conf.lineage import code_version, config_hash
 from feature_store.champion import standing_after
 from feature_store.ledger import close_day, table_versions
 from feature_store.online import OnlineDay, open_online_store
-from feature_store.promotion_ledger import all_events, blocked_after, last_by_hand
+from feature_store.promotion_ledger import blocked_now, last_by_hand
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     DAILY_METRICS,
@@ -77,7 +77,7 @@ def _release(context: StepContext) -> tuple[tuple[str, str], ...]:
     settings, standing = context.settings, standing_after(context.lake, context.ds)
     if standing is not None:
         registry = Registry(settings, context.lake.id)
-        blocked = blocked_after(all_events(context.lake)).versions
+        blocked = blocked_now(context.lake).versions
         pool = pool_of(registry, standing.version, blocked)
         try:
             write_release(registry, pool, settings.path(settings.serving.release))

@@ -10,8 +10,7 @@ from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import (
     PromotionEvent,
-    all_events,
-    blocked_after,
+    blocked_now,
 )
 from feature_store.tables import PROMOTIONS
 from training.registry.registry import Registry
@@ -71,7 +70,7 @@ def rollback_event(
     now = standing_after(lake, published)
     if now is None:
         raise MissingPartition("There is no champion yet. Next: dayfold status")
-    blocked = blocked_after(all_events(lake))
+    blocked = blocked_now(lake)
     served = reigns(lake, published)
     if day is not None:
         first_bad = day

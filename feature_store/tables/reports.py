@@ -122,7 +122,9 @@ PROMOTION_LEDGER = Table(
         Column("actor", "string", "who: a user of the machine, or the step promote"),
     ),
     checks=(unique("event"),),
-    partition=("ds", "event"),
+    version=2,
+    # by kind, so that a day's steps find what was done by hand among the days' own promotions
+    partition=("ds", "kind", "event"),
 )
 RECOMMENDATIONS = Table(
     layer="reports",

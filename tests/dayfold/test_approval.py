@@ -12,11 +12,10 @@ import pytest
 
 from conf.errors import ConfigError, MissingPartition, OrderError
 from dayfold import approval, by_hand, rollback
-from dayfold.rollback import blocked_now
 from dayfold.workplace import Workplace
 from feature_store.champion import standing_after, standing_before
 from feature_store.online import open_online_store
-from feature_store.promotion_ledger import all_events, waiting
+from feature_store.promotion_ledger import all_events, blocked_now, waiting
 from feature_store.tables import GATES, PROMOTIONS, RECOMMENDATIONS, SCORE_MAPS
 from tests.dayfold.forget_fixture import SmallPlace, quiet
 from tests.dayfold.rollback_fixture import (

@@ -13,14 +13,14 @@ import pytest
 from mlflow import MlflowClient
 
 from conf.errors import ConfigError, DayfoldError, MissingPartition
-from dayfold.rollback import blocked_now, release, resume, roll_back
+from dayfold.rollback import release, resume, roll_back
 from dayfold.workplace import Workplace
 from feature_store.champion import standing_after, standing_before
 from feature_store.lake import Lake
 from feature_store.ledger import close_day
 from feature_store.locks import changing_what_serves
 from feature_store.online import open_online_store
-from feature_store.promotion_ledger import all_events, begun, write_event
+from feature_store.promotion_ledger import all_events, begun, blocked_now, write_event
 from feature_store.tables import CANDIDATES, EXAMPLES, RECOMMENDATIONS, SCORE_MAPS
 from tests.dayfold.forget_fixture import quiet
 from tests.dayfold.rollback_fixture import D4, put_back, three_days

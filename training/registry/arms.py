@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from conf.errors import RegistryError
 from feature_store.champion import Standing
-from feature_store.promotion_ledger import all_events, blocked_after
+from feature_store.promotion_ledger import blocked_now
 from feature_store.step import StepContext
 from feature_store.tables import EVERYBODY
 from training.registry.serving import load_version
@@ -80,6 +80,6 @@ def _weights(context: StepContext, champion: int) -> dict[int, float]:
     from training.registry.pool import pool_of
     from training.registry.registry import Registry
 
-    blocked = blocked_after(all_events(context.lake)).versions
+    blocked = blocked_now(context.lake).versions
     pool = pool_of(Registry(context.settings, context.lake.id), champion, blocked)
     return dict(pool.weights) if pool.pick == "sticky" else {champion: 1.0}
