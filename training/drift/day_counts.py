@@ -48,9 +48,3 @@ class DayCounts:
 
 Block = Sequence[DayCounts]
 """Days that are taken together."""
-
-
-def blocks_of(days: Sequence[DayCounts], size: int) -> list[Block]:
-    """`days`, ascending, in blocks of `size`; the oldest ones that fill no block are left out."""
-    first = len(days) % size
-    return [days[start : start + size] for start in range(first, len(days), size)]

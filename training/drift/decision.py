@@ -14,7 +14,7 @@ from typing import Any
 
 from conf.drift import DriftSettings
 from feature_store.days import gap, ordinal, shift
-from training.drift.day_counts import Block, DayCounts, blocks_of
+from training.drift.day_counts import Block, DayCounts
 from training.drift.drift_test import FEWEST_DAYS, DriftTest
 from training.drift.extent import GRADUAL_DAYS, extent_of
 from training.drift.gain import expected_gain
@@ -29,7 +29,7 @@ from training.drift.order_test import order_test
 from training.drift.outcome import DriftDecision, History
 from training.drift.score_test import moved_groups, score_test
 
-SHARES = {"score": 0.2, "label": 0.4, "auc": 0.25, "calibration": 0.15}
+SHARES = {"score": 0.2, "label": 0.35, "auc": 0.35, "calibration": 0.1}
 """Each test's share of the day's level: labels decide, scores are watched."""
 RANKED_SHARES = {"score": 0.25, "rank": 0.75}
 """The same where negatives are drawn."""
@@ -159,22 +159,20 @@ def _tests(
 
 
 def _soonest(
-    test: Callable[[Block, Sequence[Block], float], DriftTest | None],
-    pooled: Sequence[DayCounts],
-    reference: Sequence[DayCounts],
+    test: Callable[[Block, Block, float], DriftTest | None],
+    pooled: Block,
+    reference: Block,
     alpha: float,
 ) -> DriftTest | None:
     """Of the day, and of the last WINDOW days, what says more; each at half of the level.
 
-    What is small and stays is found by its days together before it becomes what is usual. They are
-    compared with as many days together, for a day is often like the day before.
+    What is small and stays is found by its days together before it becomes what is usual.
     """
-    windows: list[tuple[Block, Sequence[Block]]] = [(pooled, [[day] for day in reference])]
+    windows = [(pooled, reference)]
     more = WINDOW - len(pooled)
     if more > 0 and len(reference) >= more + FEWEST_DAYS * WINDOW:
-        recent, before = reference[-more:], reference[:-more]
-        windows.append(([*pooled, *reversed(recent)], blocks_of(before, WINDOW)))
-    made = [test(days, blocks, alpha / len(windows)) for days, blocks in windows]
+        windows.append(([*pooled, *reversed(reference[-more:])], reference[:-more]))
+    made = [test(days, before, alpha / len(windows)) for days, before in windows]
     return min((one for one in made if one is not None), key=lambda one: one.p, default=None)
 
 

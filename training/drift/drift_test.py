@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from training.drift.day_counts import Block, Floats
+from training.drift.day_counts import Floats
 
 FEWEST_DAYS = 3
 """Fewest reference days that tell how much days vary."""
@@ -28,23 +28,6 @@ _TOO_MANY = 0.25
 _TINY = 1e-12
 Estimate = tuple[float, float]
 """A value and its sampling variance."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """Days that are taken together."""
-
-    days: int = 1
-    """Of today's estimate."""
-    times: int = 1
-    """How many times as many as of each of the others."""
-
-
-def window_of(pooled: Block, reference: Sequence[Block]) -> Window:
-    """The window of today's `pooled` days beside those of `reference`."""
-    return Window(
-        len(pooled), max(len(pooled) // max(len(reference[-1]), 1), 1) if reference else 1
-    )
 
 
 @dataclass(frozen=True)
@@ -68,27 +51,27 @@ class DriftTest:
 
 def against_estimates(
     name: str,
-    now: Estimate,
+    now: Sequence[Estimate],
     reference: Sequence[Estimate],
     alpha: float,
     *,
     rows: int,
-    window: Window,
     lower_only: bool = False,
 ) -> DriftTest | None:
-    """Today's estimate against the reference days'; None with too few of them.
+    """The estimates of today, or of the last days, against the reference days'; None with too few.
 
     The days are a random-effects sample: each varies by chance, and they differ beyond it by tau.
-    Tau is that of DerSimonian and Laird (1986), the mean is weighted by precision, and the spread
-    of a new day is scaled as Hartung and Knapp (2001) scale that of the mean; Student's t.
+    Tau is that of DerSimonian and Laird (1986), means are weighted by precision, and the spread
+    of a new mean is scaled as Hartung and Knapp (2001) scale that of the sample's; Student's t.
+    Several days say less than as many independent ones, because a day is often like the day before:
+    `alikeness` of the reference days.
 
     Args:
         name: of the test.
-        now: today's estimate.
-        reference: one estimate per reference day.
+        now: one estimate per day that is tested; their mean is.
+        reference: one estimate per reference day, ascending.
         alpha: level.
-        rows: rows of today.
-        window: of how many days today's estimate is, and each of the others.
+        rows: rows of the tested days.
         lower_only: whether only a lower value is drift; else either side.
     """
     values, variances = _in_line(np.array(reference).reshape(-1, 2))
@@ -99,15 +82,37 @@ def against_estimates(
     between = _between(values, variances)
     weights = 1 / (between + variances)
     middle = float((weights * values).sum() / weights.sum())
-    scale = max(float((weights * (values - middle) ** 2).sum()) / (k - 1), 1.0)
-    chance = max(now[1], float(k / (1 / variances).sum()))
-    spread = float(np.sqrt(scale * (between / window.times + chance + 1 / weights.sum())))
-    distance = (now[0] - middle) / spread
+    residuals = (values - middle) * np.sqrt(weights)
+    scale = max(float((residuals**2).sum()) / (k - 1), 1.0)
+    tested, by_chance = np.array(now).reshape(-1, 2).T
+    own = 1 / (between + np.maximum(by_chance, float(k / (1 / variances).sum())))
+    value = float((own * tested).sum() / own.sum())
+    alike = 1 + alikeness(residuals, len(tested))
+    spread = float(np.sqrt(scale * alike * (1 / own.sum() + 1 / weights.sum())))
+    distance = (value - middle) / spread
     sides = 1 if lower_only else 2
     p = sides * float(student.sf(-distance if lower_only else abs(distance), k - 1))
     reach = float(student.isf(alpha / sides, k - 1)) * spread
     threshold = middle + (reach if distance >= 0 and not lower_only else -reach)
-    return DriftTest(name, now[0], middle, threshold, p, rows, k, p < alpha, window.days)
+    return DriftTest(name, value, middle, threshold, p, rows, k, p < alpha, len(tested))
+
+
+def alikeness(residuals: Floats, window: int) -> float:
+    """By what share the variance of a mean of `window` days exceeds that of independent ones.
+
+    Of the autocorrelations of `residuals` (k,), standardised and in order, at each lag within the
+    window; and a standard error more, as tens of days say little about them. Not below 0.
+    """
+    k = len(residuals)
+    lags = np.arange(1, min(window, k))
+    if not len(lags):
+        return 0.0
+    mean_square = max(float((residuals**2).mean()), _TINY)
+    # 1 / k: by so much the mean of the same days lowers each
+    found = [float((residuals[lag:] * residuals[:-lag]).mean()) / mean_square for lag in lags]
+    shares = 2 * (1 - lags / window)
+    error = float(np.sqrt((shares**2).sum() / k))
+    return max(float(shares @ (np.array(found) + 1 / k)) + error, 0.0)
 
 
 def against_thinned_days(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from training.drift.bin_groups import Groups, grouped, groups_of
 from training.drift.day_counts import Block, DayCounts, Floats
@@ -23,7 +24,6 @@ from training.drift.drift_test import (
     Estimate,
     against_estimates,
     against_thinned_days,
-    window_of,
 )
 from training.drift.thinning import common_size, thinned
 
@@ -32,70 +32,61 @@ _OF_A_MEDIAN = 1.2533
 """Its standard error, in those of a mean of normal values."""
 
 
-def label_test(pooled: Block, reference: Sequence[Block], alpha: float) -> DriftTest | None:
-    """Today's log(observed/expected clicks) against that of each of `reference`.
+def label_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
+    """log(observed/expected clicks) of `days`, today first, against that of each of `reference`.
 
     None, as of the tests below, with fewer than FEWEST_DAYS days to compare with.
     """
-    blocks = [days for days in reference if any(day.n for day in days)]
-    if len(blocks) < FEWEST_DAYS:
+    tested, known = ([day for day in of if day.n] for of in (days, reference))
+    if len(known) < FEWEST_DAYS or not tested:
         return None
-    values, chance = np.array([log_observed_expected(days) for days in blocks]).T
-    now, own = log_observed_expected(pooled)
-    biases = _usual_biases([*map(_version, blocks), _version(pooled)], values, chance, now)
-    centre = float(biases[-1])
-    apart = values - biases[:-1]
-    test = against_estimates(
-        "label",
-        (now - centre, own),
-        list(zip(apart, chance, strict=True)),
-        alpha,
-        rows=sum(day.n for day in pooled),
-        window=window_of(pooled, reference),
-    )
+    values, chance = np.array([log_observed_expected([day]) for day in (*known, *tested)]).T
+    versions = np.array([day.version for day in (*known, *tested)])
+    biases = _usual_biases(versions, values, chance, len(known))
+    estimates = list(zip(values - biases, chance, strict=True))
+    rows = sum(day.n for day in tested)
+    of_days, of_reference = estimates[len(known) :], estimates[: len(known)]
+    test = against_estimates("label", of_days, of_reference, alpha, rows=rows)
     if test is None:
         return None
-    return replace(test, value=now, normal=test.normal + centre, threshold=test.threshold + centre)
+    centre = float(biases[len(known)])
+    return replace(
+        test,
+        value=test.value + centre,
+        normal=test.normal + centre,
+        threshold=test.threshold + centre,
+    )
 
 
 def _usual_biases(
-    versions: Sequence[int | None], values: Floats, chance: Floats, now: float
+    versions: npt.NDArray[np.int64], values: Floats, chance: Floats, known: int
 ) -> Floats:
-    """(k + 1,) by how much what scored each block, and today last, is usually off.
+    """(k + m,) by how much what scored each day is usually off; the first `known` are reference.
 
-    A version that scored FEWEST_DAYS blocks or more is off by their mean, another by what it shows;
-    but only as far as that lies between 0 and what all are: where one version is off by a lot,
-    another that is not is no change of the world.
+    A version that scored FEWEST_DAYS of these or more is off by their mean, another by what it
+    shows; but only as far as that lies between 0 and what all are: where one version is off by a
+    lot, another that is not is no change of the world.
     """
     weights = 1 / np.maximum(chance, 1e-12)
-    low, high = sorted((0.0, float(np.average(values, weights=weights))))
-    biases = np.append(values, now)
-    scored_by = np.array([-1 if version is None else version for version in versions])
-    for version in np.unique(scored_by[scored_by >= 0]):
-        mine = scored_by[:-1] == version
-        if mine.sum() >= FEWEST_DAYS:
-            biases[scored_by == version] = np.average(values[mine], weights=weights[mine])
+    low, high = sorted((0.0, float(np.average(values[:known], weights=weights[:known]))))
+    biases = values.copy()
+    for version in np.unique(versions[:known]):
+        mine = np.flatnonzero(versions[:known] == version)
+        if len(mine) >= FEWEST_DAYS:
+            biases[versions == version] = np.average(values[mine], weights=weights[mine])
     return np.asarray(np.clip(biases, low, high))
 
 
-def _version(days: Block) -> int | None:
-    """The version that scored all of `days`; None = there were several."""
-    versions = {day.version for day in days}
-    return versions.pop() if len(versions) == 1 else None
+def rank_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
+    """The positives' mean percentile rank of `days` against that of each of `reference`.
 
-
-def rank_test(pooled: Block, reference: Sequence[Block], alpha: float) -> DriftTest | None:
-    """Today's mean percentile rank of the positives against that of each of `reference`.
-
-    None as well where no positive of today has a rank.
+    None as well where no positive of `days` has a rank.
     """
-    values = [_mean_rank(days) for days in reference if any(day.ranked for day in days)]
-    ranked = sum(day.ranked for day in pooled)
-    if not ranked:
+    tested, known = ([_mean_rank(day) for day in of if day.ranked] for of in (days, reference))
+    if not tested:
         return None
-    now = _mean_rank(pooled)
-    window = window_of(pooled, reference)
-    return against_estimates("rank", now, values, alpha, rows=ranked, window=window)
+    ranked = sum(day.ranked for day in days)
+    return against_estimates("rank", tested, known, alpha, rows=ranked)
 
 
 def calibration_test(
@@ -159,11 +150,8 @@ def _calibration_errors(
     return np.asarray(gaps / np.maximum(total[:, 0], 0.5))
 
 
-def _mean_rank(days: Sequence[DayCounts]) -> Estimate:
-    ranked = max(sum(day.ranked for day in days), 1)
-    mean = sum((day.rank_mean or 0.0) * day.ranked for day in days) / ranked
-    variance = sum(day.rank_variance * day.ranked for day in days) / ranked
-    return mean, variance / ranked
+def _mean_rank(day: DayCounts) -> Estimate:
+    return day.rank_mean or 0.0, day.rank_variance / day.ranked
 
 
 def _chance(day: DayCounts) -> float:

@@ -7,37 +7,34 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from training.drift.day_counts import Block
-from training.drift.drift_test import DriftTest, Estimate, against_estimates, window_of
+from training.drift.day_counts import Block, DayCounts
+from training.drift.drift_test import DriftTest, Estimate, against_estimates
 
 
-def order_test(pooled: Block, reference: Sequence[Block], alpha: float) -> DriftTest | None:
-    """Today's AUC against that of each of `reference`: only lower is drift.
+def order_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
+    """The AUC of `days` against that of each of `reference`: only lower is drift.
 
-    None where a day's rows are all of one class, or with too few days to compare with.
+    None where the rows of each of `days` are of one class, or with too few days to compare with.
     """
-    values = [auc for days in reference for auc in [auc_of(days)] if auc is not None]
-    now = auc_of(pooled)
-    if now is None:
-        return None
-    rows = sum(day.n for day in pooled)
-    return against_estimates(
-        "auc", now, values, alpha, rows=rows, window=window_of(pooled, reference), lower_only=True
+    tested, known = (
+        [auc for day in of for auc in [auc_of(day)] if auc is not None] for of in (days, reference)
     )
+    if not tested:
+        return None
+    rows = sum(day.n for day in days)
+    return against_estimates("auc", tested, known, alpha, rows=rows, lower_only=True)
 
 
-def auc_of(days: Block) -> Estimate | None:
+def auc_of(day: DayCounts) -> Estimate | None:
     """AUC of the scores' bins, ties counting half, and its variance; None without both classes.
 
     DeLong et al. (1988), of weights per bin: the variance of where positives stand among the
     negatives, and of where negatives stand among the positives.
     """
-    clicks = np.sum([day.clicks for day in days], axis=0)
-    others = np.maximum(np.sum([day.rows for day in days], axis=0) - clicks, 0.0)
+    clicks = day.clicks
+    others = np.maximum(day.rows - clicks, 0.0)
     positives, negatives = float(clicks.sum()), float(others.sum())
     if positives < 2 or negatives < 2:  # noqa: PLR2004
         return None

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
 from training.drift.bin_groups import grouped, groups_of
-from training.drift.drift_test import Window, against_estimates, against_thinned_days
+from training.drift.drift_test import against_estimates, against_thinned_days, alikeness
 from training.drift.order_test import auc_of
 from training.drift.score_test import divergence
 from training.drift.thinning import TIMES, common_size, thinned
@@ -23,7 +23,7 @@ def test_where_chance_is_nothing_it_is_the_prediction_interval_of_students_t() -
     random = np.random.default_rng(0)
     values = random.normal(0.0, 0.05, 21)
     test = against_estimates(
-        "label", (0.12, 0.0), [(float(v), 0.0) for v in values], 0.01, rows=9, window=Window()
+        "label", [(0.12, 0.0)], [(float(v), 0.0) for v in values], 0.01, rows=9
     )
     assert test is not None
     spread = values.std(ddof=1) * np.sqrt(1 + 1 / 21)
@@ -45,15 +45,67 @@ def test_days_of_any_size_are_called_changed_as_rarely_as_the_level_says(today: 
         now = random.normal(0, np.sqrt(0.04**2 + own))
         test = against_estimates(
             "label",
-            (now, own),
+            [(now, own)],
             list(zip(values, variances, strict=True)),
             0.02,
             rows=1,
-            window=Window(),
         )
         assert test is not None
         alarms += test.drifted
     assert 0.002 < alarms / 2000 < 0.032
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6], ids=["by themselves", "like the day before"])
+def test_three_days_together_are_called_changed_as_rarely_as_the_level_says(
+    correlation: float,
+) -> None:
+    random = np.random.default_rng(6)
+    alarms, level = 0, 0.02
+    for _ in range(2000):
+        days = [random.normal()]
+        for step in random.normal(0, np.sqrt(1 - correlation**2), 42):
+            days.append(correlation * days[-1] + step)
+        estimates = [(0.04 * day + random.normal(0, 0.02), 0.02**2) for day in days]
+        test = against_estimates("label", estimates[-3:], estimates[:-3], level, rows=1)
+        assert test is not None
+        assert test.window == 3
+        alarms += test.drifted
+    assert level / 20 < alarms / 2000 < 1.5 * level
+
+
+def test_a_change_that_no_day_shows_alone_is_shown_by_three() -> None:
+    random = np.random.default_rng(7)
+    alone = together = 0
+    for _ in range(200):
+        before = [(float(day), 0.0) for day in random.normal(0.0, 0.04, 40)]
+        after = [(float(day), 0.0) for day in random.normal(-0.12, 0.04, 3)]
+        for days in (after, after[:1]):
+            test = against_estimates("label", days, before, 0.001, rows=1)
+            assert test is not None
+            together += test.drifted and len(days) == 3
+            alone += test.drifted and len(days) == 1
+    assert together > 1.5 * alone
+
+
+def test_of_several_days_the_more_exact_one_counts_more() -> None:
+    before = [(0.01 * (-1) ** number, 1e-4) for number in range(20)]
+    test = against_estimates("label", [(0.0, 1e-4), (1.0, 1.0)], before, 0.01, rows=1)
+    assert test is not None
+    assert test.value < 0.001
+
+
+def test_days_like_the_day_before_are_so_by_their_autocorrelation() -> None:
+    random = np.random.default_rng(3)
+    days = np.zeros(4000)
+    for number in range(1, len(days)):
+        days[number] = 0.6 * days[number - 1] + random.normal()
+    days -= days.mean()
+    lags = [np.corrcoef(days[lag:], days[:-lag])[0, 1] for lag in (1, 2)]
+    expected = 4 / 3 * lags[0] + 2 / 3 * lags[1]
+    assert alikeness(days, 3) == pytest.approx(expected, abs=0.05)
+    assert alikeness(days, 1) == 0.0
+    # a mean of days that turn every day is more exact than that of independent ones: not used
+    assert alikeness(np.resize([1.0, -1.0], 40), 3) == 0.0
 
 
 @pytest.mark.parametrize("days", [9, 18, 56])
@@ -68,11 +120,10 @@ def test_however_few_the_days_ordinary_ones_are_seldom_left_out_and_a_wild_one_i
         for values, wild in ((drawn, 0), (np.append(drawn[1:], 1000.0), 1)):
             test = against_estimates(
                 "label",
-                (0.0, 0.0),
+                [(0.0, 0.0)],
                 [(float(value), 0.0) for value in values],
                 0.01,
                 rows=1,
-                window=Window(),
             )
             assert test is not None
             left_out += days - test.days - wild
@@ -81,16 +132,13 @@ def test_however_few_the_days_ordinary_ones_are_seldom_left_out_and_a_wild_one_i
 
 
 def test_too_few_days_make_no_test() -> None:
-    assert (
-        against_estimates("label", (0.0, 1.0), [(0.0, 1.0)] * 2, 0.01, rows=1, window=Window())
-        is None
-    )
+    assert against_estimates("label", [(0.0, 1.0)], [(0.0, 1.0)] * 2, 0.01, rows=1) is None
     few = np.ones((2, TIMES))
     assert against_thinned_days("score", np.ones(TIMES), few, 0.01, power=1 / 6, rows=1) is None
 
 
 def test_days_that_do_not_differ_at_all_make_no_division_by_zero() -> None:
-    test = against_estimates("rank", (0.5, 0.0), [(0.5, 0.0)] * 5, 0.01, rows=1, window=Window())
+    test = against_estimates("rank", [(0.5, 0.0)], [(0.5, 0.0)] * 5, 0.01, rows=1)
     assert test is not None
     assert not test.drifted
     flat = against_thinned_days(
@@ -143,22 +191,20 @@ def test_the_auc_of_a_sketch_is_that_of_its_rows_with_delongs_variance() -> None
     for _ in range(300):
         truth = random.normal(-1.5, 1.0, 1500)
         clicks = (random.random(1500) < sigmoid(truth)).astype(float)
-        found = auc_of([counted("2026-01-05", truth, clicks)])
+        found = auc_of(counted("2026-01-05", truth, clicks))
         assert found is not None
         assert found[0] == pytest.approx(roc_auc_score(clicks, truth), abs=0.005)
         aucs.append(found[0])
         variances.append(found[1])
     assert np.mean(variances) == pytest.approx(np.var(aucs), rel=0.25)
     nothing = counted("2026-01-05", truth, np.zeros(1500))
-    assert auc_of([nothing]) is None
+    assert auc_of(nothing) is None
 
 
 def test_a_higher_value_is_no_drift_where_only_lower_is() -> None:
     days = [(0.7 + 0.001 * number, 1e-6) for number in range(20)]
     for now, drifted in ((0.9, False), (0.71, False), (0.6, True)):
-        test = against_estimates(
-            "auc", (now, 1e-6), days, 0.01, rows=1, window=Window(), lower_only=True
-        )
+        test = against_estimates("auc", [(now, 1e-6)], days, 0.01, rows=1, lower_only=True)
         assert test is not None
         assert test.drifted == drifted
         assert test.threshold < test.normal
