@@ -104,6 +104,7 @@ def _tests(evidence: Row) -> str:
     rows = [
         (
             test["name"],
+            str(test.get("window", 1)),
             f"{test['value']:.4g}",
             f"{test['normal']:.4g}",
             f"{test['threshold']:.4g}",
@@ -112,7 +113,7 @@ def _tests(evidence: Row) -> str:
         )
         for test in evidence.get("tests", ())
     ]
-    return _table(("test", "the day", "normal", "limit", "p", ""), rows)
+    return _table(("test", "days tested", "they say", "normal", "limit", "p", ""), rows)
 
 
 def _over_days(rows: Mapping[str, Row], days: Sequence[str]) -> str:
