@@ -16,14 +16,12 @@ from conf.drift import DriftSettings
 from feature_store.days import gap, ordinal, shift
 from training.drift.day_counts import Block, DayCounts
 from training.drift.drift_test import FEWEST_DAYS, DriftTest
-from training.drift.extent import GRADUAL_DAYS, extent_of
+from training.drift.extent import extent_of, recent_shift
 from training.drift.gain import expected_gain
 from training.drift.label_tests import (
     calibration_test,
     label_test,
-    log_observed_expected,
     rank_test,
-    recent_shift,
 )
 from training.drift.order_test import order_test
 from training.drift.outcome import DriftDecision, History
@@ -191,8 +189,8 @@ def _from_tests(
     found = _not_learned(ds, history, drift)
     if label or found:
         gain = expected_gain(pooled)
-        now, _ = log_observed_expected(pooled)
-        moved = recent_shift(now, reference, GRADUAL_DAYS)
+        shown_by = min(label or [t for t in tests if t.name != "score"], key=lambda t: t.p)
+        moved = recent_shift(shown_by.name, pooled, reference)
         evidence |= {"labels_drifted": bool(label), "gain": gain, "recent_shift": moved}
         why = "; ".join(map(_sentence, label)) or (
             f"the change of {found} is not learned yet: the champion was trained up to "

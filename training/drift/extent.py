@@ -12,12 +12,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from conf.drift import DriftSettings, Extent
 from conf.training import TrainingSettings
+from training.drift.day_counts import Block, DayCounts
+from training.drift.drift_test import FEWEST_DAYS, Estimate
+from training.drift.label_tests import log_observed_expected, mean_rank
+from training.drift.order_test import auc_of
 from training.drift.outcome import PastDecision
 
 GRADUAL_DAYS = 5
 """Days before today that tell a gradual change from a sudden one."""
+_OF_A_MEDIAN = 1.2533
+"""Its standard error, in those of a mean of normal values."""
+
+
+def recent_shift(name: str, pooled: Block, reference: Block) -> float:
+    """How far the last days before today had moved already, in standard errors, towards today.
+
+    Their median, less that of the days before them; above zero where it moved the way that today
+    lies. 0 with too few days.
+
+    Args:
+        name: of the test that shows the change: of its statistic (of `calibration`, of the rate's).
+        pooled: today's days.
+        reference: the days before, ascending.
+    """
+    estimate = _ESTIMATES.get(name, _rate)
+    today, found = (
+        np.array([one for day in days if (one := estimate(day)) is not None]).reshape(-1, 2)
+        for days in (pooled, reference)
+    )
+    recent, before = found[-GRADUAL_DAYS:], found[:-GRADUAL_DAYS]
+    if len(recent) < FEWEST_DAYS or len(before) < FEWEST_DAYS or not len(today):
+        return 0.0
+    # the median of the days before is not moved by an earlier change
+    middle = float(np.median(before[:, 0]))
+    spread = max(float(before[:, 0].std(ddof=1)), float(np.sqrt(before[:, 1].mean())), 1e-9)
+    towards = float(np.sign(today[:, 0].mean() - middle))
+    # of the recent days too: one or two days of a sudden change do not make it a gradual one
+    moved = float(np.median(recent[:, 0])) - middle
+    return towards * moved / (_OF_A_MEDIAN * spread / float(np.sqrt(len(recent))))
+
+
+def _rate(day: DayCounts) -> Estimate | None:
+    return log_observed_expected([day]) if day.n else None
+
+
+_ESTIMATES = {"auc": auc_of, "rank": mean_rank}
 
 
 def extent_of(
@@ -27,7 +70,7 @@ def extent_of(
 
     Args:
         drift: settings.
-        moved: from `training.drift.label_tests.recent_shift`.
+        moved: from `recent_shift`.
         past: what the days before decided, ascending.
     """
     if drift.extent != "auto":

@@ -28,8 +28,6 @@ from training.drift.drift_test import (
 from training.drift.thinning import common_size, thinned
 
 CALIBRATION_GROUPS = 10
-_OF_A_MEDIAN = 1.2533
-"""Its standard error, in those of a mean of normal values."""
 
 
 def label_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
@@ -82,7 +80,10 @@ def rank_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
 
     None as well where no positive of `days` has a rank.
     """
-    tested, known = ([_mean_rank(day) for day in of if day.ranked] for of in (days, reference))
+    tested, known = (
+        [rank for day in of for rank in [mean_rank(day)] if rank is not None]
+        for of in (days, reference)
+    )
     if not tested:
         return None
     ranked = sum(day.ranked for day in days)
@@ -113,25 +114,6 @@ def log_observed_expected(days: Sequence[DayCounts]) -> Estimate:
     return float(np.log((clicks + 0.5) / (expected + 0.5))), spread / max(expected, 0.5) ** 2
 
 
-def recent_shift(now: float, days: Sequence[DayCounts], last: int) -> float:
-    """How far the `last` days before today had moved already, in standard errors, towards `now`.
-
-    Their median log(observed/expected), less that of the days before them; above zero where it
-    moved the way that today lies. 0 with too few days.
-    """
-    estimates = np.array([log_observed_expected([day]) for day in days if day.n]).reshape(-1, 2)
-    recent, before = estimates[-last:], estimates[:-last]
-    if len(recent) < FEWEST_DAYS or len(before) < FEWEST_DAYS:
-        return 0.0
-    # the median of the days before is not moved by an earlier change
-    middle = float(np.median(before[:, 0]))
-    spread = max(float(before[:, 0].std(ddof=1)), float(np.sqrt(before[:, 1].mean())), 1e-9)
-    towards = float(np.sign(now - middle))
-    # of the recent days too: one or two days of a sudden change do not make it a gradual one
-    moved = float(np.median(recent[:, 0])) - middle
-    return towards * moved / (_OF_A_MEDIAN * spread / float(np.sqrt(len(recent))))
-
-
 def _calibration_errors(
     days: Sequence[DayCounts], group: Groups, size: int, random: np.random.Generator
 ) -> Floats:
@@ -150,7 +132,10 @@ def _calibration_errors(
     return np.asarray(gaps / np.maximum(total[:, 0], 0.5))
 
 
-def _mean_rank(day: DayCounts) -> Estimate:
+def mean_rank(day: DayCounts) -> Estimate | None:
+    """Mean percentile rank of the day's positives, and its variance by chance; None without any."""
+    if not day.ranked:
+        return None
     return day.rank_mean or 0.0, day.rank_variance / day.ranked
 
 

@@ -12,10 +12,10 @@ from conf.drift import DriftSettings
 from conf.training import TrainingSettings
 from feature_store.days import shift
 from tests.training.drift.day_fixture import DRIFT, MONDAY, day, quiet_days
+from training.drift.day_counts import DayCounts
 from training.drift.decision import decide
-from training.drift.extent import extent_of, training_of
+from training.drift.extent import extent_of, recent_shift, training_of
 from training.drift.gain import expected_gain
-from training.drift.label_tests import recent_shift
 from training.drift.outcome import DriftDecision, History, PastDecision
 from training.scoring.metrics import log_losses, sigmoid
 
@@ -162,13 +162,28 @@ def test_a_change_that_came_slowly_is_told_from_one_that_came_at_once() -> None:
     random = np.random.default_rng(1)
     quiet = quiet_days(random, 28)
     slow = quiet + [day(random, shift(MONDAY, 28 + n), change=-0.06 * (n + 1)) for n in range(5)]
-    now = -0.36
-    assert recent_shift(now, slow, 5) > 2.0
+    fewer, more = (day(random, shift(MONDAY, 33), change=change) for change in (-0.36, 0.36))
+    assert recent_shift("label", [fewer], slow) > 2.0
     at_once = quiet + [day(random, shift(MONDAY, 28 + n)) for n in range(5)]
-    assert abs(recent_shift(now, at_once, 5)) < 2.0
+    assert abs(recent_shift("label", [fewer], at_once)) < 2.0
     # what moved the other way is no beginning of it
-    assert recent_shift(-now, slow, 5) < -2.0
-    assert recent_shift(now, quiet[:4], 5) == 0.0
+    assert recent_shift("label", [more], slow) < -2.0
+    assert recent_shift("label", [fewer], quiet[:4]) == 0.0
+    # a rate that had moved is no beginning of a change of the order
+    assert abs(recent_shift("auc", [fewer], slow)) < 2.0
+
+
+def test_where_negatives_are_drawn_it_is_the_ranks_that_came_slowly() -> None:
+    random = np.random.default_rng(2)
+
+    def ranked(number: int, rank: float) -> DayCounts:
+        ranks = {"rank_mean": rank + random.normal(0, 0.005), "rank_variance": 0.01, "ranked": 400}
+        return replace(day(random, shift(MONDAY, number), rows=400), **ranks)  # type: ignore[arg-type]
+
+    quiet = [ranked(number, 0.8) for number in range(28)]
+    slow = quiet + [ranked(28 + number, 0.78 - 0.02 * number) for number in range(5)]
+    assert recent_shift("rank", [ranked(33, 0.68)], slow) > 2.0
+    assert abs(recent_shift("rank", [ranked(28, 0.68)], quiet)) < 2.0
 
 
 @pytest.mark.parametrize("extent", ["incremental", "replay", "full"])
