@@ -39,15 +39,15 @@ def rollback(
     from dayfold import rollback as rolling
     from feature_store.days import parse_day
 
+    if resume and (to is not None or day is not None):
+        asked = f"--to {to}" if to is not None else f"--day {day}"
+        raise ConfigError(
+            f"--resume goes on with the change that was begun, and {asked} asks for another: "
+            "expected one of them. Next: dayfold rollback --resume; then, if it is still "
+            f"wanted, dayfold rollback {asked} --reason WHY"
+        )
     workplace, say = workplace_of(dataset, lake), said()
     if resume:
-        if to is not None or day is not None:
-            asked = f"--to {to}" if to is not None else f"--day {day}"
-            raise ConfigError(
-                f"--resume goes on with the change that was begun, and {asked} asks for another: "
-                "expected one of them. Next: dayfold rollback --resume; then, if it is still "
-                f"wanted, dayfold rollback {asked} --reason WHY"
-            )
         event = rolling.resume(workplace, say)
     else:
         bad = parse_day(day, "--day") if day else None

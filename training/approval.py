@@ -79,7 +79,9 @@ def rejection_event(
 def _waiting(lake: Lake, published: str, version: int) -> PromotionEvent:
     now = standing_after(lake, published)
     if now is not None and now.version == version:
-        raise OrderError(f"Version {version} serves already: it does not wait. Next: dayfold history")
+        raise OrderError(
+            f"Version {version} serves already: it does not wait. Next: dayfold history"
+        )
     proposal = waiting_now(lake)
     if proposal is None:
         raise MissingPartition(

@@ -29,7 +29,7 @@ class Reign:
 
 
 def reigns(lake: Lake, until: str) -> list[Reign]:
-    """What served up to `until`, in order, for however short a time; a version that came back twice.
+    """What served up to `until`, in order; a version that came back twice.
 
     A version that a day promoted and a human took back the same day served, too.
     """

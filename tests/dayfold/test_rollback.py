@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 
 from conf.errors import ConfigError, DayfoldError, MissingPartition
 from dayfold.rollback import release, resume, roll_back
+from dayfold.rollback_commands import rollback
 from dayfold.workplace import Workplace
 from feature_store.champion import standing_after, standing_before
 from feature_store.lake import Lake
@@ -239,6 +240,13 @@ def test_two_at_once_are_one_after_the_other(place: Workplace) -> None:
     with changing_what_serves(lake.root), pytest.raises(DayfoldError, match="is at work"):
         release(place, day=None, version=6, reason=WHY)
     assert blocked_now(lake).versions == {6}
+
+
+def test_going_on_and_going_elsewhere_are_two_commands() -> None:
+    with pytest.raises(ConfigError, match=r"--resume goes on .* and --to 3 asks for another"):
+        rollback(to=3, resume=True)
+    with pytest.raises(ConfigError, match=f"--day {D2} asks for another"):
+        rollback(to=None, day=D2, resume=True)
 
 
 def test_each_event_has_one_run_and_a_day_run_again_adds_none(place: Workplace) -> None:
