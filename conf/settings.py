@@ -54,10 +54,14 @@ class FeatureSettings(Frozen):
     """Last positive items kept per user."""
 
 
+_FINITE = Field(allow_inf_nan=False)
+"""A bar that everything passes is none."""
+
+
 class GateSettings(Frozen):
     """What a candidate must show to become champion."""
 
-    margin: PositiveFloat = 0.01
+    margin: Annotated[float, Field(gt=0.0, le=1.0)] = 0.01
     """Non-inferiority margin, as a share of the loss of what a candidate is compared with."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """Of the two-sided intervals; between families it is corrected for the candidates of a day."""
@@ -65,30 +69,31 @@ class GateSettings(Frozen):
     """One-sided: where an interval is too wide to decide (`inconclusive`), an update passes if the
     loss is within the margin with this confidence and its point estimate is not worse. With
     `confidence` .95, none passes from .975 on."""
-    resamples: PositiveInt = 1000
-    """Bootstrap resamples, clustered by user."""
+    resamples: Annotated[int, Field(ge=200)] = 1000
+    """Bootstrap resamples, clustered by user. An interval's ends are quantiles of so many means: of
+    fewer than 200, single draws would decide."""
     anchor_days: NonNegativeInt = 28
     """Days back to the anchor: what headed the family then. An update is compared with it too, by
     the same margin, because small daily losses add up; 0 = without."""
-    max_calibration_error: PositiveFloat = 0.15
+    max_calibration_error: Annotated[PositiveFloat, _FINITE] = 0.15
     """Guardrail: |log(observed/expected)| of the candidate may be at most this plus two standard
     errors, or as large as that of what it is compared with."""
-    max_ece: PositiveFloat = 0.05
+    max_ece: Annotated[PositiveFloat, _FINITE] = 0.05
     """Guardrail: the expected calibration error (0 to 1) may be at most this plus what chance gives
     a calibrated model, or as large as that of what it is compared with."""
-    max_log_loss_increase: NonNegativeFloat = 0.02
+    max_log_loss_increase: Annotated[NonNegativeFloat, _FINITE] = 0.02
     """Guardrail: the log loss may not be shown to be worse by more than this share."""
-    max_new_user_increase: NonNegativeFloat = 0.05
+    max_new_user_increase: Annotated[NonNegativeFloat, _FINITE] = 0.05
     """Guardrail: the same of the loss on rows of new users, as a share."""
-    max_new_item_increase: NonNegativeFloat = 0.05
+    max_new_item_increase: Annotated[NonNegativeFloat, _FINITE] = 0.05
     """Guardrail: the same of the loss on rows of new items, as a share."""
     max_list_churn: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
     """Guardrail: the share of the items of an update's lists that its head's lists do not have."""
     max_coverage_loss: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
     """Guardrail: of the items that its head's lists show, the share that may vanish from lists."""
-    max_megabytes: PositiveFloat | None = None
+    max_megabytes: Annotated[PositiveFloat, _FINITE] | None = None
     """Guardrail: size of a candidate's files; null = none."""
-    max_p99_ms: PositiveFloat | None = None
+    max_p99_ms: Annotated[PositiveFloat, _FINITE] | None = None
     """Guardrail: time within which 99 of 100 requests for a hundred scores are answered, on the
     machine that evaluates; null = none, and it is not measured."""
     min_users: PositiveInt = 10

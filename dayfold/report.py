@@ -119,7 +119,7 @@ def _earlier(days: list[dict[str, Any]]) -> str:
 def _table(days: list[dict[str, Any]]) -> str:
     rows = []
     for day in reversed(days):
-        champion = day["champion"]
+        champion, promoted = day["champion"], day["promoted_version"]
         cells = (
             ("d", day["ds"]),
             ("", day["state"]),
@@ -128,7 +128,7 @@ def _table(days: list[dict[str, Any]]) -> str:
             (day["decision"] or "", day["decision"] or "-"),
             ("", day["reason"] or ""),
             ("", f"v{champion['version']} {champion['scorer']}" if champion else "-"),
-            ("", "promoted" if day["promoted_version"] else ""),
+            ("", (champion and champion["by_hand"]) or ("promoted" if promoted else "")),
         )
         rows.append("".join(f"<td class='{css}'>{html.escape(text)}</td>" for css, text in cells))
     headings = ("day", "state", "rows in", "rejected", "decision", "reason", "champion", "")

@@ -13,6 +13,7 @@ from dayfold.by_hand import (
     user_of_machine,
 )
 from dayfold.workplace import Workplace
+from feature_store.lake import Lake
 from feature_store.locks import changing_what_serves
 from feature_store.promotion_ledger import (
     PromotionEvent,
@@ -30,9 +31,10 @@ def roll_back(
 
     Raises:
         ConfigError: the reason is empty, or both of `to` and `day` are given.
-        MissingPartition: there is nothing to go back to.
+        MissingPartition: there is nothing to go back to, or the day was not built.
         OrderError: another change by hand has not ended, or that is blocked already.
     """
+    from feature_store.champion import standing_before
     from training.registry.registry import Registry
     from training.rollback import rollback_event
 
@@ -47,7 +49,16 @@ def roll_back(
         event = rollback_event(
             lake, registry, published, to=to, day=day, reason=reason, actor=user_of_machine()
         )
-        say(f"from version {event.replaced_version} to version {event.version} ({event.scorer})")
+        if event.version == event.replaced_version:
+            say(f"version {event.version} ({event.scorer}) goes on serving")
+            if day is not None and standing_before(lake, day) is None:
+                say(
+                    f"no version that served before {day} is known, so it may have learned from "
+                    "it. Next, with mended raw files: dayfold run --cascade from that day on"
+                )
+        else:
+            moved = f"from version {event.replaced_version} to version {event.version}"
+            say(f"{moved} ({event.scorer})")
         return begin(workplace, event, say)
 
 
@@ -74,6 +85,7 @@ def release(
     Raises:
         ConfigError: the reason is empty, or not exactly one of `day` and `version` is given.
         MissingPartition: that is not blocked.
+        ConcurrentWrite: somebody else changes what serves.
     """
     from feature_store.champion import standing_after
     from training.registry.promotion_runs import log_event
@@ -83,6 +95,28 @@ def release(
     if (day is None) == (version is None):
         raise ConfigError("Expected one of --day D and --version V.")
     lake = workplace.existing_lake()
+    with changing_what_serves(lake.root):
+        _require_blocked(lake, day, version)
+        published = last_published(lake, workplace.dataset.name)
+        standing = standing_after(lake, published)
+        event = PromotionEvent(
+            ds=published,
+            kind="release",
+            version=standing.version if standing else 0,
+            scorer=standing.scorer if standing else "",
+            replaced_version=0,
+            heads=standing.heads if standing else {},
+            reason=reason,
+            actor=user_of_machine(),
+            day=day or "",
+            versions=(version,) if version is not None else (),
+        )
+        written = write_event(lake, begun(lake, event), "done")
+        log_event(Registry(workplace.settings, lake.id), written)
+        return written
+
+
+def _require_blocked(lake: Lake, day: str | None, version: int | None) -> None:
     blocked = blocked_now(lake)
     if day not in {None, *blocked.days} or version not in {None, *blocked.versions}:
         what = day or f"version {version}"
@@ -91,20 +125,3 @@ def release(
             f"{what} is not blocked; blocked are: {', '.join(there) or 'none'}. Next: "
             "dayfold history"
         )
-    published = last_published(lake, workplace.dataset.name)
-    standing = standing_after(lake, published)
-    event = PromotionEvent(
-        ds=published,
-        kind="release",
-        version=standing.version if standing else 0,
-        scorer=standing.scorer if standing else "",
-        replaced_version=0,
-        heads=standing.heads if standing else {},
-        reason=reason,
-        actor=user_of_machine(),
-        day=day or "",
-        versions=(version,) if version is not None else (),
-    )
-    written = write_event(lake, begun(lake, event), "done")
-    log_event(Registry(workplace.settings, lake.id), written)
-    return written

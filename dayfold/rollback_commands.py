@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from conf.errors import ConfigError
 from conf.settings import overrides_to_environment
 from dayfold.options import Dataset, LakeRoot
 from dayfold.workplace import Workplace, open_workplace
@@ -38,13 +39,22 @@ def rollback(
     from dayfold import rollback as rolling
     from feature_store.days import parse_day
 
+    if resume and (to is not None or day is not None):
+        asked = f"--to {to}" if to is not None else f"--day {day}"
+        raise ConfigError(
+            f"--resume goes on with the change that was begun, and {asked} asks for another: "
+            "expected one of them. Next: dayfold rollback --resume; then, if it is still "
+            f"wanted, dayfold rollback {asked} --reason WHY"
+        )
     workplace, say = workplace_of(dataset, lake), said()
     if resume:
         event = rolling.resume(workplace, say)
     else:
         bad = parse_day(day, "--day") if day else None
         event = rolling.roll_back(workplace, to=to, day=bad, reason=reason, say=say)
-    say(f"version {event.version} ({event.scorer}) serves, instead of {event.replaced_version}")
+    stays = event.version == event.replaced_version
+    instead = " as before" if stays else f", instead of {event.replaced_version}"
+    say(f"version {event.version} ({event.scorer}) serves{instead}")
     if event.day:
         say(
             f"{event.day} is blocked: no training uses it until `dayfold release --day {event.day}`"
@@ -84,11 +94,12 @@ def history(
 ) -> None:
     """Show what served when, why it changed, and what is blocked."""
     from dayfold.standing_lines import standing_lines
-    from feature_store.promotion_ledger import all_events, blocked_after, waiting
+    from feature_store.champion import waiting_now
+    from feature_store.promotion_ledger import all_events, blocked_after
 
     opened = workplace_of(dataset, lake).existing_lake()
     events = all_events(opened)
-    blocked, proposal = blocked_after(events), waiting(events)
+    blocked, proposal = blocked_after(events), waiting_now(opened)
     if as_json:
         rows = [
             {

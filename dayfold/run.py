@@ -206,6 +206,8 @@ def _load_engines(workplace: Workplace) -> None:
 
 def _bootstrap(workplace: Workplace, days: list[str], progress: Progress) -> None:
     from training.registry.registry import Registry
+    from training.review.day import log_candidates
+    from training.review.day_tags import day_tags
 
     cut, last = days[-1 - REFERENCE_DAYS], days[-1]
     scorers = workplace.settings.training.scorers
@@ -213,7 +215,12 @@ def _bootstrap(workplace: Workplace, days: list[str], progress: Progress) -> Non
     for name in ("score_day", "check_drift", "train", "evaluate", "promote"):
         for scorer in scorers if name in {"train", "evaluate"} else (None,):
             _timed(workplace, name, [cut], scorer, progress)
-    Registry(workplace.settings, workplace.lake().id).finish_day(cut)
+    lake = workplace.lake()
+    registry = Registry(workplace.settings, lake.id)
+    # The day is not published: its runs say here what the first version is.
+    registry.log(registry.day_run(cut), tags=day_tags(lake, cut))
+    log_candidates(lake, registry, cut)
+    registry.finish_day(cut)
     started = time.perf_counter()
     progress.started("score_day")
     for day in days_between(shift(cut, 1), last):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dayfold.by_hand import go_on_command
+from feature_store.champion import waiting_now
 from feature_store.lake import Lake
-from feature_store.promotion_ledger import all_events, blocked_after, unfinished, waiting
+from feature_store.promotion_ledger import blocked_now, unfinished
 
 
 def standing_lines(lake: Lake) -> list[str]:
     """One line, with the next command, for each thing that somebody may want to change."""
-    events = all_events(lake)
-    blocked, proposal, begun = blocked_after(events), waiting(events), unfinished(lake)
+    blocked, proposal, begun = blocked_now(lake), waiting_now(lake), unfinished(lake)
     lines = [
         f"{day} is blocked. Next: dayfold release --day {day} --reason WHY"
         for day in sorted(blocked.days)

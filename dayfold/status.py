@@ -10,6 +10,7 @@ from rich.box import SIMPLE
 from rich.table import Table as RichTable
 
 from feature_store.ledger import begun_days, closed_days
+from feature_store.promotion_ledger import BY_HAND, PromotionEvent, events_until
 from feature_store.step import EXAMPLES
 from feature_store.tables import (
     CANDIDATES,
@@ -35,7 +36,16 @@ def collect_status(lake: Lake, last: int) -> list[dict[str, Any]]:
     closed = closed_days(lake)
     days = sorted({*closed, *_begun(lake)})[-last:]
     rows = {table.key: _by_day(lake, table, days) for table in _READ}
-    return [_day(ds, closed[ds].state if ds in closed else "open", rows) for ds in days]
+    by_hand = _by_hand(lake, days)
+    return [
+        _day(ds, closed[ds].state if ds in closed else "open", rows, by_hand.get(ds)) for ds in days
+    ]
+
+
+def _by_hand(lake: Lake, days: list[str]) -> dict[str, PromotionEvent]:
+    """What was last changed by hand after each of `days`."""
+    events = events_until(lake, days[-1], BY_HAND, since=days[0]) if days else []
+    return {event.ds: event for event in events if event.holds}
 
 
 def decision_line(lake: Lake, days: list[dict[str, Any]]) -> str | None:
@@ -86,7 +96,12 @@ def _by_day(lake: Lake, table: Table, days: list[str]) -> dict[str, list[dict[st
     return found
 
 
-def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) -> dict[str, Any]:
+def _day(
+    ds: str,
+    state: str,
+    rows: dict[str, dict[str, list[dict[str, Any]]]],
+    by_hand: PromotionEvent | None,
+) -> dict[str, Any]:
     intake = {r["outcome"]: r["rows"] for r in rows[INTAKE.key][ds] if r["stream"] == "events"}
     drift = next(iter(rows[DRIFT.key][ds]), None)
     promotion = next(iter(rows[PROMOTIONS.key][ds]), None)
@@ -106,13 +121,9 @@ def _day(ds: str, state: str, rows: dict[str, dict[str, list[dict[str, Any]]]]) 
         "scored": {"version": _scored_by(promotion), "metrics": scored}
         if scored and promotion
         else None,
-        "champion": None
-        if promotion is None or not promotion["champion_version"]
-        else {
-            "version": promotion["champion_version"],
-            "scorer": promotion["champion_scorer"],
-            "metrics": _metrics_of_champion(promotion, scored, rows[EVALUATIONS.key][ds]),
-        },
+        "champion": _champion(
+            promotion, by_hand, scored, rows[GATES.key][ds], rows[EVALUATIONS.key][ds]
+        ),
         "candidates": [
             {k: r[k] for k in ("scorer", "outcome", "reason", "version")}
             for r in rows[GATES.key][ds]
@@ -199,14 +210,31 @@ def _scored_by(promotion: dict[str, Any]) -> int:
     return int(promotion["previous_version"] if replaced else promotion["champion_version"])
 
 
-def _metrics_of_champion(
-    promotion: dict[str, Any], scored: dict[str, float], evaluations: list[dict[str, Any]]
-) -> dict[str, float]:
-    """The metrics on the day's rows of the version that serves after the day."""
-    if not promotion["promoted"]:
-        return scored
-    mine = [row for row in evaluations if row["scorer"] == promotion["champion_scorer"]]
-    return {row["metric"]: row["value"] for row in mine}
+def _champion(
+    promotion: dict[str, Any] | None,
+    by_hand: PromotionEvent | None,
+    scored: dict[str, float],
+    gates: list[dict[str, Any]],
+    evaluations: list[dict[str, Any]],
+) -> dict[str, Any] | None:
+    """Who serves after the day, with its metrics on the day's rows; None while nobody does.
+
+    What was done by hand holds after the day's own promotion.
+    """
+    if promotion is None:
+        return None
+    own = promotion["champion_version"]
+    version, scorer = own, promotion["champion_scorer"]
+    if by_hand is not None:
+        version, scorer = by_hand.version, by_hand.scorer
+    if not version:
+        return None
+    metrics = scored
+    if version != _scored_by(promotion):
+        tested = {row["scorer"] for row in gates if row["version"] == version}
+        metrics = {row["metric"]: row["value"] for row in evaluations if row["scorer"] in tested}
+    changed = by_hand.kind if by_hand is not None and version != own else None
+    return {"version": version, "scorer": scorer, "by_hand": changed, "metrics": metrics}
 
 
 _WIDE = 130
@@ -233,7 +261,9 @@ def status_table(days: list[dict[str, Any]], width: int) -> RichTable:
 def _cells(day: dict[str, Any]) -> dict[str, str]:
     champion = day["champion"]
     serving = f"v{champion['version']} {champion['scorer']}" if champion else "-"
-    if day["promoted_version"]:
+    if champion and champion["by_hand"]:
+        serving = f"[yellow]{serving} {champion['by_hand']}[/yellow]"
+    elif day["promoted_version"]:
         serving = f"[green]{serving} *new*[/green]"
     metrics = day["scored"]["metrics"] if day["scored"] else {}
     by = f"v{day['scored']['version']}" if day["scored"] else ""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.promotion_ledger import BY_HAND, events_until, last_by_hand
+from feature_store.promotion_ledger import (
+    ALWAYS,
+    BY_HAND,
+    KINDS,
+    PromotionEvent,
+    events_until,
+    last_by_hand,
+    waiting,
+)
 from feature_store.tables import PROMOTIONS
 
 _AT_ONCE = 56
@@ -105,17 +114,57 @@ def standing_after(lake: Lake, ds: str) -> Standing | None:
     by_hand = last_by_hand(lake, ds)
     for day in reversed([day for day in lake.days(PROMOTIONS) if day <= ds]):
         if by_hand is not None and by_hand.ds >= day:
-            if not by_hand.version:
-                return None  # the first candidate was rejected
-            return Standing(by_hand.version, by_hand.scorer, dict(by_hand.heads))
+            return _by_hand(by_hand)
         row = lake.read(PROMOTIONS, [day]).to_pylist()[0]
         if row["state"] == "done":
-            if not row["champion_version"]:
-                return None
-            return Standing(
-                int(row["champion_version"]), row["champion_scorer"], json.loads(row["heads"])
-            )
+            return _by_the_day(row)
     return None
+
+
+def standings_until(lake: Lake, ds: str) -> list[tuple[str, Standing | None]]:
+    """Every standing up to `ds` with its day, in order: the day's own, then those by hand.
+
+    So the last one of a day is the standing after it, and those before it ended on the day.
+    """
+    days = [day for day in lake.days(PROMOTIONS) if day <= ds]
+    done = [
+        (row["ds"], 0, _by_the_day(row))
+        for row in lake.read(PROMOTIONS, days).to_pylist()
+        if row["state"] == "done"
+    ] + [
+        (event.ds, event.number, _by_hand(event))
+        for event in events_until(lake, ds, BY_HAND)
+        if event.holds
+    ]
+    ordered = sorted(done, key=lambda one: one[:2])
+    return [(day, standing) for day, _, standing in ordered]
+
+
+def waiting_now(lake: Lake) -> PromotionEvent | None:
+    """The proposal that waits for approval; what serves already does not. None without."""
+    # A promotion only ends a wait: those before the proposal's day need not be opened.
+    others = events_until(lake, ALWAYS, KINDS - {"promotion"})
+    proposal = waiting(others)
+    if proposal is None:
+        return None
+    since = events_until(lake, ALWAYS, {"promotion"}, since=proposal.ds)
+    serves = standing_after(lake, ALWAYS)
+    if serves is not None and serves.version == proposal.version:
+        return None
+    return waiting([*others, *since])
+
+
+def _by_the_day(row: Mapping[str, Any]) -> Standing | None:
+    """What a row of `promotions` says."""
+    if not row["champion_version"]:
+        return None
+    return Standing(int(row["champion_version"]), row["champion_scorer"], json.loads(row["heads"]))
+
+
+def _by_hand(event: PromotionEvent) -> Standing | None:
+    if not event.version:
+        return None  # the first candidate was rejected
+    return Standing(event.version, event.scorer, dict(event.heads))
 
 
 def _promoted(lake: Lake, days: list[str]) -> list[Succession]:

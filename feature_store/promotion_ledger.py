@@ -22,11 +22,13 @@ from feature_store.tables import PROMOTION_LEDGER
 
 Kind = Literal["promotion", "proposal", "approval", "rejection", "rollback", "release"]
 State = Literal["intent", "decided", "done", "withdrawn"]
-_ALWAYS = "9999-12-31"
+ALWAYS = "9999-12-31"
+"""The day up to which everything is."""
 _HOLDS = frozenset({"decided", "done"})
 BY_HAND = frozenset({"approval", "rejection", "rollback"})
 _BLOCKING = frozenset({"rollback", "rejection", "release"})
-_BY_A_DAY = frozenset({"promotion", "proposal"})
+BY_A_DAY = frozenset({"promotion", "proposal"})
+KINDS = BY_HAND | _BLOCKING | BY_A_DAY
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class PromotionEvent:
         """The same for the same thing done again after the same events."""
         said = {"ds": self.ds, "kind": self.kind, "version": self.version, "day": self.day}
         said |= {"replaced": self.replaced_version, "heads": dict(self.heads)}
-        again = {} if self.kind in _BY_A_DAY else {"number": self.number}
+        again = {} if self.kind in BY_A_DAY else {"number": self.number}
         return digest({**said, "versions": list(self.versions), **again})[:16]
 
     @property
@@ -76,15 +78,18 @@ class Blocked:
     """Never what serves."""
 
 
-def events_until(lake: Lake, ds: str, kinds: Collection[str] | None = None) -> list[PromotionEvent]:
+def events_until(
+    lake: Lake, ds: str, kinds: Collection[str] | None = None, since: str = ""
+) -> list[PromotionEvent]:
     """The events that hold after `ds` or an earlier day, begun ones too, in their order.
 
     Args:
         lake: where the ledger is.
         ds: the day.
         kinds: which ones; None = all. Files of other kinds are not opened.
+        since: the first day; empty = from the beginning.
     """
-    days = sorted({day for day in lake.days(PROMOTION_LEDGER) if day <= ds})
+    days = [day for day in lake.days(PROMOTION_LEDGER) if since <= day <= ds]
     where = None if kinds is None else pc.field("kind").isin(sorted(kinds))
     rows = lake.read(PROMOTION_LEDGER, days, where=where).to_pylist() if days else []
     found = [
@@ -110,7 +115,7 @@ def events_until(lake: Lake, ds: str, kinds: Collection[str] | None = None) -> l
 
 def all_events(lake: Lake) -> list[PromotionEvent]:
     """Every event, in the order in which they were begun."""
-    return events_until(lake, _ALWAYS)
+    return events_until(lake, ALWAYS)
 
 
 def begun(lake: Lake, event: PromotionEvent) -> PromotionEvent:
@@ -152,38 +157,38 @@ def last_by_hand(lake: Lake, ds: str) -> PromotionEvent | None:
 
 def unfinished(lake: Lake) -> PromotionEvent | None:
     """What was begun by hand and has not ended; None without."""
-    by_hand = events_until(lake, _ALWAYS, BY_HAND)
+    by_hand = events_until(lake, ALWAYS, BY_HAND)
     open_ = [event for event in by_hand if event.state in {"intent", "decided"}]
     return open_[-1] if open_ else None
 
 
 def waiting(events: Sequence[PromotionEvent]) -> PromotionEvent | None:
-    """The proposal that waits for approval when these events, in their order, have happened.
+    """The proposal that waits for approval when these events have happened, in whatever order.
 
-    A later day's takes its place; so does whatever changes what serves. What was decided by hand
-    holds against a day before it that is run again. A blocked version does not wait. None without.
+    The last decision of the last day counts: a later day's takes its place, and an earlier one's
+    that is run again does not. What was done by hand ends what was decided before it, and holds
+    against a day up to it that is run again. A blocked version does not wait. None without.
     """
-    last: PromotionEvent | None = None
-    decided = ""
-    for event in events:
-        if not event.holds:
-            continue
-        if event.by_hand:
-            last, decided = None, max(decided, event.ds)
-        elif event.ds <= decided or (last is not None and event.ds < last.ds):
-            continue
-        elif event.kind in _BY_A_DAY:
-            last = event if event.kind == "proposal" else None
-    if last is not None and last.version in blocked_after(events).versions:
+    held = [event for event in events if event.holds]
+    hands = [event for event in held if event.by_hand]
+    decided = max((event.ds for event in hands), default="")
+    number = max((event.number for event in hands), default=0)
+    by_days = [
+        event
+        for event in held
+        if event.kind in BY_A_DAY and event.ds > decided and event.number > number
+    ]
+    last = max(by_days, key=lambda event: (event.ds, event.number), default=None)
+    if last is None or last.kind != "proposal":
         return None
-    return last
+    return None if last.version in blocked_after(held).versions else last
 
 
 def blocked_after(events: Sequence[PromotionEvent]) -> Blocked:
-    """What is blocked when these events, in their order, have happened."""
+    """What is blocked when these events have happened."""
     days: set[str] = set()
     versions: set[int] = set()
-    for event in events:
+    for event in sorted(events, key=lambda event: event.number):
         if event.kind in {"rollback", "rejection"} and event.holds:
             days |= {event.day} - {""}
             versions |= set(event.versions)
@@ -201,4 +206,4 @@ def blocked_before(lake: Lake, ds: str) -> Blocked:
 
 def blocked_now(lake: Lake) -> Blocked:
     """What is blocked now."""
-    return blocked_after(events_until(lake, _ALWAYS, _BLOCKING))
+    return blocked_after(events_until(lake, ALWAYS, _BLOCKING))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from conf.errors import MissingPartition, OrderError
-from feature_store.champion import Standing, standing_after, standing_before
+from feature_store.champion import Standing, standing_after, standing_before, waiting_now
 from feature_store.lake import Lake
-from feature_store.promotion_ledger import PromotionEvent, all_events, waiting
+from feature_store.promotion_ledger import PromotionEvent
 from training.registry.registry import Registry
 from training.registry.versions import registered_versions
 
@@ -24,7 +24,8 @@ def approval_event(
 
     Raises:
         MissingPartition: none waits.
-        OrderError: another one waits, or the version's own day is not published yet.
+        OrderError: another one waits, the version serves already, or its own day is not published
+            yet.
     """
     proposal = _waiting(lake, published, version)
     now = standing_after(lake, published)
@@ -57,7 +58,8 @@ def rejection_event(
 
     Raises:
         MissingPartition: none waits.
-        OrderError: another one waits, or the version's own day is not published yet.
+        OrderError: another one waits, the version serves already, or its own day is not published
+            yet.
     """
     proposal = _waiting(lake, published, version)
     now = standing_after(lake, published)
@@ -75,7 +77,12 @@ def rejection_event(
 
 
 def _waiting(lake: Lake, published: str, version: int) -> PromotionEvent:
-    proposal = waiting(all_events(lake))
+    now = standing_after(lake, published)
+    if now is not None and now.version == version:
+        raise OrderError(
+            f"Version {version} serves already: it does not wait. Next: dayfold history"
+        )
+    proposal = waiting_now(lake)
     if proposal is None:
         raise MissingPartition(
             f"Version {version} does not wait for approval: none does. Next: dayfold history"

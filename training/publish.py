@@ -18,7 +18,7 @@ from conf.lineage import code_version, config_hash
 from feature_store.champion import standing_after
 from feature_store.ledger import close_day, table_versions
 from feature_store.online import OnlineDay, open_online_store
-from feature_store.promotion_ledger import blocked_now, last_by_hand
+from feature_store.promotion_ledger import blocked_now
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     DAILY_METRICS,
@@ -38,6 +38,7 @@ from training.registry.pool import pool_of
 from training.registry.registry import Registry
 from training.registry.release import write_release
 from training.review.day import review_day
+from training.review.day_tags import day_tags, serving_after
 from training.review.note import day_note
 
 
@@ -104,10 +105,9 @@ def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:
         out += "; the online store keeps those of a later day"
     if standing is None:
         return out
-    if promotion is not None and promotion["champion_version"] != standing.version:
-        by_hand = last_by_hand(context.lake, context.ds)
-        what = by_hand.kind if by_hand else "change by hand"
-        return f"{out}, after the {what}, in place of version {promotion['champion_version']}"
+    by_hand = serving_after(context.lake, context.ds, promotion).by_hand
+    if promotion is not None and by_hand:
+        return f"{out}, after the {by_hand}, in place of version {promotion['champion_version']}"
     drift = _row(context, DRIFT)
     changed = bool(promotion and promotion["promoted"])
     ending = "champion promoted" if changed else "champion kept"
@@ -142,19 +142,13 @@ def _tags(context: StepContext, lists: pa.Table, metrics: Mapping[str, float]) -
     gates = sorted(lake.read(GATES, [ds]).to_pylist(), key=lambda row: str(row["scorer"]))
     out = f"{_users(lists):,} lists went out" if lists.num_rows else "no lists went out"
     examples = lake.read(EXAMPLES, [ds], ["example_id"]).num_rows
+    serving = serving_after(lake, ds, promotion)
     tags: dict[str, object] = {
-        "mlflow.note.content": day_note(out, promotion, drift, gates, metrics, examples),
+        "mlflow.note.content": day_note(out, promotion, serving, drift, gates, metrics, examples),
         "code_version": code_version(),
         "config_hash": config_hash(context.settings, context.dataset),
     }
-    if drift is not None:
-        tags["decision"] = drift["decision"]
-    if promotion is not None:
-        tags["promoted"] = "yes" if promotion["promoted"] else "no"
-        tags["version"] = promotion["champion_version"]
-    if gates:
-        tags["gate"] = ", ".join(f"{gate['scorer']} {gate['outcome']}" for gate in gates)
-    return tags
+    return tags | day_tags(lake, ds)
 
 
 def _metrics(context: StepContext) -> dict[str, float]:
@@ -168,7 +162,7 @@ def _metrics(context: StepContext) -> dict[str, float]:
         metrics[f"intake.{row['stream']}.{row['outcome']}"] = float(row["rows"])
     promotion, drift = _row(context, PROMOTIONS), _row(context, DRIFT)
     if promotion is not None:
-        metrics["champion_version"] = float(str(promotion["champion_version"]))
+        metrics["champion_version"] = float(serving_after(lake, ds, promotion).version)
         metrics["promoted"] = float(bool(promotion["promoted"]))
     if drift is not None:
         metrics["trained"] = float(bool(drift["train"]))

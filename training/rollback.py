@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conf.errors import MissingPartition, OrderError
-from feature_store.champion import Standing, standing_after, standing_before
-from feature_store.days import shift
-from feature_store.lake import Lake
-from feature_store.promotion_ledger import (
-    PromotionEvent,
-    blocked_now,
+from feature_store.champion import (
+    Standing,
+    standing_after,
+    standing_before,
+    standings_until,
 )
-from feature_store.tables import PROMOTIONS
+from feature_store.lake import Lake
+from feature_store.ledger import closed_days
+from feature_store.promotion_ledger import PromotionEvent, blocked_now
 from training.registry.registry import Registry
-from training.registry.versions import registered_versions
+from training.registry.versions import versions_trained_since
 
 
 @dataclass(frozen=True)
 class Reign:
-    """A version that served from the end of one day to the end of another."""
+    """A version that served, until another took its place."""
 
     standing: Standing
+    """At the end of the last day after which it served; of one that ended on its day, its last."""
     first: str
     """The day after which it began to serve."""
-    last: str
 
 
 def reigns(lake: Lake, until: str) -> list[Reign]:
-    """What served after each day up to `until`, in order; a version that came back twice."""
+    """What served up to `until`, in order; a version that came back twice.
+
+    A version that a day promoted and a human took back the same day served, too.
+    """
     found: list[Reign] = []
-    for day in [day for day in lake.days(PROMOTIONS) if day <= until]:
-        standing = standing_after(lake, day)
+    lasting: set[int] = set()
+    steps = standings_until(lake, until)
+    for at, (day, standing) in enumerate(steps):
         if standing is None:
             continue
-        if found and found[-1].standing.version == standing.version:
-            found[-1] = Reign(standing, found[-1].first, day)
-        else:
-            found.append(Reign(standing, day, day))
+        if not found or found[-1].standing.version != standing.version:
+            found.append(Reign(standing, day))
+        place = len(found) - 1
+        if at + 1 == len(steps) or steps[at + 1][0] != day:
+            lasting.add(place)
+        elif place in lasting:
+            continue  # what the day made of its parents did not outlast the day
+        found[place] = replace(found[place], standing=standing)
     return found
 
 
@@ -58,13 +67,13 @@ def rollback_event(
         registry: of the dataset.
         published: the day that was published last; the rollback holds after it.
         to: a version that served; None = the one that the champion replaced.
-        day: a bad day; the standing with which it began comes back.
+        day: a bad day; the standing with which it began comes back, if there was one.
         reason: why.
         actor: who.
 
     Raises:
-        MissingPartition: there is nothing to go back to, the version never served, or the day is
-            not a published one.
+        MissingPartition: there is nothing to go back to, the version never served, or the day was
+            not built.
         OrderError: that is blocked, or serves already.
     """
     now = standing_after(lake, published)
@@ -73,30 +82,19 @@ def rollback_event(
     blocked = blocked_now(lake)
     served = reigns(lake, published)
     if day is not None:
-        first_bad = day
-        if not any(reign.first <= day for reign in served) or day > published:
-            raise MissingPartition(
-                f"--day {day}: expected a day that was published with a champion, from "
-                f"{served[0].first} to {published}. Next: dayfold history"
-            )
-        if day in blocked.days:
-            raise OrderError(f"{day} is blocked already. Next: dayfold release --day {day}")
+        _require_built(lake, day, published, blocked.days)
+        learned = frozenset(versions_trained_since(registry, lake.id, day))
+        way = _before_day(lake, served, day, now, learned)
     elif to is not None:
-        first_bad = _day_after(served, to, now.version, blocked.versions)
+        way = _back_to(served, to, now.version, blocked.versions)
     else:
-        first_bad = next(reign.first for reign in served if reign.standing.version == now.version)
-    target = standing_before(lake, first_bad)
-    if target is None:
-        raise MissingPartition(
-            f"Nothing served before {first_bad}: there is nothing to go back to. Next: dayfold "
-            "history, or `dayfold run --cascade` from a day whose raw files you have mended."
-        )
-    if target.version in blocked.versions:
+        way = _before_champion(lake, served, now)
+    if way.target.version in blocked.versions:
         raise OrderError(
-            f"Version {target.version} served before {first_bad}, and is blocked. Next: dayfold "
-            f"release --version {target.version} --reason WHY, or --to another version."
+            f"Version {way.target.version} served before, and is blocked. Next: dayfold release "
+            f"--version {way.target.version} --reason WHY, or --to another version."
         )
-    versions = _bad_versions(lake, registry, served, first_bad, day, target)
+    target = way.target
     return PromotionEvent(
         ds=published,
         kind="rollback",
@@ -107,13 +105,23 @@ def rollback_event(
         reason=reason,
         actor=actor,
         day=day or "",
-        versions=tuple(sorted(versions - blocked.versions)),
+        versions=tuple(
+            sorted(way.bad - blocked.versions - {target.version, *target.heads.values()})
+        ),
     )
 
 
-def _day_after(served: list[Reign], version: int, serving: int, blocked: frozenset[int]) -> str:
-    """The day after the last one on which `version` served."""
-    mine = [reign for reign in served if reign.standing.version == version]
+@dataclass(frozen=True)
+class _Way:
+    """Where to, and which versions are bad."""
+
+    target: Standing
+    bad: frozenset[int]
+
+
+def _back_to(served: list[Reign], version: int, serving: int, blocked: frozenset[int]) -> _Way:
+    """To the last time that `version` served; bad is what began to serve after it."""
+    mine = [at for at, reign in enumerate(served) if reign.standing.version == version]
     if not mine:
         known = sorted({reign.standing.version for reign in served})
         raise MissingPartition(
@@ -126,23 +134,57 @@ def _day_after(served: list[Reign], version: int, serving: int, blocked: frozens
         raise OrderError(
             f"Version {version} is blocked. Next: dayfold release --version {version} --reason WHY"
         )
-    return shift(mine[-1].last, 1)
+    end = mine[-1] + 1
+    return _Way(served[end - 1].standing, _new_in(served[end:], served[:end]))
 
 
-def _bad_versions(
-    lake: Lake,
-    registry: Registry,
-    served: list[Reign],
-    first_bad: str,
-    day: str | None,
-    target: Standing,
-) -> set[int]:
-    """Champions since `first_bad`; of a bad day also all that learned from it."""
-    versions = {reign.standing.version for reign in served if reign.last >= first_bad}
-    if day is not None:
-        versions |= {
-            version.version
-            for version in registered_versions(registry, lake.id)
-            if version.last_day is None or version.last_day >= day
-        }
-    return versions - {target.version, *target.heads.values()}
+def _before_champion(lake: Lake, served: list[Reign], now: Standing) -> _Way:
+    """To what the champion replaced when it first came."""
+    first = next(reign.first for reign in served if reign.standing.version == now.version)
+    target = standing_before(lake, first)
+    if target is None:
+        raise MissingPartition(
+            f"Nothing served before {first}: there is nothing to go back to. Next: dayfold "
+            "history, or `dayfold run --cascade` from a day whose raw files you have mended."
+        )
+    return _Way(target, _since(served, first))
+
+
+def _before_day(
+    lake: Lake, served: list[Reign], day: str, now: Standing, learned: frozenset[int]
+) -> _Way:
+    """To what `day` began with, else to the first version if it was trained on days before `day`.
+
+    Where that has learned from `day` as well, all have: what serves stays, and the day is blocked.
+    """
+    target = standing_before(lake, day)
+    if target is None and served[0].standing.version not in learned:
+        target = served[0].standing
+    if target is None:
+        return _Way(now, frozenset())
+    return _Way(target, _since(served, day) | learned)
+
+
+def _since(served: list[Reign], day: str) -> frozenset[int]:
+    """What began to serve on `day` or later."""
+    return _new_in(
+        [reign for reign in served if reign.first >= day],
+        [reign for reign in served if reign.first < day],
+    )
+
+
+def _new_in(later: list[Reign], earlier: list[Reign]) -> frozenset[int]:
+    """Versions that served later and not earlier: what came back by hand was not found bad."""
+    before = {reign.standing.version for reign in earlier}
+    return frozenset(reign.standing.version for reign in later) - before
+
+
+def _require_built(lake: Lake, day: str, published: str, blocked: frozenset[str]) -> None:
+    built = sorted(ds for ds, row in closed_days(lake).items() if row.state != "waived")
+    if day not in built or day > published:
+        raise MissingPartition(
+            f"--day {day}: expected a day that was built, from {built[0]} to {published}. Next: "
+            "dayfold status"
+        )
+    if day in blocked:
+        raise OrderError(f"{day} is blocked already. Next: dayfold release --day {day}")

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from conf.errors import MissingPartition, OrderError
 from dayfold import approval, rollback
+from dayfold.standing_lines import standing_lines
+from dayfold.status import collect_status, status_table
 from dayfold.workplace import Workplace
-from feature_store.champion import standing_after
-from feature_store.promotion_ledger import PromotionEvent, all_events, waiting
+from feature_store.champion import standing_after, waiting_now
+from feature_store.promotion_ledger import PromotionEvent, all_events, waiting, write_event
+from feature_store.step import StepContext
 from feature_store.tables import PROMOTIONS, RECOMMENDATIONS
 from tests.dayfold.forget_fixture import quiet
-from tests.dayfold.rollback_fixture import AGAIN, D4, finished, put_back, three_days
+from tests.dayfold.rollback_fixture import AGAIN, D4, finished, put_back, settings_of, three_days
 from tests.dayfold.test_approval import a_day, place_at
 from tests.dayfold.test_rollback import WHY, registry_of, serving
-from tests.training.promotion_fixture import context_of, prepare, promote
+from tests.training.promotion_fixture import BAD, GOOD, context_of, prepare, promote
 from training import publish, recommend
 from training.registry.pool import set_pool
 from training.registry.release import write_release
+from training.registry.versions import client_of
 
 D5 = "2026-01-12"
 
@@ -108,6 +115,75 @@ def test_a_rejection_outside_the_pool_makes_no_lists(place: Workplace) -> None:
     assert not [line for line in said if line.startswith(("recommend", "publish"))]
 
 
+def test_a_day_run_again_with_and_without_approval_leaves_no_ghost(place: Workplace) -> None:
+    """What was decided last holds: a version that serves does not wait."""
+    lake = place.lake()
+    careful = context_of(lake, place.settings, D4)
+    free = context_of(lake, settings_of(place.home), D4)
+    assert waits_after(careful) == 8
+    for _ in range(2):
+        assert waits_after(free) == 0
+        assert waits_after(careful) == 8
+    assert waits_after(free) == 0
+    recommend.run(free)
+    publish.run(free)
+    events = all_events(lake)
+    assert [line for line in standing_lines(lake) if "waits" in line] == []
+    for decide in (approval.approve, approval.reject):
+        with pytest.raises(OrderError, match="Version 8 serves already: it does not wait"):
+            decide(place, 8, reason=WHY, say=quiet)
+    # as earlier releases left it: the proposal has the higher number
+    proposal = next(one for one in events if one.kind == "proposal")
+    write_event(lake, replace(proposal, number=events[-1].number + 1), "done")
+    assert waiting(all_events(lake)) is not None
+    assert waiting_now(lake) is None
+    with pytest.raises(OrderError, match="Version 8 serves already"):
+        approval.approve(place, 8, reason=WHY, say=quiet)
+
+
+def test_a_day_run_again_that_proposes_nothing_takes_its_proposal_back(place: Workplace) -> None:
+    lake = place.lake()
+    context = context_of(lake, place.settings, D4)
+    prepare(context, {"two_tower": (BAD, GOOD), "mlp": (BAD, GOOD)})
+    assert promote(context).facts["waits"] == 0
+    assert waiting_now(lake) is None
+    assert [one.state for one in all_events(lake) if one.kind == "proposal"] == ["withdrawn"]
+
+
+@pytest.mark.parametrize(
+    ("what", "version", "kind"), [("an approval", 8, "approval"), ("a rollback", 4, "rollback")]
+)
+def test_the_days_run_and_status_say_who_serves_since(
+    place: Workplace, what: str, version: int, kind: str
+) -> None:
+    lake, registry = place.lake(), registry_of(place)
+    client, run_id = client_of(registry), registry.day_run(D4)
+    assert client.get_run(run_id).data.tags["by_hand"] == "no"
+    CHANGES[what](place)
+    run = client.get_run(run_id).data
+    told = (run.tags["version"], run.tags["by_hand"], run.tags["promoted"])
+    assert told == (str(version), kind, "no")
+    assert run.metrics["champion_version"] == version
+    assert run.tags["mlflow.note.content"].startswith(
+        f"**Changed by hand ({kind}): version {version} (mlp) serves in place of version 6**. "
+        "The day itself had decided: champion kept: version 6 (mlp)"
+    )
+    day = collect_status(lake, 14)[-1]
+    champion = day["champion"]
+    assert (day["ds"], champion["version"], champion["by_hand"]) == (D4, version, kind)
+    shown = Console(width=200, file=io.StringIO())
+    shown.print(status_table([day], 200))
+    assert f"v{version} mlp {kind}" in shown.file.getvalue()  # type: ignore[attr-defined]
+
+
+def waits_after(context: StepContext) -> object:
+    """What waits once the day is promoted, and that the ledger says so too."""
+    waits = promote(context).facts["waits"]
+    now = waiting_now(context.lake)
+    assert waits == (now.version if now else 0)
+    return waits
+
+
 def test_what_was_rejected_and_released_is_not_rejected_already(place: Workplace) -> None:
     CHANGES["a rejection"](place)
     rollback.release(place, day=None, version=8, reason=WHY)
@@ -129,6 +205,11 @@ def event(kind: str, ds: str, version: int, number: int, **more: object) -> Prom
         # an earlier day that is run again does not take its place
         ([event("proposal", D5, 10, 1), event("proposal", D4, 8, 2)], 10),
         ([event("proposal", D4, 8, 1), event("promotion", D5, 10, 2)], None),
+        # nor does it wait behind a later day that has promoted
+        ([event("promotion", D5, 10, 1), event("proposal", D4, 8, 2)], None),
+        # of one day, what was decided last
+        ([event("proposal", D4, 8, 1), event("promotion", D4, 8, 2)], None),
+        ([event("promotion", D4, 8, 1), event("proposal", D4, 8, 2)], 8),
         # by hand, whatever its day
         ([event("proposal", D5, 10, 1), event("rollback", D4, 4, 2)], None),
         ([event("proposal", D4, 8, 1), event("approval", D4, 8, 2)], None),

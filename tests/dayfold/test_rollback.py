@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 
 from conf.errors import ConfigError, DayfoldError, MissingPartition
 from dayfold.rollback import release, resume, roll_back
+from dayfold.rollback_commands import rollback
 from dayfold.workplace import Workplace
 from feature_store.champion import standing_after, standing_before
 from feature_store.lake import Lake
@@ -138,6 +139,42 @@ def test_a_version_that_served_comes_back_by_its_number(place: Workplace) -> Non
     assert serving(place) == 4
 
 
+def test_what_was_taken_back_on_its_own_day_comes_back_when_it_is_released(
+    place: Workplace,
+) -> None:
+    lake = place.lake()
+    promoted = standing_after(lake, D3)
+    assert roll_back(place, to=None, day=None, reason=WHY, say=quiet).version == 4
+    release(place, day=None, version=6, reason="it was right after all")
+    event = roll_back(place, to=6, day=None, reason=WHY, say=quiet)
+    assert (event.version, event.versions) == (6, ())
+    assert standing_after(lake, D3) == promoted
+    assert serving(place) == 6
+    # 4 had served before, so it is not bad: the way back is open
+    assert roll_back(place, to=None, day=None, reason=WHY, say=quiet).version == 4
+
+
+def test_a_bad_day_before_the_first_champion_is_left_out(place: Workplace) -> None:
+    lake, early = place.lake(), "2026-01-07"
+    close_day(lake, early, "history", "by hand", {"step": "test", "ds": early})
+    standing, said = standing_after(lake, D3), list[str]()
+    event = roll_back(place, to=None, day=early, reason=WHY, say=said.append)
+    assert (event.version, event.versions) == (6, ())
+    assert "goes on serving" in said[0]
+    assert "it may have learned from it" in said[1]
+    assert standing_after(lake, D3) == standing
+    assert blocked_now(lake).days == {early}
+    assert serving(place) == 6
+
+
+def test_the_first_champion_was_trained_before_its_own_day_and_comes_back(
+    place: Workplace,
+) -> None:
+    event = roll_back(place, to=None, day=D1, reason=WHY, say=quiet)
+    assert (event.version, event.versions) == (2, (3, 4, 5, 6))
+    assert serving(place) == 2
+
+
 def test_a_pool_loses_what_a_rollback_blocks(place: Workplace) -> None:
     registry = registry_of(place)
     set_pool(registry, {6: 0.5, 4: 0.25, 2: 0.25}, "sticky")
@@ -162,7 +199,6 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "the champion": ({"to": 6}, "Version 6 serves already"),
     "a day to come": ({"day": D4}, f"--day {D4}: expected a day .* from {D1} to {D3}"),
     "a day before all": ({"day": "2026-01-02"}, "--day 2026-01-02: expected a day"),
-    "the first day": ({"day": D1}, f"Nothing served before {D1}"),
 }
 
 
@@ -200,6 +236,17 @@ def test_two_at_once_are_one_after_the_other(place: Workplace) -> None:
     with changing_what_serves(lake.root), pytest.raises(DayfoldError, match="is at work"):
         roll_back(place, to=None, day=None, reason=WHY, say=quiet)
     assert len(all_events(lake)) == 3
+    roll_back(place, to=None, day=None, reason=WHY, say=quiet)
+    with changing_what_serves(lake.root), pytest.raises(DayfoldError, match="is at work"):
+        release(place, day=None, version=6, reason=WHY)
+    assert blocked_now(lake).versions == {6}
+
+
+def test_going_on_and_going_elsewhere_are_two_commands() -> None:
+    with pytest.raises(ConfigError, match=r"--resume goes on .* and --to 3 asks for another"):
+        rollback(to=3, resume=True)
+    with pytest.raises(ConfigError, match=f"--day {D2} asks for another"):
+        rollback(to=None, day=D2, resume=True)
 
 
 def test_each_event_has_one_run_and_a_day_run_again_adds_none(place: Workplace) -> None:

@@ -1,7 +1,8 @@
 """The gate: may a candidate replace what serves? Pure functions on arrays.
 
-A family's update must be no worse than its own head. The champion's own family then takes the
-place with fresh weights; another family takes it only when it is superior. The update must besides
+A family's update must be no worse than its own head; where the champion's family has none (a human
+has blocked it), than the champion. The champion's own family then takes the place with fresh
+weights; another family takes it only when it is superior. The update must besides
 be no worse than an anchor, what headed its family four weeks ago: day by day a loss within the
 margin would pass, and four weeks of them would not be noticed. The guardrails hold for all.
 """
@@ -125,6 +126,7 @@ class _Judged:
 
 
 _BASELINE = "the baseline"
+_CHAMPION = "the champion"
 _NO_ROWS = "the day has no rows to test it on"
 
 
@@ -141,7 +143,10 @@ def decide(
         ds: the day; it seeds the resampling.
     """
     seed = ordinal(ds)
-    judged = {scored.scorer: _judge(scored, gate, seed, len(candidates)) for scored in candidates}
+    judged = {
+        scored.scorer: _judge(scored, champion_family, gate, seed, len(candidates))
+        for scored in candidates
+    }
     winner, why = _winner(judged, champion_family, gate, seed)
     return {
         name: _decision(one, f"champion ({why})" if name == winner else None)
@@ -160,26 +165,39 @@ def not_evaluated(scorer: str, ds: str, examples: int) -> GateDecision:
     return GateDecision(scorer, "rejected", f"rejected: {why}", {})
 
 
-def _judge(scored: Scored, gate: GateSettings, seed: int, candidates: int) -> _Judged:
+def _judge(
+    scored: Scored, champion_family: str | None, gate: GateSettings, seed: int, candidates: int
+) -> _Judged:
     if not len(scored.loss):
         return _Judged(scored, None, None, None, [])
     sound = finite(scored.loss)
     if not sound.passed:
         return _Judged(scored, None, None, None, [sound])
-    name, reference = _BASELINE, scored.baseline_loss
-    if scored.head_loss is not None:
-        name, reference = f"head-{scored.scorer}", scored.head_loss
+    name, reference = _own_reference(scored, champion_family)
     own = compare(
         name, user=scored.user, loss=scored.loss, reference_loss=reference, gate=gate, seed=seed
     )
     champion = anchor = None
     if scored.champion_loss is not None:
-        champion = _against("the champion", scored, scored.champion_loss, gate, seed, candidates)
+        champion = _against(_CHAMPION, scored, scored.champion_loss, gate, seed, candidates)
     lost = not_comparable("anchor", scored.anchor_loss)
     if scored.anchor_loss is not None and not lost:
         name = f"{scored.scorer} of {gate.anchor_days} days ago"
         anchor = _against(name, scored, scored.anchor_loss, gate, seed, 1)
     return _Judged(scored, own, champion, anchor, [sound, *lost, *_guardrails(scored, gate, seed)])
+
+
+def _own_reference(scored: Scored, champion_family: str | None) -> tuple[str, Floats]:
+    """What an update has to be no worse than, and its losses.
+
+    Without a head, the champion's own family is held to the champion: beating the baseline would
+    make a head, and so the next day a champion, of what is worse than what serves.
+    """
+    if scored.head_loss is not None:
+        return f"head-{scored.scorer}", scored.head_loss
+    if scored.scorer == champion_family and scored.champion_loss is not None:
+        return _CHAMPION, scored.champion_loss
+    return _BASELINE, scored.baseline_loss
 
 
 def _against(

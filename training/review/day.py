@@ -63,6 +63,11 @@ def review_day(context: StepContext, registry: Registry, run_id: str) -> None:
     page = drift_page(context, pictures["score_histogram"])
     if page is not None:
         log_page(registry, run_id, DRIFT_PAGE, page)
+    log_candidates(lake, registry, ds)
+
+
+def log_candidates(lake: Lake, registry: Registry, ds: str) -> None:
+    """Log to the runs of the candidates of `ds` what became of them."""
     candidates = {row["scorer"]: row for row in lake.read(CANDIDATES, [ds]).to_pylist()}
     for gate in lake.read(GATES, [ds]).to_pylist():
         scorer = gate["scorer"]

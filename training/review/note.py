@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from training.review.day_tags import Serving
+
 Row = Mapping[str, object]
 
 _SHOWN = {
@@ -17,6 +19,7 @@ _SHOWN = {
 def day_note(
     published: str,
     promotion: Row | None,
+    serving: Serving,
     drift: Row | None,
     gates: Sequence[Row],
     metrics: Mapping[str, float],
@@ -27,6 +30,7 @@ def day_note(
     Args:
         published: what went out, as a clause.
         promotion: the day's row of table `promotions`.
+        serving: who serves after the day.
         drift: its row of `drift`.
         gates: its rows of `gates`.
         metrics: the day's metrics, `subject.metric`.
@@ -34,7 +38,7 @@ def day_note(
     """
     won = [gate for gate in gates if gate["outcome"] == "champion"]
     why = _because(won, gates)
-    said = [f"**{_champion(promotion)}**{why}.", _day(drift, bool(gates), published)]
+    said = [*_serves(promotion, serving, why), _day(drift, bool(gates), published)]
     scored = [f"{name} {metrics[key]:.4f}" for key, name in _SHOWN.items() if key in metrics]
     if scored:
         said.append(f"On {examples:,} new examples the champion had {', '.join(scored)}.")
@@ -64,6 +68,20 @@ def candidate_note(gate: Row, candidate: Row | None) -> str:
         f"{said} Trained {start}, on {_count(candidate['rows'])} rows of {days} and "
         f"{_count(candidate['replay_rows'])} replayed ones."
     )
+
+
+def _serves(promotion: Row | None, serving: Serving, why: str) -> list[str]:
+    """What was decided; where it was changed by hand, who serves since, and before it the rest."""
+    own = _champion(promotion)
+    if promotion is None or not serving.by_hand:
+        return [f"**{own}**{why}."]
+    now = f"version {serving.version} ({serving.scorer})" if serving.version else "no version"
+    before = promotion["champion_version"]
+    instead = f" in place of version {before}" if before else ""
+    return [
+        f"**Changed by hand ({serving.by_hand}): {now} serves{instead}**.",
+        f"The day itself had decided: {own[:1].lower()}{own[1:]}{why}.",
+    ]
 
 
 def _champion(promotion: Row | None) -> str:

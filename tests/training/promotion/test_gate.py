@@ -81,6 +81,19 @@ def test_a_worse_update_is_rejected_and_the_reason_names_the_bar_and_by_how_much
     assert f"{own['margin']:+.5f}" in decision.reason
 
 
+def test_without_a_head_the_champions_family_is_held_to_the_champion() -> None:
+    """Beating the baseline would make a champion of what is worse than what serves."""
+    user, truth, labels = world()
+    worse = scored("mlp", noisy(truth, 0.4, 1), user, labels, champion=truth)
+    decision = only(decide([worse], champion_family="mlp", gate=GATE, ds=DS))
+    assert decision.outcome == "rejected"
+    assert "against the champion the loss changes by" in decision.reason
+    # as a family that has to begin, it would have passed
+    assert only(decide([worse], champion_family="two_tower", gate=GATE, ds=DS)).outcome == "head"
+    same = scored("mlp", truth, user, labels, champion=truth)
+    assert only(decide([same], champion_family="mlp", gate=GATE, ds=DS)).outcome == "champion"
+
+
 def test_another_family_that_is_superior_takes_the_champion() -> None:
     user, truth, labels = world()
     old = noisy(truth, 1.0, 1)

@@ -15,7 +15,7 @@ from training.promotion.comparison import bootstrap_interval
 from training.promotion.gate import Scored, decide
 from training.scoring.metrics import log_losses, sigmoid
 
-GATE = GateSettings(resamples=100)
+GATE = GateSettings(resamples=200)
 DS = "2026-01-20"
 
 
