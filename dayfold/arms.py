@@ -11,38 +11,60 @@ from feature_store.ledger import closed_days
 
 if TYPE_CHECKING:
     from training.measures.arms import Arm
+    from training.registry.registry import Registry
 
 HEADINGS = ("version", "users", "hits per user and day", "active", "difference", "95 % interval")
 
 
-def arms_of_days(lake: Lake, last: int, log: Path | None = None) -> tuple[list[Arm], list[str]]:
-    """The arms over the `last` published days, none without a pool; and what there is to warn of.
+def arms_of_days(lake: Lake, last: int) -> list[Arm]:
+    """The arms of the lists over the `last` published days; none without a pool."""
+    from training.measures.arms import arms_of_lists
 
-    Of what was published, or of what a server's log says was answered.
+    days, champion = _published(lake)
+    return [] if champion is None else arms_of_lists(lake, days[-last:], champion)
+
+
+def arms_of_answers(
+    lake: Lake, registry: Registry, last: int, log: Path
+) -> tuple[list[Arm], list[str]]:
+    """The arms of a server's log over the `last` published days; and what there is to warn of.
 
     Raises:
         ConfigError: the log cannot be read.
+        RegistryError: the registry does not hold the champion.
     """
-    from feature_store.champion import standing_after
     from training.measures.answer_log import shown_by_log
-    from training.measures.arms import arms_of_lists, arms_of_log
+    from training.measures.arms import arms_of_log
+    from training.registry.release import name_in_answers
 
-    days = [ds for ds, row in sorted(closed_days(lake).items()) if row.state == "published"]
-    standing = standing_after(lake, days[-1]) if days else None
-    champion = standing.version if standing else 0
-    if log is None:
-        return (arms_of_lists(lake, days[-last:], champion) if standing else []), []
+    days, champion = _published(lake)
     answered, damaged = shown_by_log(log)
-    arms, unknown = arms_of_log(lake, answered, str(champion), days[-last:])
+    # a log knows versions by the name that they answer with, not by their number
+    reference = None if champion is None else name_in_answers(registry, champion)
+    found = arms_of_log(lake, answered, reference, days[-last:])
     warnings = []
     if damaged:
         warnings.append(f"{damaged} lines of {log} are no answers, and were skipped")
-    if unknown:
+    if found.unknown:
         warnings.append(
-            f"{len(unknown)} days of {log} are not among the last {last} published ones, and were "
-            f"left out: {unknown[0]} to {unknown[-1]}"
+            f"{len(found.unknown)} days of {log} are not among the last {last} published ones, and "
+            f"were left out: {found.unknown[0]} to {found.unknown[-1]}"
         )
-    return arms, warnings
+    if found.moved:
+        warnings.append(
+            f"{found.moved} users were answered by several versions, and were left out: the "
+            "interval needs separate users. A sticky pool with the same weights moves nobody"
+        )
+    return found.arms, warnings
+
+
+def _published(lake: Lake) -> tuple[list[str], int | None]:
+    """The published days, and the champion after the last one."""
+    from feature_store.champion import standing_after
+
+    days = [ds for ds, row in sorted(closed_days(lake).items()) if row.state == "published"]
+    standing = standing_after(lake, days[-1]) if days else None
+    return days, standing.version if standing else None
 
 
 def arm_cells(arms: Sequence[Arm]) -> list[tuple[str, ...]]:

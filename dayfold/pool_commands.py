@@ -13,6 +13,7 @@ from dayfold.options import Dataset
 from dayfold.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
+    from training.measures.arms import Arm
     from training.registry.registry import Registry
 
 _IN_A_PIPE = 160
@@ -28,7 +29,7 @@ pool = typer.Typer(
 def show(dataset: Dataset = None) -> None:
     """What serves now, and with which share."""
     workplace, registry, champion = _place(dataset)
-    _release(workplace, registry, champion)
+    _show(workplace, registry, champion)
 
 
 @pool.command("set")
@@ -73,10 +74,10 @@ def report(
     from rich.console import Console
     from rich.table import Table
 
-    from dayfold.arms import HEADINGS, arm_cells, arms_of_days
+    from dayfold.arms import HEADINGS, arm_cells
 
     overrides_to_environment(dataset=dataset)
-    arms, warnings = arms_of_days(open_workplace().existing_lake(), last, log)
+    arms, warnings = _arms(open_workplace(), last, log)
     console = Console(
         emoji=False, highlight=False, width=None if sys.stdout.isatty() else _IN_A_PIPE
     )
@@ -102,7 +103,7 @@ def report(
 def serve(
     dataset: Dataset = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 = any free one.")] = 8090,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one.")] = 8090,
     log: Annotated[
         Path | None, typer.Option(help="File that gets a JSON line per answer, with pseudonyms.")
     ] = None,
@@ -144,21 +145,44 @@ def _place(dataset: str | None) -> tuple[Workplace, Registry, int]:
     return workplace, Registry(workplace.settings, lake.id), standing.version
 
 
-def _release(workplace: Workplace, registry: Registry, champion: int) -> None:
-    from rich.console import Console
+def _arms(workplace: Workplace, last: int, log: Path | None) -> tuple[list[Arm], list[str]]:
+    """The arms of the lists, or of a log; and what there is to warn of."""
+    from dayfold.arms import arms_of_answers, arms_of_days
+    from training.registry.registry import Registry
 
+    lake = workplace.existing_lake()
+    if log is None:
+        return arms_of_days(lake, last), []
+    return arms_of_answers(lake, Registry(workplace.settings, lake.id), last, log)
+
+
+def _release(workplace: Workplace, registry: Registry, champion: int) -> None:
+    """Write the release of the pool, and show it."""
     from training.registry.pool import pool_of
     from training.registry.release import write_release
 
     found = pool_of(registry, champion, _blocked(workplace))
+    write_release(registry, found, workplace.settings.path(workplace.settings.serving.release))
+    _show(workplace, registry, champion)
+
+
+def _show(workplace: Workplace, registry: Registry, champion: int) -> None:
+    """Print the pool, and what is released; nothing is written."""
+    from rich.console import Console
+
+    from training.registry.pool import pool_of
+    from training.registry.release import etag_in
+
+    found = pool_of(registry, champion, _blocked(workplace))
     folder = workplace.settings.path(workplace.settings.serving.release)
-    etag = write_release(registry, found, folder)
+    etag = etag_in(folder)
     console = Console(emoji=False, highlight=False, soft_wrap=True)
     for version, share in sorted(found.weights.items()):
         scorer = registry.version_tags(version).get("scorer", "")
         mark = ", the champion" if version == champion else ""
         console.print(f"version {version} ({scorer}{mark}): {share:.1%} of the requests")
-    console.print(f"picked {found.pick}; release {etag} in {folder}")
+    released = f"release {etag} in" if etag else "no release yet in"
+    console.print(f"picked {found.pick}; {released} {folder}")
 
 
 def _blocked(workplace: Workplace) -> frozenset[int]:

@@ -95,7 +95,7 @@ def _page(dataset: str, days: list[dict[str, Any]], arms: str) -> str:
 
 def _arms(lake: Lake) -> str:
     """The versions of the pool beside each other; nothing where one made all lists."""
-    arms, _ = arms_of_days(lake, _DAYS_AT_A_GLANCE)
+    arms = arms_of_days(lake, _DAYS_AT_A_GLANCE)
     if not arms:
         return ""
     head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)

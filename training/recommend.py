@@ -9,7 +9,7 @@ of whom nothing is known.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,7 @@ from training.measures.positives import positions_in, taken_by
 from training.registry.arms import Arms, arms_of
 from training.scoring.catalogue_ranks import same_moment
 from training.scoring.composite import Composite
-from training.scoring.metrics import Ints, logit_of
+from training.scoring.metrics import Bools, Ints, logit_of
 from training.scoring.recall_and_rank import Market, RecallAndRank, chunks
 from training.scoring.slate import Entries, ListRules, joined, lists_of
 from training.text.kept import keep_texts_of
@@ -70,11 +70,23 @@ def run(context: StepContext) -> StepResult:
     return replace(result, warnings=tuple((ds, text) for text in warnings))
 
 
-def popular_first(reader: FeatureReader, catalogue: Int32, ds: str, half_life_days: int) -> Ints:
-    """Positions in `catalogue` by decayed popularity when `ds` ends; ties: the lower id."""
+@dataclass(frozen=True)
+class Popularity:
+    """A catalogue of I items, as popular as they are when a day ends."""
+
+    order: Ints
+    """(I,) positions by decayed popularity; ties: the lower id."""
+    taken: Bools
+    """(I,) whether anybody took the item."""
+
+
+def popular_first(
+    reader: FeatureReader, catalogue: Int32, ds: str, half_life_days: int
+) -> Popularity:
+    """The popularity of `catalogue` when `ds` ends."""
     sums = reader.popularity(catalogue, reader.at_end_of(ds)[1])
     popularity = np.round(sums[:, HALF_LIVES_DAYS.index(half_life_days)], 9)
-    return np.argsort(-popularity, kind="stable")
+    return Popularity(np.argsort(-popularity, kind="stable"), np.any(sums > 0, axis=1))
 
 
 def list_rules(
@@ -140,7 +152,7 @@ def _lists(
     composite: Composite | None,
     reader: FeatureReader,
     market: Market,
-    popular: Ints,
+    popular: Popularity,
     rules: ListRules,
     names: list[str],
 ) -> Entries:
@@ -155,19 +167,27 @@ def _lists(
         taken, users = market.taken_by(first, last), model.users(first, last) if model else None
         ranked = model.entries(users, first, last) if model and users else _no_entries()
         ranked = ranked.take(ranked.score > threshold)
-        part = lists_of(ranked, taken, popular, last - first, size, rules)
-        reason = _reasons(model, users, part, names)
+        part = lists_of(ranked, taken, popular.order, last - first, size, rules)
+        reason = _reasons(model, users, part, names, popular.taken[part.item])
         parts.append(Entries(part.user + first, part.item, part.score, reason))
     return joined(parts)
 
 
 def _reasons(
-    model: RecallAndRank | None, users: Side | None, lists: Entries, names: list[str]
+    model: RecallAndRank | None,
+    users: Side | None,
+    lists: Entries,
+    names: list[str],
+    taken: Bools,
 ) -> tuple[str, ...]:
-    """Why each entry is there: what popularity proposed is popular."""
+    """Why each entry is there: what popularity proposed is popular, if anybody took it."""
     if model is None or users is None:
-        return (popular_because(rising=False),) * len(lists)
-    told = [popular_because(rising=bool(up)) for up in model.rising(lists.item)]
+        return tuple(popular_because(rising=False, taken=bool(one)) for one in taken)
+    rising = model.rising(lists.item)
+    told = [
+        popular_because(rising=bool(up), taken=bool(one))
+        for up, one in zip(rising, taken, strict=True)
+    ]
     ranked = np.flatnonzero(~np.isnan(lists.score))
     for place, reason in zip(ranked, model.reasons(users, lists.take(ranked), names), strict=True):
         told[place] = reason

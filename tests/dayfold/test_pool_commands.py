@@ -74,6 +74,32 @@ def test_a_share_that_is_none_is_named(run: CliRunner) -> None:
     assert "Version 1 is named twice" in str(done.exception)
 
 
+def test_to_show_a_pool_writes_nothing(run: CliRunner, home: Home) -> None:
+    folder = home.settings.path(home.settings.serving.release)
+    etag = json.loads((folder / "release.json").read_text())["etag"]
+    assert f"release {etag} in " in said(run, "pool", "show")
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    assert "no release yet in " in said(run, "pool", "show")
+    assert not folder.exists()
+    aside.rename(folder)
+
+
+def test_a_version_that_is_not_there_is_named_with_those_that_are(run: CliRunner) -> None:
+    done = run.invoke(app, ["pool", "set", "99=1"])
+    assert re.search(
+        r"There is no version 99 of dayfold-\w+, expected one of 1, 2\. Next: dayfold history",
+        str(done.exception),
+    )
+    assert "--fresh" not in str(done.exception)
+
+
+def test_a_port_that_is_none_is_refused(run: CliRunner) -> None:
+    done = run.invoke(app, ["serve", "--port", "99999"])
+    assert done.exit_code == 2
+    assert "less than or equal to 65535" in done.output
+
+
 def test_the_light_server_serves_the_release_as_a_process(home: Home, tmp_path: Path) -> None:
     folder = home.settings.path(home.settings.serving.release)
     version = next(path for path in folder.iterdir() if path.is_dir())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dayfold.arms import arm_cells, arms_of_days
+from dayfold.arms import arm_cells, arms_of_answers, arms_of_days
 from dayfold.forget import forget
 from dayfold.rollback import roll_back
 from dayfold.workplace import Workplace
@@ -22,7 +22,7 @@ from training import recommend
 from training.light.release import Release
 from training.measures.arms import Arm
 from training.registry.pool import pool_of, set_pool
-from training.registry.release import write_release
+from training.registry.release import name_in_answers, write_release
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,26 @@ def _released(folder: Path) -> dict[str, list[dict[str, str]]]:
 
 
 def test_without_a_pool_there_is_nothing_to_report(place: Workplace) -> None:
-    assert arms_of_days(place.lake(), 14) == ([], [])
+    assert arms_of_days(place.lake(), 14) == []
+
+
+def test_a_log_is_compared_with_the_champion_by_the_name_that_it_answers_with(
+    place: Workplace, tmp_path: Path
+) -> None:
+    registry = registry_of(place)
+    champion, other = name_in_answers(registry, 6), name_in_answers(registry, 4)
+    answered = [("a", champion), *((f"u{number}", other) for number in range(5)), ("x", other)]
+    lines = [
+        {"at": f"{D3}T10:00:00Z", "user_id": user, "version": version, "items": ["i1"]}
+        for user, version in (*answered, ("x", champion))
+    ]
+    log = tmp_path / "answers.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    arms, (warning,) = arms_of_answers(place.lake(), registry, 14, log)
+    # the other one answered more users, and is compared all the same
+    assert [(arm.version, arm.users) for arm in arms] == [(other, 5), (champion, 1)]
+    assert [arm.difference is None for arm in arms] == [False, True]
+    assert warning.startswith("1 users were answered by several versions, and were left out")
 
 
 def test_the_table_says_what_was_compared() -> None:

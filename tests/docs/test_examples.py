@@ -79,3 +79,23 @@ def test_another_teams_dag_pulls_a_release_once(tmp_path: Path) -> None:
     assert (tmp_path / "ours" / "e1" / "v7-abc").is_dir()
     assert module.pull(events, release, tmp_path / "ours") == "e1 is here already"
     assert [path.name for path in (tmp_path / "ours").iterdir()] == ["e1"]
+    _check_a_change_meanwhile(module, events, release, tmp_path / "changed")
+
+
+def _check_a_change_meanwhile(module: ModuleType, events: Any, release: Path, ours: Path) -> None:
+    """A release that changes while it is copied lies under its own etag."""
+    copy, copied = module.shutil.copytree, []
+
+    def slowly(source: Path, target: Path, *more: Any) -> None:
+        if Path(source) == release:
+            if not copied:
+                (release / "release.json").write_text(json.dumps({"etag": "e2"}))
+            copied.append(target.name)
+        copy(source, target, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.shutil, "copytree", slowly)
+        assert module.pull(events, release, ours).startswith("pulled e2, ")
+    assert copied == [".e1", ".e2"]
+    assert [path.name for path in ours.iterdir()] == ["e2"]
+    assert json.loads((ours / "e2" / "release.json").read_text()) == {"etag": "e2"}

@@ -12,13 +12,15 @@ from .engines import ENGINES
 from .release import Release
 from .server import Server, Service, read_key
 
+_LAST_PORT = 65_535
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m dayfold_light", description=__doc__)
     parser.add_argument("folder", type=Path, help="a version's folder `light`, or a release")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
-    parser.add_argument("--port", type=int, default=8090, help="0 = any free one [8090]")
+    parser.add_argument("--port", type=_port, default=8090, help="0 = any free one [8090]")
     parser.add_argument(
         "--engine", choices=sorted(ENGINES), help="[onnxruntime where it is installed, else numpy]"
     )
@@ -54,6 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
     server.serve_forever(poll_interval=0.1)
     server.server_close()
     return 0
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isdecimal() else -1
+    if not 0 <= port <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number 0 to {_LAST_PORT}")
+    return port
 
 
 if __name__ == "__main__":

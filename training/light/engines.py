@@ -29,7 +29,8 @@ class NumpyEngine:
     def __init__(self, path: Path) -> None:
         """Load the graph of which `path` is the ONNX file."""
         graph = json.loads(path.with_suffix(".json").read_text())
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as held:
+        weights_file = path.with_suffix(".npz")
+        with weights_file.open("rb") as file, np.load(file, allow_pickle=False) as held:
             weights: dict[str, Any] = {name: held[name] for name in held.files}
         self.inputs = frozenset(graph["inputs"])
         # an input that is left out has the name ""

@@ -65,7 +65,10 @@ class Entities:
 def load_entities(folder: Path, side: str) -> tuple[list[str], Entities]:
     """Ids and arrays of `users` or `items`: `<side>.json` and `<side>.npz`, without pickle."""
     ids: list[str] = json.loads((folder / f"{side}.json").read_text())
-    with np.load(folder / f"{side}.npz", allow_pickle=False) as arrays:
+    with (
+        (folder / f"{side}.npz").open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
         multi = sorted(name for name in arrays.files if name.startswith("multi"))
 
         def whole(name: str) -> Ints:

@@ -69,7 +69,7 @@ def load_known(folder: Path) -> Known:
         )
     user_ids, users = load_entities(folder, "users")
     item_ids, items = load_entities(folder, "items")
-    with np.load(folder / "vectors.npz", allow_pickle=False) as held:
+    with (folder / "vectors.npz").open("rb") as file, np.load(file, allow_pickle=False) as held:
         vectors, texts, sequences = held["items"], held["texts"], held["sequences"]
     return Known(
         about,

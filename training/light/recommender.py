@@ -6,16 +6,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from .asked import Asked, candidates_of, catalogue_rows, context_of, user_of
 from .entities import Entities, Floats, Ints
 from .graphs import Graph, Texts, rank, top
-from .known import Known, load_known
+from .known import FormatError, Known, load_known
 from .reasons import GROUPS, Beginning, attributions
 from .request import Request, checked
-from .told import NOTHING_KNOWN, RISING, TELLING, told
+from .told import NOTHING_KNOWN, RISING, TAKEN, TELLING, told
 
 _LEAST_RECALLED = 100
 
@@ -128,7 +129,9 @@ class Recommender:
         if not (asked.user.history > 0).any():
             # what the model keeps of an id is nothing that can be named to whom took nothing
             telling[TELLING.index("history")] = 0
-        rising = self._known.about["item_numeric"].index(RISING)
+        rising, taken_by = (self._known.about["item_numeric"].index(n) for n in (RISING, TAKEN))
+        # to be less popular than the mean may add to a score; what nobody took is not popular
+        telling[TELLING.index("popularity"), asked.items.numeric[:, taken_by] <= 0] = 0
         reasons = []
         for place, (which, most) in enumerate(zip(telling.argmax(0), telling.max(0), strict=True)):
             group = TELLING[which] if most > 0 else ""
@@ -155,9 +158,21 @@ def load(folder: str | Path, engine: str | None = None) -> Recommender:
     Args:
         folder: a version's folder `light`, or its `data`.
         engine: `numpy` or `onnxruntime`; None = ONNX Runtime if it is installed.
+
+    Raises:
+        FormatError: it is no version's folder, of another format, or damaged.
     """
     data = Path(folder) / "data"
-    return Recommender(data if data.is_dir() else Path(folder), engine)
+    data = data if data.is_dir() else Path(folder)
+    try:
+        return Recommender(data, engine)
+    except FormatError:
+        raise
+    except (BadZipFile, EOFError, LookupError, OSError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"{data} cannot be read ({error!r}), expected a version's whole folder. Next: copy "
+            "the version's folder `light` again."
+        ) from error
 
 
 def _average(known: Known) -> Entities:

@@ -64,17 +64,21 @@ class Release:
         self._lock = threading.Lock()
         self.serving = self._read()
 
-    def recommend(self, request: Any) -> list[dict[str, Any]]:
-        """As `Recommender.recommend`, of the version that the request falls to."""
+    def chosen(self, request: Any) -> Recommender:
+        """The version that a request falls to, of what serves now."""
         user_id = request.get("user_id") if isinstance(request, dict) else None
         known = isinstance(user_id, str | int) and not isinstance(user_id, bool)
-        return self.serving.chosen(str(user_id).strip() if known else None).recommend(request)
+        return self.serving.chosen(str(user_id).strip() if known else None)
+
+    def recommend(self, request: Any) -> list[dict[str, Any]]:
+        """As `Recommender.recommend`, of the version that the request falls to."""
+        return self.chosen(request).recommend(request)
 
     def refresh(self) -> bool:
         """Load the release again if it changed; whether it did. Requests go on meanwhile."""
         with self._lock:
             path = self._folder / RELEASE
-            if not path.exists() or _read_json(path)["etag"] == self.serving.etag:
+            if not path.exists() or read_release(path)["etag"] == self.serving.etag:
                 return False
             self.serving = self._read()
             return True
@@ -92,7 +96,7 @@ class Release:
         if not path.exists():
             alone = load(self._folder, self._engine)
             return Serving(alone.version, "sticky", (alone,), (1.0,))
-        content = _read_json(path)
+        content = read_release(path)
         wanted = content["versions"]
         self._loaded = {
             one["folder"]: self._loaded.get(one["folder"])
@@ -100,8 +104,6 @@ class Release:
             for one in wanted
         }
         weights = [one["weight"] for one in wanted]
-        if not wanted or not sum(weights) > 0:
-            raise FormatError(f"{path} names no version with a weight above 0.")
         recommenders = tuple(self._loaded.values())
         return Serving(content["etag"], content["pick"], recommenders, ends_of(weights))
 
@@ -144,5 +146,29 @@ def poll(url: str, etag: str | None) -> tuple[str, dict[str, Any]] | None:
         raise
 
 
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+def read_release(path: Path) -> dict[str, Any]:
+    """What the file of a release says.
+
+    Raises:
+        FormatError: it is no release.
+    """
+    try:
+        content = json.loads(path.read_text())
+        fields = [content["etag"], content["pick"]]
+        for one in content["versions"]:
+            fields += [one["folder"], one["version"]]
+        weight = sum(one["weight"] for one in content["versions"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _no_release(path, repr(error)) from error
+    if not all(isinstance(field, str) for field in fields):
+        raise _no_release(path, "a field is no text")
+    if not weight > 0:
+        raise FormatError(f"{path} names no version with a weight above 0.")
+    return dict(content)
+
+
+def _no_release(path: Path, why: str) -> FormatError:
+    return FormatError(
+        f"{path} is no release ({why}), expected etag, pick and versions, each with folder, "
+        "version and weight. Next: copy the release folder again."
+    )

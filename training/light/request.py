@@ -97,7 +97,9 @@ def _candidates(raw: object, declared: Sequence[Attribute]) -> tuple[Candidate, 
             candidate = Candidate(item_id, attributes if raw_attributes is not None else None)
         else:
             candidate = Candidate(text_of(where, one))
-        found.setdefault(candidate.item_id, candidate)
+        known = found.setdefault(candidate.item_id, candidate)
+        if known.attributes is None:  # named before by its id alone
+            found[candidate.item_id] = candidate
     return tuple(found.values())
 
 

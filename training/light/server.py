@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +27,10 @@ from .request import RequestError, text_of
 _MOST_BYTES = 4 << 20
 _MOST_DIGITS = 9
 _PSEUDONYM_DIGITS = 32
+_KEY_BYTES = 32
+_METHODS = "GET, HEAD or POST"
+_MOST_DRAINED = 64 << 20
+_DRAIN_SECONDS = 5.0
 
 
 @dataclass
@@ -54,9 +60,9 @@ class Service:
             mine = hmac.new(self.key, user, hashlib.sha256).hexdigest()[:_PSEUDONYM_DIGITS]
             request = {**request, "user_id": mine}
         with self.turn:
-            items = self.release.recommend(request)
-        version = items[0]["version"] if items else self.release.serving.recommenders[0].version
-        answer = {"request_id": uuid.uuid4().hex, "version": version, "items": items}
+            picked = self.release.chosen(request)
+            items = picked.recommend(request)
+        answer = {"request_id": uuid.uuid4().hex, "version": picked.version, "items": items}
         if self.log is not None:
             try:
                 self._note(request, answer)
@@ -91,19 +97,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Recommend."""
-        # the body that follows is not read: nothing else may be taken for a request
-        self.close_connection = True
         if self.path != "/recommend":
-            self._send(HTTPStatus.NOT_FOUND, {"error": f"{self.path}: expected /recommend"})
+            self._refuse(HTTPStatus.NOT_FOUND, f"{self.path}: expected /recommend")
             return
         length = self.headers.get("Content-Length", "")
-        whole = length.isdecimal() and len(length) <= _MOST_DIGITS and int(length) <= _MOST_BYTES
-        if not whole or "Transfer-Encoding" in self.headers:
+        sound = length.isdecimal() and "Transfer-Encoding" not in self.headers
+        if not sound or len(length) > _MOST_DIGITS or int(length) > _MOST_BYTES:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if sound else HTTPStatus.BAD_REQUEST
             said = f"Content-Length: {length!r}, expected at most {_MOST_BYTES} bytes of JSON"
-            self._send(HTTPStatus.BAD_REQUEST, {"error": said})
+            self._refuse(status, said)
             return
         body = self.rfile.read(int(length))
-        self.close_connection = self.headers.get("Connection", "").lower() == "close"
         try:
             request = json.loads(body)
         except (ValueError, RecursionError) as error:
@@ -118,33 +122,71 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Health, or the release."""
-        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # a body would be taken for the next request
+        body = self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers
+        if body:
+            self.close_connection = True  # it would be taken for the next request
+        self._send(*self._state())
+        if body:
+            self._drain()
+
+    def _state(self) -> tuple[HTTPStatus, Any, str | None]:
+        """Status, content and ETag of what is said at `path`."""
         serving = self.server.service.release.serving
         versions = [one.version for one in serving.recommenders]
         if self.path == "/health":
-            self._send(HTTPStatus.OK, {"status": "ok", "version": versions})
-        elif self.path == "/release":
+            return HTTPStatus.OK, {"status": "ok", "version": versions}, None
+        if self.path == "/release":
             etag = f'"{serving.etag}"'
             known = self.headers.get("If-None-Match", "").split(",")
             # a proxy that compresses makes an etag a weak one, W/"..."
             same = etag in [one.strip().removeprefix("W/") for one in known]
             status = HTTPStatus.NOT_MODIFIED if same else HTTPStatus.OK
             content = {"etag": serving.etag, "pick": serving.pick, "versions": versions}
-            self._send(status, None if same else content, etag)
-        else:
-            self._send(HTTPStatus.NOT_FOUND, {"error": f"{self.path}: expected /release, /health"})
+            return status, None if same else content, etag
+        said = {"error": f"{self.path}: expected /release, /health"}
+        return HTTPStatus.NOT_FOUND, said, None
 
     def do_HEAD(self) -> None:
         """As GET, without the body."""
         self.do_GET()
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the standard library refuses, in JSON like every other mistake."""
+        del explain
+        status = HTTPStatus(code)
+        if status == HTTPStatus.NOT_IMPLEMENTED:
+            message = f"{self.command}: no method here, expected {_METHODS}"
+        self._refuse(status, message or status.phrase)
+
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: a line per request would cost more than the answer."""
+
+    def _refuse(self, status: HTTPStatus, said: str) -> None:
+        """Answer a request whose body is not read, and end the connection."""
+        # what follows may not be taken for the next request
+        self.close_connection = True
+        self._send(status, {"error": said})
+        self._drain()
+
+    def _drain(self) -> None:
+        """Read what still comes, within bounds.
+
+        A socket that is closed before resets the connection, and costs the client the answer.
+        """
+        until, left = time.monotonic() + _DRAIN_SECONDS, _MOST_DRAINED
+        with suppress(OSError):
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_DRAIN_SECONDS)
+            while left > 0 and time.monotonic() < until:
+                read = len(self.rfile.read1(1 << 16))
+                left = left - read if read else 0
 
     def _send(self, status: HTTPStatus, content: Any, etag: str | None = None) -> None:
         body = b"" if content is None else json.dumps(content).encode()
         self.send_response(status)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         if etag:
             self.send_header("ETag", etag)
         self.send_header("Content-Type", "application/json")
@@ -172,6 +214,12 @@ def read_key(path: Path) -> bytes:
         ValueError: the file holds something else.
     """
     try:
-        return bytes.fromhex(path.read_text().strip())
-    except ValueError as error:
-        raise ValueError(f"{path} holds no key, expected 64 hex digits") from error
+        key = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise ValueError(
+            f"{path} holds no key of user ids, expected {2 * _KEY_BYTES} hex digits. Next: give "
+            "the file of the key that the version's users were named with."
+        )
+    return key

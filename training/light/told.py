@@ -6,6 +6,8 @@ TELLING = ("history", "profile", "popularity", "context")
 """The groups that say something to a person."""
 RISING = "slope_1_7"
 """The item's number that is above zero while its popularity rises."""
+TAKEN = "positive_h30"
+"""The item's number that is zero as long as nobody has taken it."""
 NOTHING_KNOWN = "nothing is known of it"
 
 
@@ -33,6 +35,8 @@ def told(group: str, *, rising: bool, taken: str | None, again: bool) -> str:
             return "because of what it is"
 
 
-def popular(*, rising: bool) -> str:
-    """The reason of an item that popularity proposed."""
+def popular(*, rising: bool, taken: bool = True) -> str:
+    """The reason of an item that popularity proposed; last of all come those that nobody took."""
+    if not taken:
+        return told("", rising=rising, taken=None, again=False)
     return "because it is rising" if rising else "because it is popular"

@@ -43,6 +43,18 @@ class Arm:
     """Interval of `difference` at `CONFIDENCE`; None where nothing varies."""
 
 
+@dataclass(frozen=True)
+class LogArms:
+    """The arms of a server's log, and what of it does not count."""
+
+    arms: list[Arm]
+    """One per version; none where one alone answered."""
+    unknown: list[str]
+    """Days of the log of which nothing is known yet."""
+    moved: int
+    """Users whom several versions answered: in two arms they would be no separate samples."""
+
+
 def arms_of_lists(lake: Lake, days: Iterable[str], reference: int) -> list[Arm]:
     """One row per version whose lists users saw; none where one made them all.
 
@@ -63,13 +75,16 @@ def arms_of_lists(lake: Lake, days: Iterable[str], reference: int) -> list[Arm]:
         if len(there) <= 1 or (versions and there != versions):
             break  # days of another pool compare others, and would mix days unequally
         told, versions = {ds: shown, **told}, there
-    return _arms(lake, _of_one_version(told), str(reference))
+    return _arms(lake, _without(told, _of_several_versions(told)), str(reference))
 
 
 def arms_of_log(
-    lake: Lake, answered: pa.Table, reference: str, days: Iterable[str]
-) -> tuple[list[Arm], list[str]]:
+    lake: Lake, answered: pa.Table, reference: str | None, days: Iterable[str]
+) -> LogArms:
     """The same of what a server's log says was answered, by the version's name.
+
+    Users whom several versions answered are left out here too. Where each request draws its
+    version, that may be all who came twice: such a log says little of the versions.
 
     Args:
         lake: holds the events.
@@ -77,29 +92,32 @@ def arms_of_log(
         reference: the version that the others are compared with; where it answered nobody, the one
             with the most users.
         days: those of which the lake knows what was taken.
-
-    Returns:
-        One arm per version, none where one alone answered; and the days of the log that are left
-        out, because nothing is known of them yet.
     """
     logged, known = set(pc.unique(answered["ds"]).to_pylist()), set(days)
     shown = {
         ds: answered.filter(pc.equal(answered["ds"], ds)).drop_columns("ds")
         for ds in sorted(logged & known)
     }
-    return _arms(lake, shown, reference), sorted(logged - known)
+    moved = _of_several_versions(shown)
+    return LogArms(
+        _arms(lake, _without(shown, moved), reference), sorted(logged - known), len(moved)
+    )
 
 
-def _of_one_version(shown: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-    """What was shown to users whom one version alone showed anything."""
+def _of_several_versions(shown: Mapping[str, pa.Table]) -> pa.Array:
+    """Users whom more than one version showed something."""
     if not shown:
-        return {}
+        return pa.array([], pa.string())
     pairs = pa.concat_tables([table.select(["user_id", "version"]) for table in shown.values()])
     counted = pairs.group_by("user_id").aggregate([("version", "count_distinct")])
     several = counted.filter(pc.greater(counted["version_count_distinct"], 1))["user_id"]
-    moved = several.combine_chunks()
+    return several.combine_chunks()
+
+
+def _without(shown: Mapping[str, pa.Table], users: pa.Array) -> dict[str, pa.Table]:
+    """What was shown to others than `users`."""
     return {
-        ds: table.filter(pc.invert(pc.is_in(table["user_id"], moved)))
+        ds: table.filter(pc.invert(pc.is_in(table["user_id"], users)))
         for ds, table in shown.items()
     }
 
@@ -115,7 +133,7 @@ def _lists(lake: Lake, ds: str) -> pa.Table:
     return pa.table({"user_id": own["user_id"], "version": version, "item_id": own["item_id"]})
 
 
-def _arms(lake: Lake, shown: Mapping[str, pa.Table], reference: str) -> list[Arm]:
+def _arms(lake: Lake, shown: Mapping[str, pa.Table], reference: str | None) -> list[Arm]:
     days = [_of_day(lake, ds, table) for ds, table in shown.items()]
     if not days:
         return []
@@ -153,11 +171,11 @@ def _of_day(lake: Lake, ds: str, shown: pa.Table) -> pa.Table:
     )
 
 
-def _compared(arms: Mapping[str, tuple[Floats, Floats]], reference: str) -> list[Arm]:
+def _compared(arms: Mapping[str, tuple[Floats, Floats]], reference: str | None) -> list[Arm]:
     """Arms from each user's hits and activity, (U,) each, in the order of their versions."""
     if len(arms) <= 1:
         return []
-    if reference not in arms:
+    if reference is None or reference not in arms:
         reference = max(arms, key=lambda version: len(arms[version][0]))
     base = arms[reference][0]
     compared = []

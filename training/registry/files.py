@@ -15,15 +15,6 @@ from urllib.request import url2pathname
 
 from conf.errors import RegistryError
 
-INPUTS: list[dict[str, object]] = [
-    {"name": "user_id", "type": "string", "required": False},
-    {"name": "profile", "type": "any", "required": False},
-    {"name": "history", "type": "any", "required": False},
-    {"name": "candidates", "type": "any", "required": False},
-    {"name": "context", "type": "any", "required": False},
-    {"name": "top_n", "type": "any", "required": False},
-]
-"""Columns that a version is asked with; what they hold is checked by `training.light.request`."""
 _ENTRY = {
     "item_id": {"type": "string", "required": True},
     "rank": {"type": "long", "required": True},

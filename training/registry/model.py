@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from training.registry.files import INPUTS, OUTPUTS, quietly
+from training.registry.files import OUTPUTS, quietly
 
 _LOADER = "dayfold_light.pyfunc"
 _NEEDED_BESIDE = ("mlflow", "pandas")
@@ -33,9 +33,9 @@ def save_pyfunc(directory: Path, path: Path) -> None:
         loader_module=_LOADER,
         data_path=str(directory),
         code_paths=[str(light / "dayfold_light")],
-        signature=ModelSignature(
-            Schema.from_json(json.dumps(INPUTS)), Schema.from_json(json.dumps(OUTPUTS))
-        ),
+        # no schema of the inputs: MLflow would drop the columns that it does not name, and a field
+        # that is misspelt could not be told from one that was not given
+        signature=ModelSignature(outputs=Schema.from_json(json.dumps(OUTPUTS))),
         input_example=pd.DataFrame({"user_id": ["a new user"], "top_n": [10]}),
         pip_requirements=needed,
     )

@@ -6,17 +6,18 @@ The tag is written as a whole, so that a reader sees the pool of before or of af
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from conf.errors import ConfigError
 from training.light.release import ends_of, place_of, position_at
 from training.registry.registry import Registry
-from training.registry.versions import client_of
+from training.registry.versions import client_of, version_numbers
 
 POOL_TAG = "pool"
 _MOST_WEIGHT = 1e6
+_SHOWN = 20
 Pick = Literal["sticky", "random"]
 
 
@@ -69,14 +70,14 @@ def set_pool(
     """Make `weights` the pool; they are divided by their sum.
 
     Raises:
-        ConfigError: a weight is not above 0, `pick` is none of sticky and random, or a rollback
-            has blocked a version.
-        RegistryError: there is no such version.
+        ConfigError: a weight is not above 0, `pick` is none of sticky and random, there is no such
+            version, or a rollback has blocked it.
     """
     if pick not in get_args(Pick):
         raise ConfigError(f"--pick is {pick!r}, expected sticky or random.")
     if not weights:
         raise ConfigError("The pool is empty, expected VERSION=WEIGHT. Next: dayfold pool clear")
+    there = version_numbers(registry)
     for version, weight in weights.items():
         if not 0 < weight <= _MOST_WEIGHT:
             raise ConfigError(
@@ -88,12 +89,23 @@ def set_pool(
                 f"Version {version} is blocked by a rollback, expected one that may serve. Next: "
                 f"dayfold release --version {version} --reason WHY, or dayfold history"
             )
-        registry.version_tags(version)
+        if version not in there:
+            raise ConfigError(
+                f"There is no version {version} of {registry.name}, expected one of "
+                f"{_listed(there)}. Next: dayfold history"
+            )
     total = sum(weights.values())
     shares = {str(version): weight / total for version, weight in weights.items()}
     content = json.dumps({"pick": pick, "weights": shares}, sort_keys=True)
     client_of(registry).set_registered_model_tag(registry.name, POOL_TAG, content)
     return pool_of(registry, 0)
+
+
+def _listed(versions: Sequence[int]) -> str:
+    """Versions in words, the newest where they are many."""
+    shown = ", ".join(map(str, versions[-_SHOWN:])) or "none, nothing was registered yet"
+    left_out = len(versions) - _SHOWN
+    return f"{shown} (and {left_out} older ones)" if left_out > 0 else shown
 
 
 def clear_pool(registry: Registry) -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import time
 import uuid
 from pathlib import Path
 
 from conf.errors import RegistryError
-from training.light.release import RELEASE
+from training.light.known import FormatError
+from training.light.release import RELEASE, read_release
 from training.registry.pool import Pool
 from training.registry.registry import Registry
 
@@ -24,6 +26,9 @@ KEPT_FOLDERS = 3
 """Versions that stay for a while after they stopped serving: somebody may be loading them."""
 _ABANDONED_SECONDS = 3600
 """What was begun so long ago belongs to a process that was killed."""
+_OURS = re.compile(r"v\d+-[0-9a-f]{12}")
+_BEGUN = re.compile(r"\.[0-9a-f]{32}")
+"""Names of the writer's own folders: in a folder that others use too, the rest is theirs."""
 
 
 def write_release(registry: Registry, pool: Pool, folder: Path) -> str:
@@ -45,12 +50,31 @@ def write_release(registry: Registry, pool: Pool, folder: Path) -> str:
     }
     etag = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / RELEASE
-    if not path.exists() or json.loads(path.read_text())["etag"] != etag:
+    if etag_in(folder) != etag:
         fresh = path.with_name(f".{uuid.uuid4().hex}")
         fresh.write_text(json.dumps({"etag": etag, **content}, indent=1) + "\n")
         fresh.replace(path)
     _clear(folder, {str(said["folder"]) for said in versions})
     return etag
+
+
+def etag_in(folder: Path) -> str | None:
+    """The etag of what is released in `folder`; None where there is no release that can be read."""
+    path = folder / RELEASE
+    try:
+        return str(read_release(path)["etag"]) if path.exists() else None
+    except FormatError:
+        return None
+
+
+def name_in_answers(registry: Registry, version: int) -> str | None:
+    """What a version calls itself in answers and logs; None where it was registered without.
+
+    Raises:
+        RegistryError: there is no such version, or its files are gone.
+    """
+    about = registry.version_directory(version) / "light" / "data" / "about.json"
+    return str(json.loads(about.read_text())["version"]) if about.exists() else None
 
 
 def _placed(registry: Registry, version: int, folder: Path) -> dict[str, object]:
@@ -77,10 +101,11 @@ def _placed(registry: Registry, version: int, folder: Path) -> dict[str, object]
 
 
 def _clear(folder: Path, named: set[str]) -> None:
-    """Delete folders that nothing names, all but the newest ones, and what a kill left."""
-    others = [path for path in folder.iterdir() if path.is_dir() and path.name not in named]
-    begun = [path for path in others if path.name.startswith(".")]
-    old = sorted(set(others) - set(begun), key=lambda path: path.stat().st_mtime)
+    """Delete own folders that nothing names, all but the newest ones, and what a kill left."""
+    folders = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
+    begun = [path for path in folders if _BEGUN.fullmatch(path.name)]
+    others = [path for path in folders if _OURS.fullmatch(path.name) and path.name not in named]
+    old = sorted(others, key=lambda path: path.stat().st_mtime)
     long_ago = time.time() - _ABANDONED_SECONDS
     left = [path for path in begun if path.stat().st_mtime < long_ago]
     for path in [*left, *old[: max(0, len(old) - KEPT_FOLDERS)]]:

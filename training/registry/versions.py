@@ -6,7 +6,7 @@ A day that is run again names its new versions only; those of the run before sta
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,24 +48,33 @@ def registered_versions(registry: Registry, lake_id: str) -> list[RegisteredVers
     Raises:
         RegistryError: the registered model belongs to another lake than `lake_id`.
     """
-    client, wanted = client_of(registry), f"name = '{registry.name}'"
-    models = client.search_registered_models(wanted)
+    models = client_of(registry).search_registered_models(f"name = '{registry.name}'")
     if not models:
         return []
     check_lake(
         f"registered model {registry.name!r}", models[0].tags.get("dayfold.lake_id"), lake_id
     )
-    found: list[RegisteredVersion] = []
-    token: str | None = None
+    found = [
+        RegisteredVersion(int(v.version), str(v.source), str(v.run_id), dict(v.tags))
+        for v in _pages(registry)
+    ]
+    return sorted(found, key=lambda version: version.version)
+
+
+def version_numbers(registry: Registry) -> list[int]:
+    """The numbers of all versions of the registered model, ascending."""
+    return sorted(int(version.version) for version in _pages(registry))
+
+
+def _pages(registry: Registry) -> Iterator[Any]:
+    """Every version, as MLflow gives it."""
+    client, token = client_of(registry), None
     while True:
-        page = client.search_model_versions(wanted, page_token=token)
-        found += [
-            RegisteredVersion(int(v.version), str(v.source), str(v.run_id), dict(v.tags))
-            for v in page
-        ]
+        page = client.search_model_versions(f"name = '{registry.name}'", page_token=token)
+        yield from page
         token = page.token
         if not token:
-            return sorted(found, key=lambda version: version.version)
+            return
 
 
 def versions_trained_since(registry: Registry, lake_id: str, first_day: str) -> list[int]:

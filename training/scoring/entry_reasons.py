@@ -13,7 +13,7 @@ import numpy as np
 from training.features.reader import ITEM_NUMERIC
 from training.features.rows import Float32, Int32, Rows, Side
 from training.light.reasons import GROUPS, HISTORY_TEXTS, masks, shares
-from training.light.told import RISING, TELLING, told
+from training.light.told import RISING, TAKEN, TELLING, told
 from training.scorers.trained import TrainedScorer
 from training.scoring.metrics import Bools, Ints
 
@@ -74,6 +74,9 @@ def _reasons(ranker: TrainedScorer, rows: Rows, item: Ints, shelf: Shelf) -> lis
     telling = group_shares(ranker, rows, shelf)[[GROUPS.index(name) for name in TELLING]]
     # what a model keeps of a user's own id is nothing that can be named to whom took nothing
     telling[TELLING.index("history"), ~(rows.user.history > 0).any(axis=1)] = 0
+    # to be less popular than the mean may add to a score; what nobody took is not popular
+    untaken = rows.item.numeric[:, ITEM_NUMERIC.index(TAKEN)] <= 0
+    telling[TELLING.index("popularity"), untaken] = 0
     which, most = telling.argmax(axis=0), telling.max(axis=0)
     rising = rows.item.numeric[:, ITEM_NUMERIC.index(RISING)] > 0
     groups = [TELLING[one] if value > 0 else "" for one, value in zip(which, most, strict=True)]

@@ -76,10 +76,22 @@ def test_mlflow_serves_a_version_by_its_own_code(
         "candidates: 'i1' (text), expected a list": {"candidates": "i1"},
         "top_n: 0 (a number), expected a whole number 1": {"top_n": 0},
     }
-    bodies = [records(*questions), *(records(questions[0], bad) for bad in wrong.values())]
+    odd = [records({}), records({}, {}), {"inputs": [{"user_id": user, "top_n": 3}]}, *BY_COLUMNS]
+    bodies = [
+        records(*questions),
+        *odd,
+        *(records(questions[0], bad) for bad in wrong.values()),
+        records({"user_id": user, "topn": 5}),
+        records({"usr": user}),
+    ]
     said = served(model, bodies, tmp_path)
-    (status, answer), *refused = said["answers"]
+    (status, answer), *others = said["answers"]
     assert status == 200
+    _check_odd_forms(recommender, user, others[: len(odd)])
+    refused, misspelt = others[len(odd) : -2], others[-2:]
+    for (status, mistake), name in zip(misspelt, ("topn", "usr"), strict=True):
+        assert status == 400
+        assert f"Row 0: request.{name}: not a field here, expected user_id, " in mistake["message"]
     for question, row in zip(questions, answer["predictions"], strict=True):
         assert (row["user_id"], row["version"]) == (question.get("user_id"), recommender.version)
         for mine, theirs in zip(row["items"], recommender.recommend(question), strict=True):
@@ -89,6 +101,27 @@ def test_mlflow_serves_a_version_by_its_own_code(
         assert status == 400
         assert f"Row 1: {message}" in answer["message"]
     assert not said["modules"]
+
+
+BY_COLUMNS = [
+    {"dataframe_split": {"columns": ["user_id", "top_n"], "data": [[7, 3], [None, 2]]}},
+    {"instances": [{"user_id": "a", "top_n": 2}, {"user_id": "b", "top_n": 1}]},
+]
+
+
+def _check_odd_forms(recommender: Recommender, user: str, answers: list[Any]) -> None:
+    """One answer per request, whatever form they come in; nothing said is as `{}` is."""
+    rows = []
+    for status, answer in answers:
+        assert status == 200
+        rows.append(answer["predictions"])
+    nothing = [entry["item_id"] for entry in recommender.recommend({})]
+    for said in (*rows[0], *rows[1]):
+        assert [entry["item_id"] for entry in said["items"]] == nothing
+    assert [len(said) for said in rows] == [1, 2, 1, 2, 2]
+    assert [(s["user_id"], len(s["items"])) for s in rows[2]] == [(user, 3)]
+    assert [(s["user_id"], len(s["items"])) for s in rows[3]] == [("7", 3), (None, 2)]
+    assert [(s["user_id"], len(s["items"])) for s in rows[4]] == [("a", 2), ("b", 1)]
 
 
 def test_cells_of_tables_become_what_json_has() -> None:

@@ -149,6 +149,35 @@ def test_attributions_sum_to_the_difference_of_the_scores(
     assert len(starts) == 1  # everybody begins at the same
 
 
+def test_what_nobody_took_is_never_called_popular_though_that_adds_to_its_score(
+    composite: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(composite / "light", tmp_path / "light")
+    path = tmp_path / "light" / "data" / "items.npz"
+    with np.load(path) as held:
+        items = dict(held)
+    items["numeric"][-5:] = items["numeric"][0]
+    np.savez(path, **items)
+    client = load(tmp_path / "light", "numpy")
+    # a ranker that prefers what is less popular than the mean
+    column = client._known.about["item_numeric"].index("positive_h30")
+    client._rank = lambda asked: (  # type: ignore[method-assign]
+        lambda users, items, pair, context: -items.numeric[pair, column]
+    )
+    names = client._known.item_ids
+    new = {"item_id": "new", "attributes": {"tags": ["x"]}}
+    entries = client.explain({"candidates": [*names[1:], new], "top_n": 1000})
+    untaken = {*names[-5:], "new"}
+    told = {entry["item_id"]: entry["reason"] for entry in entries}
+    assert {told[name] for name in untaken} == {"because of what it is"}
+    popular = {"because it is popular", "because it is rising"}
+    assert popular & {told[name] for name in told.keys() - untaken}
+    for entry in entries:
+        assert entry["start"] + sum(entry["attributions"].values()) == pytest.approx(entry["score"])
+        if entry["item_id"] in untaken:
+            assert entry["attributions"]["popularity"] > 0
+
+
 def test_shares_of_a_sum_are_its_parts_and_of_pairs_their_halves() -> None:
     parts = np.array([1.0, -2.0, 0.5, 4.0, 0.0, 3.0])
 

@@ -80,6 +80,9 @@ def test_a_candidate_that_is_named_twice_is_one() -> None:
     assert asked.candidates is not None
     assert [c.item_id for c in asked.candidates] == ["a", "b"]
     assert asked.candidates[0].attributes == {"tags": ["x"]}
+    # named by its id alone first: what is said of it is not lost
+    again = checked({"candidates": ["a", "b", twice[0]]}, DECLARED, 10)
+    assert again.candidates == asked.candidates
 
 
 ANYTHING = st.recursive(

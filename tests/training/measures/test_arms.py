@@ -19,8 +19,8 @@ from feature_store.tables import RECOMMENDATIONS
 from tests.training.lake_fixture import small_dataset
 from tests.training.log_fixture import LINEAGE
 from tests.training.measures.test_lists import clicks, measured, put_events
-from training.measures.answer_log import shown_by_log
-from training.measures.arms import Arm, _compared, arms_of_lists, arms_of_log
+from training.measures.answer_log import SHOWN, shown_by_log
+from training.measures.arms import Arm, LogArms, _compared, arms_of_lists, arms_of_log
 from training.registry.pool import Pool, version_of_user
 
 LISTS_OF, SEEN = "2026-02-09", "2026-02-10"
@@ -127,11 +127,12 @@ def test_a_log_is_read_as_the_server_writes_it(lake: Lake, tmp_path: Path) -> No
     path.write_text(whole)
     answered, damaged = shown_by_log(path)
     assert (answered.num_rows, damaged) == (5, 0)
-    (a, b), unknown = arms_of_log(lake, answered, "a", [SEEN])
-    assert unknown == []
+    found = arms_of_log(lake, answered, "a", [SEEN])
+    (a, b) = found.arms
+    assert (found.unknown, found.moved) == ([], 0)
     assert (a.version, a.users, a.hits) == ("a", 2, 0.5)
     assert (b.version, b.users, b.hits) == ("b", 1, 2.0)
-    assert arms_of_log(lake, answered, "a", [LISTS_OF]) == ([], [SEEN])
+    assert arms_of_log(lake, answered, "a", [LISTS_OF]) == LogArms([], [SEEN], 0)
     broken = [b'{"at": 3}\n', b"[]\n", b"null\n", b"\xff\xfe\n", whole.encode()[:40], b"\n"]
     for one in (
         {"at": "soon", "user_id": "ann", "version": "a", "items": ["x"]},
@@ -150,6 +151,27 @@ def test_a_log_is_read_as_the_server_writes_it(lake: Lake, tmp_path: Path) -> No
         shown_by_log(path)
     with pytest.raises(ConfigError, match=r"--log \S+none.jsonl cannot be read \(No such file"):
         shown_by_log(tmp_path / "none.jsonl")
+
+
+def test_users_whom_several_versions_answered_are_in_no_arm(lake: Lake) -> None:
+    rows = [
+        (SEEN, "ann", "a", "x"),
+        (SEEN, "bob", "b", "x"),
+        (SEEN, "cid", "a", "x"),
+        (SEEN, "cid", "b", "y"),
+        ("2026-02-11", "dan", "a", "x"),
+        (SEEN, "dan", "b", "x"),
+        ("2026-03-01", "ann", "b", "x"),  # of a day that does not count
+    ]
+    answered = pa.table(dict(zip(SHOWN.names, zip(*rows, strict=True), strict=True)), schema=SHOWN)
+    for ds in (SEEN, "2026-02-11"):
+        put_events(lake, ds, clicks("ann:x", "cid:x", "dan:x"))
+    found = arms_of_log(lake, answered, "a", [SEEN, "2026-02-11"])
+    assert found.moved == 2
+    assert [(arm.version, arm.users, arm.hits) for arm in found.arms] == [
+        ("a", 1, 1.0),
+        ("b", 1, 0.0),
+    ]
 
 
 def test_the_sums_are_duckdbs(lake: Lake) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from training.features.reader import ITEM_NUMERIC, USER_NUMERIC, FeatureReader
 from training.features.rows import Rows
 from training.light.reasons import GROUPS
 from training.light.recommender import load
-from training.light.told import RISING
+from training.light.told import RISING, TAKEN
 from training.registry.registry import Registry
 from training.registry.serving import load_version
 from training.scoring.catalogue_ranks import neutral_context, same_moment
@@ -79,9 +80,10 @@ def test_each_group_has_its_words(asked) -> None:
     popular = said(lambda asked: 50 + asked.item.numeric[:, rising])
     up = rows.item.numeric[:, rising]
     mean = shelf.side.numeric[:, rising].mean()
-    for reason, value in zip(popular, up, strict=True):
+    counts = rows.item.numeric[:, ITEM_NUMERIC.index(TAKEN)]
+    for reason, value, count in zip(popular, up, counts, strict=True):
         expected = "because it is rising" if value > 0 else "because it is popular"
-        assert reason == (expected if value > mean else "because of what it is")
+        assert reason == (expected if value > mean and count else "because of what it is")
     assert set(said(lambda asked: (asked.item.index > 0) * 1.0)) == {"because of what it is"}
     # an attribute that is missing, or a user of whom nothing is known, is no reason
     described = rows.user.categorical[:, 0] > MISSING
@@ -90,6 +92,19 @@ def test_each_group_has_its_words(asked) -> None:
         assert reason == ("because of your profile" if known else "because of what it is")
     active = said(lambda asked: asked.user.numeric[:, USER_NUMERIC.index("known")] * 1.0)
     assert set(active) == {"because of what it is"}  # activity says nothing to a person
+
+
+def test_what_nobody_took_is_not_called_popular(asked) -> None:
+    rows, item, shelf = asked
+    count = ITEM_NUMERIC.index(TAKEN)
+    numeric = rows.item.numeric.copy()
+    numeric[::2, count] = 0
+    numeric[1::2, count] = 0.1
+    rows = replace(rows, item=replace(rows.item, numeric=numeric))
+    rare = Told(lambda asked: -asked.item.numeric[:, count] * 1.0)
+    reasons = reasons_of(rare, rows, item, shelf)  # type: ignore[arg-type]
+    assert set(reasons[::2]) == {"because of what it is"}
+    assert set(reasons[1::2]) <= {"because it is rising", "because it is popular"}
 
 
 def test_nobody_has_no_profile_that_a_reason_could_name(home: Home, asked) -> None:
