@@ -23,7 +23,7 @@ evaluate and promote. A policy that is done is kept in the home: the same comman
 
 With --log the days are those of a public log, in which nobody planted anything: what counts is
 which days alarm, and how good the champion is at ranking what users took (percentile rank, 1 = on
-top), beside the other policies. `paid_<policy>`: by how much it is above that of `never`.
+top), beside `daily` and `never`. `paid_<policy>`: by how much it is above that of `never`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from pipelines.sources.simulator import PlantedDrift, SimulationSettings, simula
 WINDOWS = {
     "simulated": ("2026-01-01", "2026-01-31", "2026-03-11"),
     "movietweetings": ("2013-02-28", "2013-06-30", "2013-08-31"),
-    "online-retail": ("2011-06-01", "2011-09-04", "2011-11-30"),
+    "online-retail": ("2011-06-01", "2011-09-18", "2011-11-18"),
 }
 """First day, last day of the history, last day."""
 METRICS = ("auc", "log_loss", "mean_percentile_rank", "recall_at_1_percent")
@@ -268,10 +268,11 @@ def main() -> None:
         arguments.out.write_text(json.dumps(run_policy(arguments.policy)))
         return
     size = (300, 120) if arguments.quick else (1500, 400)
-    policies = ("drift", "daily") if arguments.quick else tuple(POLICIES)
-    if (arguments.log == "simulated") == (arguments.source is not None):
-        parser.error("--log and --source belong together")
     simulated = arguments.log == "simulated"
+    if simulated == (arguments.source is not None):
+        parser.error("--log and --source belong together")
+    policies = tuple(POLICIES) if simulated else ("drift", "daily", "never")
+    policies = policies[:2] if arguments.quick else policies
     home = arguments.home.absolute() / (f"{size[0]}" if simulated else arguments.log)
     home.mkdir(parents=True, exist_ok=True)
     before = _prepared(home, arguments.log, arguments.source, size)
