@@ -25,7 +25,7 @@ MONDAY = "2024-01-01"
 MEAN, SPREAD = -2.4, 1.0
 SCORE_SHIFT, SPREAD_SHIFT, RATE_SHIFT = 0.03, 0.015, 0.04
 """Standard deviations of what differs between days, in logits (the second: of the spread's log)."""
-SATURDAY = 5
+SATURDAY, SUNDAY = 5, 6
 WEEKEND_SCORE, WEEKEND_RATE = 0.25, 0.1
 """By how much weekends differ, of the worlds with a weekly rhythm."""
 CORRELATED = 0.6
@@ -65,6 +65,10 @@ class World:
     """Days after which another model serves; 0 = never."""
     biased: float = 1.0
     """How many times as much models differ as usual."""
+    sunday: float = 0.0
+    """Added to the true log-odds of Sundays alone."""
+    heavy: bool = False
+    """Whether the days' differences are Student's t of three degrees, not normal."""
 
 
 def steady(rows: int) -> Rows:
@@ -90,11 +94,15 @@ WORLDS = (
     World("jumps_down", jumping(LARGE, SMALL)),
     World("correlated", steady(30_000), correlated=True),
     World("users", steady(30_000), users=True),
+    World("sundays", steady(30_000), sunday=-0.3),
     World("promoted_weekly", steady(30_000), promoted_every=7),
     World("promoted_daily", steady(30_000), promoted_every=1),
 )
+HEAVY = World("heavy_tails", steady(30_000), heavy=True)
 BIASED = World("biased_models", steady(30_000), promoted_every=7, biased=3.0)
 """Where each week's model is off in its own way: an alarm is no false one."""
+HARDER = (HEAVY, BIASED)
+"""What the check's level does not hold in, and is not said to."""
 
 
 def days_of(
@@ -108,6 +116,8 @@ def days_of(
     number = 0
     while True:
         own = random.normal(0, 1, 3)
+        if world.heavy:
+            own = random.standard_t(3, 3) / np.sqrt(3)
         if world.correlated:
             own = CORRELATED * before + np.sqrt(1 - CORRELATED**2) * own
         before = own
@@ -115,6 +125,8 @@ def days_of(
         ds = shift(MONDAY, number)
         if world.weekly and number % 7 >= SATURDAY:
             score, rate = score + WEEKEND_SCORE, rate + WEEKEND_RATE
+        if number % 7 == SUNDAY:
+            rate += world.sunday
         other = change(number)
         asked = replace(other, score=other.score + score, rate=other.rate + rate)
         rows = world.rows(number, random)

@@ -72,7 +72,7 @@ NEVER = {
 }
 POLICIES: dict[str, dict[str, str]] = {
     "drift": {},
-    "daily": {"DAYFOLD__DRIFT__MAX_GAP_DAYS": "1"},
+    "daily": NEVER | {"DAYFOLD__DRIFT__MAX_GAP_DAYS": "1"},
     "weekly": NEVER | {"DAYFOLD__DRIFT__MAX_GAP_DAYS": "7"},
     "never": NEVER,
 }

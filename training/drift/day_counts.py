@@ -41,9 +41,14 @@ class DayCounts:
         return int(self.rows.sum())
 
     @property
+    def weekday(self) -> int:
+        """0 = Monday."""
+        return date.fromisoformat(self.ds).weekday()
+
+    @property
     def weekend(self) -> bool:
         """Whether the day is a Saturday or a Sunday."""
-        return date.fromisoformat(self.ds).weekday() >= _SATURDAY
+        return self.weekday >= _SATURDAY
 
 
 Block = Sequence[DayCounts]

@@ -8,13 +8,15 @@ became so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from conf.drift import DriftSettings
 from feature_store.days import gap, ordinal, shift
-from training.drift.day_counts import Block, DayCounts
+from training.drift.compared import found_days, pooled_days, soonest, usual
+from training.drift.day_counts import DayCounts
 from training.drift.drift_test import FEWEST_DAYS, DriftTest
 from training.drift.extent import extent_of, recent_shift
 from training.drift.gain import expected_gain
@@ -31,8 +33,6 @@ SHARES = {"score": 0.2, "label": 0.35, "auc": 0.35, "calibration": 0.1}
 """Each test's share of the day's level: labels decide, scores are watched."""
 RANKED_SHARES = {"score": 0.25, "rank": 0.75}
 """The same where negatives are drawn."""
-WINDOW = 3
-"""Days that the tests of labels take together besides the day alone: what is small and stays."""
 
 
 def decide(
@@ -57,51 +57,58 @@ def decide(
         return DriftDecision("retrain", True, "no champion yet", extent="incremental")
     if today is None or not today.n:
         return DriftDecision("not_enough_data", False, "no example became final today", {"rows": 0})
-    pooled, reference = _pool(today, history.days, drift, sampled=sampled)
+    decision = _decided(ds, today, history, drift, sampled=sampled)
+    trained_to = history.champion_trained_to
+    if decision.train or trained_to is None or gap(trained_to, ds) <= drift.max_gap_days:
+        return decision
+    reason = (
+        f"the champion's last training day {trained_to} lies {gap(trained_to, ds)} days back, "
+        f"at most {drift.max_gap_days} are allowed (drift.max_gap_days)"
+    )
+    if _too_soon(ds, history, drift):
+        return replace(decision, reason=f"{decision.reason}; {reason}, but drift.min_gap_days")
+    reason = f"{reason}; {decision.reason}"
+    return DriftDecision("retrain", True, reason, decision.evidence, "incremental")
+
+
+def _decided(
+    ds: str, today: DayCounts, history: History, drift: DriftSettings, *, sampled: bool
+) -> DriftDecision:
+    """The decision by what the day says."""
+    found = found_days(history.decisions)
+    labelled = partial(_labelled, sampled=sampled)
+    pooled, reference = pooled_days(today, history.days, drift, found, labelled)
     same_class = [day for day in reference if day.weekend == today.weekend]
     evidence: dict[str, Any] = {
         "rows": today.n,
         "pooled_days": len(pooled),
-        "pooled_rows": sum(_labelled(day, sampled=sampled) for day in pooled),
+        "pooled_rows": sum(map(labelled, pooled)),
         "reference_days": len(reference),
         "weekday_class_days": len(same_class),
+        "found_days": len(found & {day.ds for day in reference}),
     }
-    trained_to = history.champion_trained_to
-    if trained_to is not None and gap(trained_to, ds) > drift.max_gap_days:
-        reason = (
-            f"the champion's last training day {trained_to} lies {gap(trained_to, ds)} days back, "
-            f"at most {drift.max_gap_days} are allowed"
-        )
-        return DriftDecision("retrain", True, reason, evidence, "incremental")
     if lacking := _lacking(evidence, drift):
         return _fallback(ds, lacking, history, drift, evidence)
     # Pooled days are of both classes, and so must be the days they are compared with.
     alike = same_class if len(pooled) == 1 else reference
-    tests = _tests(pooled, reference, alike, drift, ordinal(ds), sampled=sampled)
+    tests = _tests(pooled, reference, alike, found, drift, ordinal(ds), sampled=sampled)
     evidence |= {"tests": [asdict(test) for test in tests], "moved": moved_groups(pooled, alike)}
     if all(test.name == "score" for test in tests):
         what = "ranked positives" if sampled else "rows"
         lacking = f"fewer than {FEWEST_DAYS} days with {what} to compare the labels with"
         return _fallback(ds, lacking, history, drift, evidence)
+    if not sampled:
+        evidence["gain"] = expected_gain(pooled)
     return _from_tests(ds, tests, pooled, reference, history, drift, evidence)
+
+
+def _too_soon(ds: str, history: History, drift: DriftSettings) -> bool:
+    last = history.last_training
+    return last is not None and gap(last, ds) < drift.min_gap_days
 
 
 def _labelled(day: DayCounts, *, sampled: bool) -> int:
     return day.ranked if sampled else day.n
-
-
-def _pool(
-    today: DayCounts, days: Sequence[DayCounts], drift: DriftSettings, *, sampled: bool
-) -> tuple[list[DayCounts], list[DayCounts]]:
-    """Today with as many days before it as it takes to have enough rows; and the days before."""
-    pooled, earlier = [today], list(days)
-    while (
-        earlier
-        and sum(_labelled(day, sampled=sampled) for day in pooled) < drift.min_labelled_rows
-        and gap(earlier[-1].ds, today.ds) < drift.pool_days
-    ):
-        pooled.append(earlier.pop())
-    return pooled, earlier
 
 
 def _lacking(evidence: dict[str, Any], drift: DriftSettings) -> str:
@@ -122,7 +129,7 @@ def _fallback(
 ) -> DriftDecision:
     last = history.last_training
     since = None if last is None else gap(last, ds)
-    train = since is None or since >= drift.fallback_every_days
+    train = since is None or since >= max(drift.fallback_every_days, drift.min_gap_days)
     rule = f"meanwhile training every {drift.fallback_every_days} days"
     when = "never trained yet" if since is None else f"last trained {since} days ago"
     return DriftDecision(
@@ -138,6 +145,7 @@ def _tests(
     pooled: Sequence[DayCounts],
     reference: Sequence[DayCounts],
     alike: Sequence[DayCounts],
+    found: Collection[str],
     drift: DriftSettings,
     seed: int,
     *,
@@ -148,30 +156,12 @@ def _tests(
     alpha = {name: share * drift.alpha for name, share in shares.items()}
     tests = [score_test(pooled, alike, alpha["score"], seed)]
     if sampled:
-        tests.append(_soonest(rank_test, pooled, reference, alpha["rank"]))
+        tests.append(soonest(rank_test, pooled, reference, found, alpha["rank"]))
     else:
-        tests.append(_soonest(label_test, pooled, reference, alpha["label"]))
-        tests.append(_soonest(order_test, pooled, reference, alpha["auc"]))
-        tests.append(calibration_test(pooled, reference, alpha["calibration"], seed))
+        tests.append(soonest(label_test, pooled, reference, found, alpha["label"]))
+        tests.append(soonest(order_test, pooled, reference, found, alpha["auc"]))
+        tests.append(calibration_test(pooled, usual(reference, found), alpha["calibration"], seed))
     return [test for test in tests if test is not None]
-
-
-def _soonest(
-    test: Callable[[Block, Block, float], DriftTest | None],
-    pooled: Block,
-    reference: Block,
-    alpha: float,
-) -> DriftTest | None:
-    """Of the day, and of the last WINDOW days, what says more; each at half of the level.
-
-    What is small and stays is found by its days together before it becomes what is usual.
-    """
-    windows = [(pooled, reference)]
-    more = WINDOW - len(pooled)
-    if more > 0 and len(reference) >= more + FEWEST_DAYS * WINDOW:
-        windows.append(([*pooled, *reversed(reference[-more:])], reference[:-more]))
-    made = [test(days, before, alpha / len(windows)) for days, before in windows]
-    return min((one for one in made if one is not None), key=lambda one: one.p, default=None)
 
 
 def _from_tests(
@@ -188,10 +178,9 @@ def _from_tests(
     label = [test for test in tests if test.drifted and test.name != "score"]
     found = _not_learned(ds, history, drift)
     if label or found:
-        gain = expected_gain(pooled)
         shown_by = min(label or [t for t in tests if t.name != "score"], key=lambda t: t.p)
         moved = recent_shift(shown_by.name, pooled, reference)
-        evidence |= {"labels_drifted": bool(label), "gain": gain, "recent_shift": moved}
+        evidence |= {"labels_drifted": bool(label), "recent_shift": moved}
         why = "; ".join(map(_sentence, label)) or (
             f"the change of {found} is not learned yet: the champion was trained up to "
             f"{history.champion_trained_to}"
@@ -226,7 +215,7 @@ def _respond(
 ) -> DriftDecision:
     """To labels that drifted: train, as much as the change asks for and the budget allows."""
     last = history.last_training
-    if last is not None and gap(last, ds) < drift.min_gap_days:
+    if last is not None and _too_soon(ds, history, drift):
         return DriftDecision(
             "watch",
             False,
@@ -234,7 +223,7 @@ def _respond(
             f"{shift(last, drift.min_gap_days)} at the earliest (drift.min_gap_days)",
             evidence,
         )
-    extent, rule = extent_of(drift, moved, history.decisions)
+    extent, rule = extent_of(ds, drift, moved, history.decisions)
     evidence |= {"extent_rule": rule}
     return DriftDecision("retrain", True, f"{why}; {extent} training ({rule})", evidence, extent)
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
 from training.drift.day_counts import Floats
+from training.drift.weekdays import WEEK, weekday_effects
 
 FEWEST_DAYS = 3
 """Fewest reference days that tell how much days vary."""
@@ -26,8 +28,16 @@ _OF_A_MEDIAN = 0.37
 """Efficiency of the median absolute deviation, beside the standard deviation, of normal values."""
 _TOO_MANY = 0.25
 _TINY = 1e-12
-Estimate = tuple[float, float]
-"""A value and its sampling variance."""
+
+
+class Estimate(NamedTuple):
+    """A day's statistic."""
+
+    value: float
+    variance: float
+    """Of the value, by chance."""
+    weekday: int = 0
+    """0 = Monday."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ class DriftTest:
     drifted: bool
     window: int = 1
     """Days up to today that the value is of."""
+    alone: float | None = None
+    """The day's own value, where `value` is of several."""
 
 
 def against_estimates(
@@ -63,8 +75,8 @@ def against_estimates(
     The days are a random-effects sample: each varies by chance, and they differ beyond it by tau.
     Tau is that of DerSimonian and Laird (1986), means are weighted by precision, and the spread
     of a new mean is scaled as Hartung and Knapp (2001) scale that of the sample's; Student's t.
-    Several days say less than as many independent ones, because a day is often like the day before:
-    `alikeness` of the reference days.
+    What is usual on a weekday is taken off. Several days say less than as many independent ones,
+    because a day is often like the day before: `alikeness` of the reference days.
 
     Args:
         name: of the test.
@@ -74,27 +86,42 @@ def against_estimates(
         rows: rows of the tested days.
         lower_only: whether only a lower value is drift; else either side.
     """
-    values, variances = _in_line(np.array(reference).reshape(-1, 2))
-    k = len(values)
-    if k < FEWEST_DAYS:
+    if len(reference) < FEWEST_DAYS:
         return None
+    effects = _effects(reference)
+    values, variances = _in_line(_without(reference, effects))
+    k = len(values)
+    free = k - 1 - (WEEK - 1 if effects.any() else 0)
     variances = np.maximum(variances, _TINY)
     between = _between(values, variances)
     weights = 1 / (between + variances)
     middle = float((weights * values).sum() / weights.sum())
     residuals = (values - middle) * np.sqrt(weights)
     scale = max(float((residuals**2).sum()) / (k - 1), 1.0)
-    tested, by_chance = np.array(now).reshape(-1, 2).T
+    tested, by_chance = _without(now, effects).T
     own = 1 / (between + np.maximum(by_chance, float(k / (1 / variances).sum())))
     value = float((own * tested).sum() / own.sum())
     alike = 1 + alikeness(residuals, len(tested))
     spread = float(np.sqrt(scale * alike * (1 / own.sum() + 1 / weights.sum())))
     distance = (value - middle) / spread
     sides = 1 if lower_only else 2
-    p = sides * float(student.sf(-distance if lower_only else abs(distance), k - 1))
-    reach = float(student.isf(alpha / sides, k - 1)) * spread
+    p = sides * float(student.sf(-distance if lower_only else abs(distance), free))
+    reach = float(student.isf(alpha / sides, free)) * spread
+    # said as they are: with what is usual on these weekdays
+    usual = float((own * effects[[one.weekday for one in now]]).sum() / own.sum())
+    value, middle = value + usual, middle + usual
     threshold = middle + (reach if distance >= 0 and not lower_only else -reach)
     return DriftTest(name, value, middle, threshold, p, rows, k, p < alpha, len(tested))
+
+
+def _effects(reference: Sequence[Estimate]) -> Floats:
+    values = np.array([one.value for one in reference])
+    return weekday_effects(values, np.array([one.weekday for one in reference]))
+
+
+def _without(estimates: Sequence[Estimate], effects: Floats) -> Floats:
+    """(k, 2) values less what is usual on their weekday, and variances."""
+    return np.array([(one.value - effects[one.weekday], one.variance) for one in estimates])
 
 
 def alikeness(residuals: Floats, window: int) -> float:

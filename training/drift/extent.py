@@ -5,7 +5,7 @@
 - `replay` where the change is gradual, so that the last days had moved already: the days before
   are like today, and more of them steady the training.
 - `incremental` where it is sudden: rows of before it would hold the training back.
-docs/drift.md has the measurements behind it.
+The trainings that follow on one change are of its first day's kind.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from conf.drift import DriftSettings, Extent
 from conf.training import TrainingSettings
+from feature_store.days import gap
 from training.drift.day_counts import Block, DayCounts
 from training.drift.drift_test import FEWEST_DAYS, Estimate
 from training.drift.label_tests import log_observed_expected, mean_rank
@@ -41,7 +42,7 @@ def recent_shift(name: str, pooled: Block, reference: Block) -> float:
     """
     estimate = _ESTIMATES.get(name, _rate)
     today, found = (
-        np.array([one for day in days if (one := estimate(day)) is not None]).reshape(-1, 2)
+        np.array([one[:2] for day in days if (one := estimate(day)) is not None]).reshape(-1, 2)
         for days in (pooled, reference)
     )
     recent, before = found[-GRADUAL_DAYS:], found[:-GRADUAL_DAYS]
@@ -57,18 +58,19 @@ def recent_shift(name: str, pooled: Block, reference: Block) -> float:
 
 
 def _rate(day: DayCounts) -> Estimate | None:
-    return log_observed_expected([day]) if day.n else None
+    return Estimate(*log_observed_expected([day])) if day.n else None
 
 
 _ESTIMATES = {"auc": auc_of, "rank": mean_rank}
 
 
 def extent_of(
-    drift: DriftSettings, moved: float, past: Sequence[PastDecision]
+    ds: str, drift: DriftSettings, moved: float, past: Sequence[PastDecision]
 ) -> tuple[Extent, str]:
     """How much a day trains whose labels drifted, and why, in words.
 
     Args:
+        ds: the day.
         drift: settings.
         moved: from `recent_shift`.
         past: what the days before decided, ascending.
@@ -82,6 +84,9 @@ def extent_of(
         in_vain += 1
     if in_vain >= drift.full_after_days:
         return "full", f"the labels drift although {in_vain} days in a row trained"
+    before = [one for one in past if one.labels_drifted and one.train and one.extent != "full"]
+    if before and before[-1].extent and gap(before[-1].ds, ds) <= drift.follow_up_days:
+        return before[-1].extent, f"as on {before[-1].ds}, when the change was found"
     if moved > drift.gradual_from:
         return "replay", f"gradual: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
     return "incremental", f"sudden: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"

@@ -28,6 +28,10 @@ from training.drift.drift_test import (
 from training.drift.thinning import common_size, thinned
 
 CALIBRATION_GROUPS = 10
+FEWEST_RANKED = 10
+"""Positives below which a day says nothing of their ranks."""
+_LEAST_VARIANCE = 0.1 / 12
+"""Of a rank: a tenth of what ranks without any order have."""
 
 
 def label_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
@@ -41,7 +45,8 @@ def label_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
     values, chance = np.array([log_observed_expected([day]) for day in (*known, *tested)]).T
     versions = np.array([day.version for day in (*known, *tested)])
     biases = _usual_biases(versions, values, chance, len(known))
-    estimates = list(zip(values - biases, chance, strict=True))
+    weekdays = (day.weekday for day in (*known, *tested))
+    estimates = list(map(Estimate, values - biases, chance, weekdays))
     rows = sum(day.n for day in tested)
     of_days, of_reference = estimates[len(known) :], estimates[: len(known)]
     test = against_estimates("label", of_days, of_reference, alpha, rows=rows)
@@ -106,7 +111,7 @@ def calibration_test(
     return against_thinned_days("calibration", value, null, alpha, power=1 / 3, rows=rows)
 
 
-def log_observed_expected(days: Sequence[DayCounts]) -> Estimate:
+def log_observed_expected(days: Sequence[DayCounts]) -> tuple[float, float]:
     """log(observed/expected clicks) of these days together, and its variance by chance."""
     clicks = sum(float(day.clicks.sum()) for day in days)
     expected = sum(float(day.expected.sum()) for day in days)
@@ -133,10 +138,12 @@ def _calibration_errors(
 
 
 def mean_rank(day: DayCounts) -> Estimate | None:
-    """Mean percentile rank of the day's positives, and its variance by chance; None without any."""
-    if not day.ranked:
+    """Mean percentile rank of the day's positives, and its variance by chance; None with few."""
+    if day.ranked < FEWEST_RANKED:
         return None
-    return day.rank_mean or 0.0, day.rank_variance / day.ranked
+    # a few ranks may be alike by chance
+    variance = max(day.rank_variance, _LEAST_VARIANCE)
+    return Estimate(day.rank_mean or 0.0, variance / day.ranked, day.weekday)
 
 
 def _chance(day: DayCounts) -> float:

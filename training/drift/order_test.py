@@ -12,6 +12,10 @@ import numpy as np
 from training.drift.day_counts import Block, DayCounts
 from training.drift.drift_test import DriftTest, Estimate, against_estimates
 
+FEWEST_OF_A_CLASS = 10
+"""Clicks, and rows without one, below which a day says nothing of the order."""
+_LEAST_SHARE = 0.1
+
 
 def order_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
     """The AUC of `days` against that of each of `reference`: only lower is drift.
@@ -28,19 +32,21 @@ def order_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
 
 
 def auc_of(day: DayCounts) -> Estimate | None:
-    """AUC of the scores' bins, ties counting half, and its variance; None without both classes.
+    """AUC of the scores' bins, ties counting half, and its variance; None with few of a class.
 
     DeLong et al. (1988), of weights per bin: the variance of where positives stand among the
-    negatives, and of where negatives stand among the positives.
+    negatives, and of where negatives stand among the positives. A few positives may all stand in
+    one place by chance: at least a share of the variance is taken that there is without any order.
     """
     clicks = day.clicks
     others = np.maximum(day.rows - clicks, 0.0)
     positives, negatives = float(clicks.sum()), float(others.sum())
-    if positives < 2 or negatives < 2:  # noqa: PLR2004
+    if min(positives, negatives) < FEWEST_OF_A_CLASS:
         return None
     among_negatives = (np.cumsum(others) - others / 2) / negatives
     among_positives = (np.cumsum(clicks) - clicks / 2) / positives
     auc = float(clicks @ among_negatives) / positives
     spread = float(clicks @ (among_negatives - auc) ** 2) / (positives - 1) / positives
     spread += float(others @ (among_positives - (1 - auc)) ** 2) / (negatives - 1) / negatives
-    return auc, spread
+    by_chance = (1 / positives + 1 / negatives) / 12
+    return Estimate(auc, max(spread, _LEAST_SHARE * by_chance), day.weekday)

@@ -11,7 +11,13 @@ from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
 from training.drift.bin_groups import grouped, groups_of
-from training.drift.drift_test import against_estimates, against_thinned_days, alikeness
+from training.drift.drift_test import (
+    DriftTest,
+    Estimate,
+    against_estimates,
+    against_thinned_days,
+    alikeness,
+)
 from training.drift.order_test import auc_of
 from training.drift.score_test import divergence
 from training.drift.thinning import TIMES, common_size, thinned
@@ -19,12 +25,23 @@ from training.measures.sketch import BINS
 from training.scoring.metrics import sigmoid
 
 
+def against(
+    name: str,
+    now: list[tuple[float, float]],
+    reference: list[tuple[float, float]],
+    alpha: float,
+    *,
+    rows: int,
+    lower_only: bool = False,
+) -> DriftTest | None:
+    of_days = ([Estimate(*one) for one in days] for days in (now, reference))
+    return against_estimates(name, *of_days, alpha, rows=rows, lower_only=lower_only)
+
+
 def test_where_chance_is_nothing_it_is_the_prediction_interval_of_students_t() -> None:
     random = np.random.default_rng(0)
     values = random.normal(0.0, 0.05, 21)
-    test = against_estimates(
-        "label", [(0.12, 0.0)], [(float(v), 0.0) for v in values], 0.01, rows=9
-    )
+    test = against("label", [(0.12, 0.0)], [(float(v), 0.0) for v in values], 0.01, rows=9)
     assert test is not None
     spread = values.std(ddof=1) * np.sqrt(1 + 1 / 21)
     assert test.p == pytest.approx(2 * student.sf((0.12 - values.mean()) / spread, 20), rel=1e-6)
@@ -43,7 +60,7 @@ def test_days_of_any_size_are_called_changed_as_rarely_as_the_level_says(today: 
         values = random.normal(0, np.sqrt(0.04**2 + variances))
         own = today * 1e-3
         now = random.normal(0, np.sqrt(0.04**2 + own))
-        test = against_estimates(
+        test = against(
             "label",
             [(now, own)],
             list(zip(values, variances, strict=True)),
@@ -66,7 +83,7 @@ def test_three_days_together_are_called_changed_as_rarely_as_the_level_says(
         for step in random.normal(0, np.sqrt(1 - correlation**2), 42):
             days.append(correlation * days[-1] + step)
         estimates = [(0.04 * day + random.normal(0, 0.02), 0.02**2) for day in days]
-        test = against_estimates("label", estimates[-3:], estimates[:-3], level, rows=1)
+        test = against("label", estimates[-3:], estimates[:-3], level, rows=1)
         assert test is not None
         assert test.window == 3
         alarms += test.drifted
@@ -80,7 +97,7 @@ def test_a_change_that_no_day_shows_alone_is_shown_by_three() -> None:
         before = [(float(day), 0.0) for day in random.normal(0.0, 0.04, 40)]
         after = [(float(day), 0.0) for day in random.normal(-0.12, 0.04, 3)]
         for days in (after, after[:1]):
-            test = against_estimates("label", days, before, 0.001, rows=1)
+            test = against("label", days, before, 0.001, rows=1)
             assert test is not None
             together += test.drifted and len(days) == 3
             alone += test.drifted and len(days) == 1
@@ -89,7 +106,7 @@ def test_a_change_that_no_day_shows_alone_is_shown_by_three() -> None:
 
 def test_of_several_days_the_more_exact_one_counts_more() -> None:
     before = [(0.01 * (-1) ** number, 1e-4) for number in range(20)]
-    test = against_estimates("label", [(0.0, 1e-4), (1.0, 1.0)], before, 0.01, rows=1)
+    test = against("label", [(0.0, 1e-4), (1.0, 1.0)], before, 0.01, rows=1)
     assert test is not None
     assert test.value < 0.001
 
@@ -118,7 +135,7 @@ def test_however_few_the_days_ordinary_ones_are_seldom_left_out_and_a_wild_one_i
     for _ in range(500):
         drawn = random.normal(0.0, 1.0, days)
         for values, wild in ((drawn, 0), (np.append(drawn[1:], 1000.0), 1)):
-            test = against_estimates(
+            test = against(
                 "label",
                 [(0.0, 0.0)],
                 [(float(value), 0.0) for value in values],
@@ -132,13 +149,13 @@ def test_however_few_the_days_ordinary_ones_are_seldom_left_out_and_a_wild_one_i
 
 
 def test_too_few_days_make_no_test() -> None:
-    assert against_estimates("label", [(0.0, 1.0)], [(0.0, 1.0)] * 2, 0.01, rows=1) is None
+    assert against("label", [(0.0, 1.0)], [(0.0, 1.0)] * 2, 0.01, rows=1) is None
     few = np.ones((2, TIMES))
     assert against_thinned_days("score", np.ones(TIMES), few, 0.01, power=1 / 6, rows=1) is None
 
 
 def test_days_that_do_not_differ_at_all_make_no_division_by_zero() -> None:
-    test = against_estimates("rank", [(0.5, 0.0)], [(0.5, 0.0)] * 5, 0.01, rows=1)
+    test = against("rank", [(0.5, 0.0)], [(0.5, 0.0)] * 5, 0.01, rows=1)
     assert test is not None
     assert not test.drifted
     flat = against_thinned_days(
@@ -204,7 +221,7 @@ def test_the_auc_of_a_sketch_is_that_of_its_rows_with_delongs_variance() -> None
 def test_a_higher_value_is_no_drift_where_only_lower_is() -> None:
     days = [(0.7 + 0.001 * number, 1e-6) for number in range(20)]
     for now, drifted in ((0.9, False), (0.71, False), (0.6, True)):
-        test = against_estimates("auc", [(now, 1e-6)], days, 0.01, rows=1, lower_only=True)
+        test = against("auc", [(now, 1e-6)], days, 0.01, rows=1, lower_only=True)
         assert test is not None
         assert test.drifted == drifted
         assert test.threshold < test.normal

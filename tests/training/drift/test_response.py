@@ -43,6 +43,20 @@ def test_two_trainings_lie_as_far_apart_as_the_budget_says(days: int, decision: 
         assert f"the next training is on {shift(TODAY, 3 - days)}" in found.reason
 
 
+def test_the_budget_holds_for_trainings_by_the_calendar_too() -> None:
+    random = np.random.default_rng(0)
+    frugal = DRIFT.model_copy(update={"min_gap_days": 9, "fallback_every_days": 7})
+    for days, (trains, falls_back) in {8: (False, False), 9: (True, True)}.items():
+        last = shift(TODAY, -days)
+        quiet = History(tuple(quiet_days(random, 28)), True, shift(TODAY, -40), last)
+        overdue = decide(TODAY, day(random, TODAY), quiet, frugal, sampled=False)
+        assert overdue.train == trains
+        assert "(drift.max_gap_days)" in overdue.reason
+        assert overdue.evidence["tests"]  # what the day says is said all the same
+        few = replace(quiet, days=quiet.days[:5], champion_trained_to=last)
+        assert decide(TODAY, day(random, TODAY), few, frugal, sampled=False).train == falls_back
+
+
 def test_a_budget_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValidationError, match="min_gap_days: 9 is above max_gap_days: 8"):
         DriftSettings(min_gap_days=9, max_gap_days=8)
@@ -70,6 +84,10 @@ IN_VAIN = (True, True, "incremental")
         ([IN_VAIN] * 5 + [(False, False, None)], 0.0, "incremental"),
         # labels that drifted and did not train say nothing of trainings
         ([*[IN_VAIN] * 4, (True, False, None)], 0.0, "incremental"),
+        # what follows on one change is of its first day's kind, for as long as it follows
+        ([(True, True, "replay"), (False, True, "replay")], 0.0, "replay"),
+        ([IN_VAIN], 9.0, "incremental"),
+        ([IN_VAIN, *[(False, False, None)] * 5], 9.0, "replay"),
         # a full training is given time, too
         ([*[IN_VAIN] * 5, (True, True, "full"), *[IN_VAIN] * 4], 0.0, "incremental"),
     ],
@@ -77,13 +95,12 @@ IN_VAIN = (True, True, "incremental")
 def test_the_kind_of_change_says_how_much_is_trained(
     decisions: list[tuple[bool, bool, str | None]], moved: float, extent: str
 ) -> None:
-    found, why = extent_of(DRIFT, moved, past(*decisions))
+    found, why = extent_of(TODAY, DRIFT, moved, past(*decisions))
     assert found == extent
-    assert why.startswith(
-        {"full": "the labels drift although", "replay": "gradual"}.get(found, "sudden")
-    )
+    first = {"full": "the labels drift although", "replay": "gradual"}.get(found, "sudden")
+    assert why.startswith(first) or (decisions and why.startswith("as on "))
     fixed = DRIFT.model_copy(update={"extent": "full"})
-    assert extent_of(fixed, moved, past(*decisions)) == ("full", "by drift.extent")
+    assert extent_of(TODAY, fixed, moved, past(*decisions)) == ("full", "by drift.extent")
 
 
 def test_the_decision_carries_the_extent_and_says_why() -> None:
