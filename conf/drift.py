@@ -20,7 +20,7 @@ class DriftSettings(Frozen):
     min_labelled_rows: PositiveInt = 1000
     pool_days: PositiveInt = 7
     """Days pooled, at most, to reach `min_labelled_rows`."""
-    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.004
+    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.003
     """Joint level of all tests of one day."""
     fallback_every_days: PositiveInt = 7
     """Retrain this often while the data do not suffice for a decision."""
