@@ -62,7 +62,7 @@ def replay(workplace: Workplace, first: str, last: str, drift: DriftSettings) ->
     Raises:
         MissingPartition: no day of these was scored.
     """
-    from training.check_drift import seen
+    from training.check_drift import days_left_out, seen
     from training.drift.decision import decide
     from training.drift.past import past_of
 
@@ -79,7 +79,8 @@ def replay(workplace: Workplace, first: str, last: str, drift: DriftSettings) ->
     sampled = workplace.dataset.labels.kind == "sampled"
     past: list[PastDecision] = []
     for ds in days:
-        today, history = seen(StepContext((ds,), lake, workplace.dataset, settings))
+        context = StepContext((ds,), lake, workplace.dataset, settings)
+        today, history = seen(context, days_left_out(context))
         before = [one for one in history.decisions if one.ds < days[0]] + past
         trained = [one.ds for one in past if one.train]
         earlier = history.last_training if not past else _before(history.last_training, days[0])
