@@ -15,21 +15,24 @@ from feature_store.tables import DRIFT
 from training.drift.sentence import sentence
 from training.measures.input_counts import BINS_PER_UNIT, VALUES
 from training.plots.canvas import png
-from training.plots.drift_tests import draw_drift_tests
+from training.plots.drift_tests import draw_drift_tests, of_the_day
 from training.scoring.attribute_slices import Words, said_of, words_of
 
 CHART_DAYS = 28
 _MEANS = {
     "skip": "Nothing beyond what days usually differ by: the champion goes on serving.",
     "watch": "Something moved, and no training follows today.",
-    "retrain": "The day trains by the calendar or because there is nothing to serve yet, not because "
-    "users did anything else: the gate decides whether the candidate serves.",
     "not_enough_data": "Too little is known to tell change from chance.",
 }
-_LABELS_MOVED = (
-    "What users do is not what the champion predicts: a candidate was trained, and the gate decides "
-    "whether it serves."
-)
+_RETRAIN_MEANS = {
+    True: "What users do is not what the champion predicts: a candidate was trained, and the gate "
+    "decides whether it serves.",
+    False: "The day's own labels are as predicted; a change that was found before goes on training "
+    "until a champion serves that was trained on a day with it.",
+    None: "The day trains by the calendar, or because nothing serves yet; it says nothing of what "
+    "users do.",
+}
+"""By whether the labels drifted; None = they were not asked."""
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 900px; color: #1c2733; }
@@ -75,8 +78,8 @@ def drift_page(context: StepContext, scores: Any | None) -> str | None:
 
 
 def _meaning(decision: str, evidence: Row) -> str:
-    if decision == "retrain" and evidence.get("labels_drifted"):
-        return _LABELS_MOVED
+    if decision == "retrain":
+        return _RETRAIN_MEANS[evidence.get("labels_drifted")]
     return _MEANS[decision]
 
 
@@ -117,6 +120,7 @@ def _tests(evidence: Row) -> str:
         (
             test["name"],
             str(test.get("window", 1)),
+            f"{of_the_day(test):.4g}",
             f"{test['value']:.4g}",
             f"{test['normal']:.4g}",
             f"{test['threshold']:.4g}",
@@ -125,7 +129,7 @@ def _tests(evidence: Row) -> str:
         )
         for test in evidence.get("tests", ())
     ]
-    return _table(("test", "days tested", "they say", "normal", "limit", "p", ""), rows)
+    return _table(("test", "days tested", "the day", "they say", "normal", "limit", "p", ""), rows)
 
 
 def _over_days(rows: Mapping[str, Row], days: Sequence[str]) -> str:
@@ -196,7 +200,7 @@ def _value(field: str, value: int, context: StepContext, words: Words) -> str:
     if field in attributes or field.startswith("context."):
         attribute = attributes.get(field)
         return "others" if value >= VALUES else said_of(field, attribute, value, words)
-    return f"about {value / BINS_PER_UNIT:g}"
+    return f"scaled, about {value / BINS_PER_UNIT:g}"
 
 
 def _ratio(log_ratio: float) -> float:
