@@ -3,7 +3,8 @@
     dayfold bench drift_cost
 
 Lakes of simulated days (benchmarks/drift_days.py), with a promotion every week, twenty slices a
-sketch and the counts of twenty input fields, are written through the lake as the day's steps do.
+sketch, the counts of twenty input fields and a row of the ledger, are written through the lake as
+the day's steps do.
 The step `check_drift` is then run several times on the day after them, in a process of its own.
 What it reads are sketches and metrics, 56 days of them at most, so a day of a million rows costs
 what a day of ten thousand does; `sketch_1m_rows_cpu_s` is what the day's own rows cost, once, when
@@ -35,7 +36,15 @@ from conf.settings import Settings
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import PromotionEvent, write_event
 from feature_store.step import StepContext
-from feature_store.tables import DRIFT, INPUT_COUNTS, PROMOTIONS, SCORE_MAPS, SKETCHES
+from feature_store.tables import (
+    DRIFT,
+    INPUT_COUNTS,
+    LEDGER,
+    PROMOTIONS,
+    SCORE_MAPS,
+    SKETCHES,
+    TABLES,
+)
 from training import check_drift
 from training.drift.day_counts import DayCounts
 from training.drift.score_map import CENTRES
@@ -68,6 +77,7 @@ def write_lake(root: Path, days: int, rows: int) -> str:
         evidence = json.dumps({"labels_drifted": False, "extent": None})
         said = {"decision": "skip", "train": False, "reason": "as usual", "evidence": evidence}
         _put(lake, DRIFT, day.ds, said)
+        _put(lake, LEDGER, day.ds, _closed(3 * number))
     raise AssertionError("days_of never ends")
 
 
@@ -114,6 +124,18 @@ def _promotion(version: int, champion: int, *, promoted: bool) -> dict[str, Any]
         "state": "done",
         "heads": json.dumps({"mlp": champion}),
         "reason": "benchmark",
+    }
+
+
+def _closed(version: int) -> dict[str, Any]:
+    """As `close_day` writes it, which reads all days before: that costs the square of the days."""
+    return {
+        "state": "published",
+        "closed_at": datetime.now(UTC),
+        "reason": "benchmark",
+        "table_versions": json.dumps({table.key: version for table in TABLES}),
+        "code_version": "",
+        "config_hash": "",
     }
 
 

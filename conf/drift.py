@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from conf.frozen import Frozen
+from conf.training import Days
 
 Extent = Literal["incremental", "replay", "full"]
 
@@ -14,29 +15,29 @@ Extent = Literal["incremental", "replay", "full"]
 class DriftSettings(Frozen):
     """When the day is called changed, and how much is trained then (docs/drift.md)."""
 
-    reference_days: PositiveInt = 56
-    min_reference_days: PositiveInt = 14
-    min_weekday_class_days: PositiveInt = 6
+    reference_days: Days = 56
+    min_reference_days: Days = 14
+    min_weekday_class_days: Days = 6
     min_labelled_rows: PositiveInt = 1000
-    pool_days: PositiveInt = 7
+    pool_days: Days = 7
     """Days pooled, at most, to reach `min_labelled_rows`."""
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.003
     """Joint level of all tests of one day."""
-    fallback_every_days: PositiveInt = 7
+    fallback_every_days: Days = 7
     """Retrain this often while the data do not suffice for a decision."""
-    follow_up_days: NonNegativeInt = 5
+    follow_up_days: Annotated[int, Field(ge=0, le=36_500)] = 5
     """Days on which a change that was found goes on training, until a champion serves that was
     trained on a day with it."""
-    min_gap_days: PositiveInt = 1
+    min_gap_days: Days = 1
     """Days from one training to the next, at least: what drifts before waits, and says so."""
-    max_gap_days: PositiveInt = 28
+    max_gap_days: Days = 28
     """A longer gap since the champion's last training day forces a retrain."""
     extent: Extent | Literal["auto"] = "auto"
     """How much a retraining trains. `incremental`: the new days and a replay as `training` has it;
     `replay`: the same with more replay; `full`: anew on all days. `auto`: by the change."""
     replay_factor: Annotated[float, Field(ge=1.0, le=100.0)] = 3.0
     """Of extent `replay`: how many times the rows are replayed."""
-    full_after_days: PositiveInt = 5
+    full_after_days: Days = 5
     """Of extent `auto`: train anew where labels drift although so many days in a row trained."""
     gradual_from: PositiveFloat = 2.0
     """Of extent `auto`: standard errors by which the last days must have moved the same way for a

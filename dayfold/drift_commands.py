@@ -39,8 +39,9 @@ def replay(
 
     from dayfold import drift_replay
     from dayfold.workplace import open_workplace
-    from feature_store.days import parse_day
+    from feature_store.days import check_range, parse_day
 
+    check_range(first, last)
     overrides_to_environment(dataset=dataset, lake=lake)
     workplace = open_workplace(lake)
     settings = drift_replay.changed_settings(workplace.settings.drift, chosen or [])

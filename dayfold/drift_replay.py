@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from conf.drift import DriftSettings
 from conf.errors import ConfigError, MissingPartition
 from dayfold.workplace import Workplace
+from feature_store.days import shift
+from feature_store.lake import Lake
 from feature_store.step import StepContext
-from feature_store.tables import DRIFT, SKETCHES
+from feature_store.tables import CANDIDATES, DRIFT
 from training.drift.outcome import DriftDecision, PastDecision
 
 
@@ -23,7 +25,6 @@ class Replayed:
 
     ds: str
     was: str
-    """`-` where the day has no decision."""
     trained: bool
     now: DriftDecision
 
@@ -54,46 +55,53 @@ def changed_settings(drift: DriftSettings, given: Sequence[str]) -> DriftSetting
 
 
 def replay(workplace: Workplace, first: str, last: str, drift: DriftSettings) -> Iterator[Replayed]:
-    """Each day from `first` to `last` with sketches, decided by `drift`; nothing is written.
+    """Each day from `first` to `last` that has a decision, decided by `drift`; nothing is written.
 
     Days were scored by the champions that there were, which is what they are decided from. When a
-    training was last, and what the days before decided, is what this replay decided.
+    training was last, and what the days before decided, is what this replay decided. The settings
+    that there were decide what was decided.
 
     Raises:
-        MissingPartition: no day of these was scored.
+        MissingPartition: no day of these has a decision.
     """
-    from training.check_drift import seen
+    from training.check_drift import days_left_out, seen
     from training.drift.decision import decide
     from training.drift.past import past_of
 
     lake = workplace.existing_lake()
-    decided = {row["ds"]: row for row in lake.read(DRIFT, lake.days(DRIFT)).to_pylist()}
-    days = [ds for ds in lake.days(SKETCHES) if first <= ds <= last]
-    if not days:
-        scored = lake.days(SKETCHES)
-        there = f"scored are {scored[0]} to {scored[-1]}" if scored else "none was scored yet"
-        raise MissingPartition(
-            f"No day from {first} to {last} was scored by a champion: {there}. Next: dayfold status"
-        )
+    days = _decided_days(lake, first, last)
+    was = {row["ds"]: row for row in lake.read(DRIFT, days).to_pylist()}
+    candidates = lake.days(CANDIDATES)
+    trained = set(candidates) - set(days)
     settings = workplace.settings.model_copy(update={"drift": drift})
     sampled = workplace.dataset.labels.kind == "sampled"
     past: list[PastDecision] = []
     for ds in days:
-        today, history = seen(StepContext((ds,), lake, workplace.dataset, settings))
-        before = [one for one in history.decisions if one.ds < days[0]] + past
-        trained = [one.ds for one in past if one.train]
-        earlier = history.last_training if not past else _before(history.last_training, days[0])
+        context = StepContext((ds,), lake, workplace.dataset, settings)
+        today, history = seen(context, days_left_out(context))
+        since = shift(ds, -drift.reference_days)
         history = replace(
             history,
-            decisions=tuple(before),
-            last_training=trained[-1] if trained else earlier,
+            decisions=(
+                *(one for one in history.decisions if one.ds < days[0]),
+                *(one for one in past if one.ds >= since),
+            ),
+            last_training=max((day for day in trained if day < ds), default=None),
         )
         now = decide(ds, today, history, drift, sampled=sampled)
         past.append(past_of(ds, now))
-        row: Mapping[str, Any] = decided.get(ds, {"decision": "-", "train": False})
-        yield Replayed(ds, row["decision"], row["train"], now)
+        # a day that was to train and has no candidate had nothing to train on
+        if now.train and (ds in candidates or not was[ds]["train"]):
+            trained.add(ds)
+        yield Replayed(ds, was[ds]["decision"], was[ds]["train"], now)
 
 
-def _before(day: str | None, first: str) -> str | None:
-    """`day` if it lies before `first`: later ones are what was, not what is replayed."""
-    return day if day is not None and day < first else None
+def _decided_days(lake: Lake, first: str, last: str) -> list[str]:
+    decided = lake.days(DRIFT)
+    days = [ds for ds in decided if first <= ds <= last]
+    if not days:
+        there = f"decided are {decided[0]} to {decided[-1]}" if decided else "no day is decided yet"
+        raise MissingPartition(
+            f"No day from {first} to {last} has a drift decision: {there}. Next: dayfold status"
+        )
+    return days

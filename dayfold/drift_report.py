@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from conf.errors import MissingPartition
+from dayfold.page_file import require_file, write_page
 from dayfold.workplace import Workplace
 from feature_store.step import StepContext
 from feature_store.tables import DRIFT, SCORES
@@ -19,11 +20,14 @@ def write_drift_report(workplace: Workplace, ds: str | None, out: Path | None) -
         out: the file; None = in the home.
 
     Raises:
+        ConfigError: `out` is a folder.
         MissingPartition: the day has no decision.
     """
     from training.review.day import score_histogram
     from training.review.drift_page import drift_page
 
+    if out is not None:
+        require_file(out)
     lake = workplace.existing_lake()
     decided = lake.days(DRIFT)
     if not decided or (ds is not None and ds not in decided):
@@ -35,8 +39,5 @@ def write_drift_report(workplace: Workplace, ds: str | None, out: Path | None) -
     context = StepContext((day,), lake, workplace.dataset, workplace.settings)
     page = drift_page(context, score_histogram(context, lake.read(SCORES, [day])))
     path = out or workplace.home / f"drift-{workplace.dataset.name}-{day}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(page or "", encoding="utf-8")
-    unfinished.rename(path)
+    write_page(path, page or "")
     return path

@@ -10,6 +10,7 @@ from typing import Any
 
 from conf.errors import MissingPartition
 from dayfold.arms import HEADINGS, arm_cells, arms_of_days
+from dayfold.page_file import write_page
 from dayfold.status import collect_status
 from dayfold.workplace import Workplace
 from feature_store.lake import Lake
@@ -33,6 +34,7 @@ def write_report(workplace: Workplace, path: Path) -> None:
     """Write the report of the last 60 days to `path` (one write, by rename).
 
     Raises:
+        ConfigError: `path` is a folder.
         MissingPartition: the lake has no day yet.
     """
     lake = workplace.lake()
@@ -42,10 +44,7 @@ def write_report(workplace: Workplace, path: Path) -> None:
             "There is no day to report on yet. Next: make demo, or dayfold run --help"
         )
     page = _page(workplace.dataset.name, days, _arms(lake))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.rename(path)
+    write_page(path, page)
 
 
 def _page(dataset: str, days: list[dict[str, Any]], arms: str) -> str:

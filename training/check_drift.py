@@ -9,21 +9,24 @@ import pyarrow as pa
 from feature_store.champion import standing_before, succession_to_champion
 from feature_store.days import shift
 from feature_store.lake import Lake
-from feature_store.ledger import closed_days
+from feature_store.promotion_ledger import blocked_before
 from feature_store.step import StepContext, StepResult
-from feature_store.tables import CANDIDATES, DRIFT, INPUT_COUNTS, SKETCHES
+from feature_store.tables import CANDIDATES, DRIFT, INPUT_COUNTS, LEDGER, SKETCHES
 from training.drift.counted_days import counts_of, score_maps
 from training.drift.day_counts import DayCounts
 from training.drift.decision import decide
 from training.drift.input_drift import moved_inputs, moved_slices
-from training.drift.outcome import DriftDecision, History
+from training.drift.outcome import History
 from training.drift.past import past_decisions
 
 
 def run(context: StepContext) -> StepResult:
     """Decide whether, and how much, the day trains; writes the one row of table `drift`."""
-    decision = drift_decision(context)
-    evidence = {**decision.evidence, "extent": decision.extent, **_explained(context)}
+    left_out = days_left_out(context)
+    today, history = seen(context, left_out)
+    sampled = context.dataset.labels.kind == "sampled"
+    decision = decide(context.ds, today, history, context.settings.drift, sampled=sampled)
+    evidence = {**decision.evidence, "extent": decision.extent, **_explained(context, left_out)}
     row = {
         "ds": context.ds,
         "decision": decision.decision,
@@ -43,37 +46,41 @@ def run(context: StepContext) -> StepResult:
     )
 
 
-def _explained(context: StepContext) -> dict[str, object]:
+def days_left_out(context: StepContext) -> frozenset[str]:
+    """The reference days that say nothing of what is usual: waived, or blocked when `ds` began.
+
+    Only the ledger's rows of these days are read: it has one of every day that there was.
+    """
+    lake, ds = context.lake, context.ds
+    first = shift(ds, -context.settings.drift.reference_days)
+    days = [day for day in lake.days(LEDGER) if first <= day < ds]
+    states = lake.read(LEDGER, days, ["ds", "state"]).to_pylist()
+    waived = {row["ds"] for row in states if row["state"] == "waived"}
+    return frozenset(waived | blocked_before(lake, ds).days)
+
+
+def _explained(context: StepContext, left_out: frozenset[str]) -> dict[str, object]:
     """What moved among the inputs, and in which slices; nothing before the first champion."""
     lake, ds = context.lake, context.ds
     if ds not in lake.days(INPUT_COUNTS):
         return {}
     first = shift(ds, -context.settings.drift.reference_days)
-    waived = _waived(lake)
-    days = [day for day in lake.days(INPUT_COUNTS) if first <= day < ds and day not in waived]
+    days = [day for day in lake.days(INPUT_COUNTS) if first <= day < ds and day not in left_out]
     return {"inputs": moved_inputs(lake, ds, days), "slices": moved_slices(lake, ds, days)}
 
 
-def drift_decision(context: StepContext) -> DriftDecision:
-    """The decision of the context's day, from the lake."""
-    today, history = seen(context)
-    sampled = context.dataset.labels.kind == "sampled"
-    return decide(context.ds, today, history, context.settings.drift, sampled=sampled)
-
-
-def seen(context: StepContext) -> tuple[DayCounts | None, History]:
+def seen(context: StepContext, left_out: frozenset[str]) -> tuple[DayCounts | None, History]:
     """What the decision goes by: the day's sketch, None without rows, and what came before it.
 
     Read are `drift.reference_days` of sketches and decisions, so a day costs the same however many
-    there are.
+    there are. `left_out`: days that are no reference, from `days_left_out`.
     """
     lake, ds, drift = context.lake, context.ds, context.settings.drift
     standing = standing_before(lake, ds)
     if standing is None:
         return None, History((), False, None, None)
-    waived = _waived(lake)
     first = shift(ds, -drift.reference_days)
-    earlier = [day for day in lake.days(SKETCHES) if first <= day < ds and day not in waived]
+    earlier = [day for day in lake.days(SKETCHES) if first <= day < ds and day not in left_out]
     maps = score_maps(lake, first, ds)
     sampled = context.dataset.labels.kind == "sampled"
     counts = counts_of(lake, [*earlier, ds], standing.version, maps, sampled=sampled)
@@ -85,10 +92,6 @@ def seen(context: StepContext) -> tuple[DayCounts | None, History]:
         decisions=past_decisions(lake, ds, drift.reference_days),
     )
     return counts.get(ds), history
-
-
-def _waived(lake: Lake) -> set[str]:
-    return {day.ds for day in closed_days(lake).values() if day.state == "waived"}
 
 
 def _trained_to(lake: Lake, ds: str) -> str | None:

@@ -6,18 +6,22 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 from conf.drift import DriftSettings
 from conf.errors import ConfigError, MissingPartition
 from conf.settings import Settings
+from dayfold.cli import app
 from dayfold.drift_replay import changed_settings, replay
 from dayfold.drift_report import write_drift_report
 from dayfold.status import decision_line
 from dayfold.workplace import Workplace
-from feature_store.days import shift
+from feature_store.days import gap, shift
+from feature_store.lake import Lake
 from feature_store.step import StepContext
-from feature_store.tables import DRIFT, PROMOTIONS, SKETCHES
+from feature_store.tables import CANDIDATES, DRIFT, PROMOTIONS, SKETCHES
 from tests.dayfold.forget_fixture import SmallPlace
 from tests.training.lake_fixture import small_dataset
 from tests.training.test_check_drift import FIRST, history, sketch
@@ -30,7 +34,10 @@ LAST = shift(CHANGED, 4)
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """21 quiet days, then five on which fewer click; all are decided by the default settings."""
+    """21 quiet days, then five on which fewer click; all are decided by the default settings.
+
+    What is to train does, but for the first day, which has nothing to train on.
+    """
     home = tmp_path_factory.mktemp("drift")
     settings = Settings(home=str(home), dataset="small", lake="{home}/lake/{dataset}")
     place = SmallPlace(settings, small_dataset())
@@ -39,9 +46,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     for number in range(5):
         sketch(lake, shift(CHANGED, number), change=-0.5)
     for number in range(DAYS + 5):
-        day = (shift(FIRST, number),)
-        check_drift.run(StepContext(day, lake, place.dataset, settings))
+        ds = shift(FIRST, number)
+        result = check_drift.run(StepContext((ds,), lake, place.dataset, settings))
+        if result.facts["train"] and number:
+            candidate(lake, ds)
     return place
+
+
+def candidate(lake: Lake, ds: str) -> None:
+    row = {"run_id": "r", "parent_version": 0, "first_day": ds, "last_day": ds, "rows": 1}
+    row |= {"replay_rows": 0, "directory": "d", "evidence": "{}"}
+    schema = pa.schema([f for f in lake.schema(CANDIDATES) if f.name not in ("ds", "scorer")])
+    content = pa.Table.from_pylist([row], schema)
+    lake.replace(CANDIDATES, {"ds": ds, "scorer": "mlp"}, content, {"step": "test", "ds": ds})
 
 
 def test_the_same_settings_decide_what_was_decided(place: Workplace) -> None:
@@ -50,21 +67,49 @@ def test_the_same_settings_decide_what_was_decided(place: Workplace) -> None:
     }
     again = list(replay(place, FIRST, LAST, DriftSettings()))
     assert [one.ds for one in again] == sorted(rows)
-    # no training took place here, so days without enough data differ: they train by the last one
-    decided = [one for one in again if one.now.decision != "not_enough_data"]
-    assert len(decided) >= 5
-    for one in decided:
-        assert (one.was, one.trained) == (one.now.decision, one.now.train)
-        row = json.loads(rows[one.ds]["evidence"])
-        assert one.now.evidence["tests"] == row["tests"]
+    assert sum(one.trained for one in again) > 5
+    for one in again:
+        now, row = one.now, rows[one.ds]
+        assert (one.was, one.trained) == (now.decision, now.train)
+        assert now.reason == row["reason"]
+        was = json.loads(row["evidence"])
+        assert now.extent == was["extent"]
+        # as JSON has it: a tuple is a list there
+        assert json.loads(json.dumps(now.evidence)).items() <= was.items()
+
+
+def test_days_that_were_decided_are_replayed_and_no_others(place: Workplace) -> None:
+    """History has sketches and no decision; a day without rows has a decision and no sketch."""
+    lake, empty, late = place.lake(), shift(LAST, 1), shift(LAST, 2)
+    check_drift.run(StepContext((empty,), lake, place.dataset, place.settings))
+    sketch(lake, late)
+    try:
+        found = list(replay(place, LAST, late, DriftSettings()))
+    finally:
+        for table in (DRIFT, SKETCHES):
+            lake.clear(table, [empty, late], {"step": "test", "ds": ""})
+    assert [one.ds for one in found] == [LAST, empty]
+    assert found[1].now.reason == "no example became final today"
+
+
+def test_a_replay_from_the_middle_goes_by_the_training_before_it(place: Workplace) -> None:
+    """Where what is replayed trains less than what was, the training before it still counts."""
+    lake = place.lake()
+    last = max(day for day in lake.days(CANDIDATES) if day < CHANGED)
+    never = DriftSettings(min_reference_days=40, fallback_every_days=300)
+    found = list(replay(place, CHANGED, LAST, never))
+    for one in found:
+        assert f"last trained {gap(last, one.ds)} days ago" in one.now.reason
 
 
 def test_other_settings_decide_otherwise_and_nothing_is_written(place: Workplace) -> None:
     lake = place.lake()
     before = {t.key: lake.read(t, lake.days(t)).num_rows for t in (DRIFT, SKETCHES, PROMOTIONS)}
     frugal = list(replay(place, CHANGED, LAST, DriftSettings(min_gap_days=3)))
-    assert [one.now.train for one in frugal] == [True, False, False, True, False]
-    assert "drift.min_gap_days" in frugal[1].now.reason
+    trainings = [day for day in lake.days(CANDIDATES) if day < CHANGED]
+    assert gap(max(trainings), CHANGED) == 2
+    assert [one.now.train for one in frugal] == [False, True, False, False, True]
+    assert "drift.min_gap_days" in frugal[2].now.reason
     blind = list(replay(place, CHANGED, LAST, DriftSettings(alpha=1e-12)))
     assert not any(one.now.train for one in blind)
     after = {t.key: lake.read(t, lake.days(t)).num_rows for t in (DRIFT, SKETCHES, PROMOTIONS)}
@@ -85,6 +130,8 @@ def test_the_rule_of_the_extent_goes_by_the_replayed_days(place: Workplace) -> N
         (["alpha=3"], r"--set alpha=3: Input should be less than 0.5"),
         (["extent=some"], r"--set extent=some: Input should be"),
         (["alpha=[1"], r"--set alpha=\[1: '\[1' is no value"),
+        (["reference_days=10000000"], r"--set reference_days=10000000: .* less than or equal to"),
+        (["max_gap_days=10000000"], r"--set max_gap_days=10000000: .* less than or equal to"),
         (["min_gap_days=9", "max_gap_days=8"], r"min_gap_days: 9 is above max_gap_days: 8"),
     ],
 )
@@ -94,9 +141,28 @@ def test_a_wrong_setting_is_named(given: list[str], message: str) -> None:
     assert changed_settings(DriftSettings(), ["drift.alpha=0.01"]).alpha == 0.01
 
 
-def test_days_that_no_champion_scored_are_named(place: Workplace) -> None:
-    with pytest.raises(MissingPartition, match=rf"No day from 2030-01-01 .* scored are {FIRST}"):
+def test_days_that_were_not_decided_are_named(place: Workplace) -> None:
+    with pytest.raises(MissingPartition, match=rf"No day from 2030-01-01 .* decided are {FIRST}"):
         list(replay(place, "2030-01-01", "2030-01-02", DriftSettings()))
+
+
+def test_a_range_the_wrong_way_round_is_named() -> None:
+    refused = CliRunner().invoke(app, ["drift", "replay", "--from", LAST, "--to", FIRST])
+    assert isinstance(refused.exception, ConfigError)
+    assert "Next: exchange the two" in str(refused.exception)
+
+
+def test_a_page_takes_the_place_of_no_folder_and_of_no_other_file(
+    place: Workplace, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"--out .*: that is a folder, .* Next: --out "):
+        write_drift_report(place, CHANGED, tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert not tmp_path.with_suffix(".part").exists()
+    (tmp_path / "page.part").write_text("the user's")
+    write_drift_report(place, CHANGED, tmp_path / "page.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "page.part"]
+    assert (tmp_path / "page.part").read_text() == "the user's"
 
 
 def test_the_page_says_what_was_decided_and_needs_no_network(
@@ -105,7 +171,7 @@ def test_the_page_says_what_was_decided_and_needs_no_network(
     path = write_drift_report(place, CHANGED, tmp_path / "page.html")
     page = path.read_text()
     assert f"<h1>Drift on {CHANGED}: retrain</h1>" in page
-    assert "A training gains at least 0." in page
+    assert "Calibration alone would save 0." in page
     assert "<td>label</td>" in page
     assert page.count("data:image/png;base64,") == 1  # the tests; no scores lie here
     assert not re.search(r"(src|href)=['\"]?(https?:)?//", page)

@@ -277,3 +277,7 @@ def test_scores_of_the_replaced_version_are_carried_to_the_one_that_came_back(
     maps = score_maps(lake, D1, D4)
     assert maps[6][0] == 2
     assert maps[4][0] == 6
+    promote(context_of(lake, place.settings, D3))  # the day is run again
+    again = score_maps(lake, D1, D4)
+    assert {version: to for version, (to, _) in again.items()} == {2: 4, 4: 6, 6: 2}
+    assert (again[6][1] == maps[6][1]).all()

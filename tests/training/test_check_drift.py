@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +16,18 @@ from conf.settings import Settings
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.ledger import close_day
+from feature_store.promotion_ledger import PromotionEvent, write_event
 from feature_store.step import StepContext
-from feature_store.tables import CANDIDATES, DAILY_METRICS, DRIFT, PROMOTIONS, SCORE_MAPS, SKETCHES
+from feature_store.tables import (
+    CANDIDATES,
+    DAILY_METRICS,
+    DRIFT,
+    LEDGER,
+    PROMOTIONS,
+    SCORE_MAPS,
+    SKETCHES,
+    Table,
+)
 from tests.training.lake_fixture import small_dataset
 from training import check_drift
 from training.drift.score_map import CENTRES, quantile_map
@@ -156,6 +169,49 @@ def test_a_waived_day_is_no_part_of_what_is_normal(lake: Lake) -> None:
     close_day(lake, shift(FIRST, 3), "waived", "the log was broken", LINEAGE, {})
     evidence = decide(lake, today)["evidence"]
     assert evidence["reference_days"] == DAYS - 1  # type: ignore[index]
+
+
+def test_a_blocked_day_is_no_part_of_what_is_normal_for_days_that_begin_after_it(
+    lake: Lake,
+) -> None:
+    today = history(lake)
+    sketch(lake, today)
+    bad, served = shift(FIRST, 3), {"mlp": 1}
+    rollback = PromotionEvent(
+        shift(today, -1), "rollback", 1, "mlp", 2, served, "bad labels", "nobody", day=bad, number=1
+    )
+    write_event(lake, rollback, "intent")
+    assert decide(lake, today)["evidence"]["reference_days"] == DAYS  # type: ignore[index]
+    write_event(lake, rollback, "done")
+    assert decide(lake, today)["evidence"]["reference_days"] == DAYS - 1  # type: ignore[index]
+    release = PromotionEvent(
+        shift(today, -1), "release", 0, "", 0, {}, "they were good", "nobody", day=bad, number=2
+    )
+    write_event(lake, release, "done")
+    assert decide(lake, today)["evidence"]["reference_days"] == DAYS  # type: ignore[index]
+    write_event(lake, replace(rollback, ds=today, number=3), "done")  # after the day
+    assert decide(lake, today)["evidence"]["reference_days"] == DAYS  # type: ignore[index]
+
+
+def test_only_the_reference_days_of_the_ledger_are_opened(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = history(lake, days=60)
+    sketch(lake, today)
+    for number in range(0, 60, 3):
+        close_day(lake, shift(FIRST, number), "published", "", LINEAGE, {"a": 1})
+    opened: list[str] = []
+    read = lake.read
+
+    def watched(table: Table, days: Iterable[str], *more: Any, **how: Any) -> pa.Table:
+        found = list(days)
+        opened.extend(found if table is LEDGER else [])
+        return read(table, found, *more, **how)
+
+    monkeypatch.setattr(lake, "read", watched)
+    decide(lake, today)
+    assert min(opened) == shift(today, -54)
+    assert len(opened) == len(set(opened)) == 18
 
 
 def test_the_reference_goes_back_no_further_than_asked_for(lake: Lake) -> None:

@@ -33,11 +33,12 @@ def moved_inputs(lake: Lake, ds: str, days: list[str]) -> list[dict[str, Any]]:
 def moved_slices(lake: Lake, ds: str, days: list[str]) -> list[dict[str, Any]]:
     """The slices whose observed/expected clicks moved most, in standard errors, most first."""
     columns = ["ds", "slice", "n", "clicks", "expected"]
-    rows = lake.read(SKETCHES, [*days, ds], columns).group_by(["ds", "slice"])
-    sums = rows.aggregate([(name, "sum") for name in ("n", "clicks", "expected")]).to_pylist()
+    # without threads, and by day: the last digits of sums depend on the order of what is summed
+    rows = lake.read(SKETCHES, [*days, ds], columns).group_by(["ds", "slice"], use_threads=False)
+    sums = rows.aggregate([(name, "sum") for name in ("n", "clicks", "expected")])
     before: dict[str, list[float]] = {}
     today: dict[str, dict[str, Any]] = {}
-    for row in sums:
+    for row in sums.sort_by([("ds", "ascending"), ("slice", "ascending")]).to_pylist():
         if row["ds"] == ds:
             today[row["slice"]] = row
         else:

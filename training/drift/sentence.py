@@ -1,4 +1,4 @@
-"""The drift decision in one sentence, with what a training gains and costs."""
+"""The drift decision in one sentence, with what there is to gain and what a training costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sentence(lake: Lake, row: Row, evidence: Row) -> str:
     said = f"{row['decision']}: {row['reason']}."
     gain = evidence.get("gain")
     if gain:
-        said += f" A training gains at least {gain:.4f} nats of log loss per row."
+        said += f" Calibration alone would save {gain:.4f} nats of log loss per row."
     if row["train"]:
         spent, day = _last_cost(lake, row["ds"])
         if day:

@@ -9,6 +9,8 @@ from training.drift.day_counts import Floats
 TIMES = 20
 """How often a day is thinned; its distance is the mean."""
 _QUANTILE = 0.25
+MOST_ROWS = 900_000_000
+"""Of a day that is drawn from: NumPy draws from fewer than 10^9. Larger days are scaled down."""
 
 
 def common_size(today: float, days: Floats) -> int:
@@ -22,9 +24,10 @@ def common_size(today: float, days: Floats) -> int:
 def thinned(counts: Floats, size: int, random: np.random.Generator) -> Floats:
     """(TIMES, C) cells of as many samples of `size` rows of `counts` (C,), without replacement.
 
-    Counts that are no whole numbers (they were carried over) are rounded, keeping their sum.
+    Counts that are no whole numbers (they were carried over) are rounded, keeping their sum. Of a
+    day of more than MOST_ROWS rows as many are taken in proportion, and of a larger `size` too.
     """
-    whole = _whole(counts)
+    whole = _whole(counts * min(1.0, MOST_ROWS / max(float(counts.sum()), 1.0)))
     total = int(whole.sum())
     if total <= size:
         return np.repeat(whole[None].astype(np.float64), TIMES, axis=0)

@@ -19,14 +19,23 @@ TITLES = {
 _MOST_TICKS = 14
 
 
+def of_the_day(test: Mapping[str, Any]) -> float:
+    """What `test` measured of its day: `alone` where its value is of several days."""
+    alone = test.get("alone")
+    return float(test.get("value", np.nan) if alone is None else alone)
+
+
 def draw_drift_tests(
-    days: Sequence[str], tests: Mapping[str, Mapping[str, Mapping[str, float]]], trained: set[str]
+    days: Sequence[str],
+    tests: Mapping[str, Mapping[str, Mapping[str, float | None]]],
+    trained: set[str],
 ) -> Any | None:
     """One panel per test.
 
     Args:
         days: all days of the chart, ascending.
-        tests: by test, by day: value, normal and threshold.
+        tests: by test, by day: value, normal and threshold; `alone` where the value is of several
+            days, the day's own.
         trained: the days that trained.
 
     Returns:
@@ -39,9 +48,11 @@ def draw_drift_tests(
     axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     place = np.arange(len(days))
     for axis, name in zip(axes, shown, strict=True):
-        value, normal, limit = (
-            np.array([tests[name].get(ds, {}).get(key, np.nan) for ds in days])
-            for key in ("value", "normal", "threshold")
+        made = tests[name]
+        value = np.array([of_the_day(made.get(ds, {})) for ds in days])
+        normal, limit = (
+            np.array([made.get(ds, {}).get(key, np.nan) for ds in days], dtype=float)
+            for key in ("normal", "threshold")
         )
         # a two-sided test has a limit on either side, as far from normal
         other = 2 * normal - limit if name in ("label", "rank") else normal

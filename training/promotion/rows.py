@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from feature_store.lake import Lake
+from feature_store.promotion_ledger import BY_HAND, events_until
 from feature_store.step import StepContext
 from feature_store.tables import GATES, PROMOTIONS, SCORE_MAPS, Table
 from training.drift.score_map import quantile_map
@@ -61,7 +62,10 @@ def write_gates(
 
 
 def write_score_map(context: StepContext, outcome: Outcome, aligned: Aligned | None) -> None:
-    """The map from the replaced champion's scores to the new one's, on the rows of the day."""
+    """The map from the replaced champion's scores to the new one's, on the rows of the day.
+
+    Maps of changes by hand that hold after the day stay: the standing goes by those changes.
+    """
     ds = context.ds
     rows: list[dict[str, object]] = []
     before, after = outcome.before, outcome.after
@@ -80,7 +84,19 @@ def write_score_map(context: StepContext, outcome: Outcome, aligned: Aligned | N
             }
             for position, logit in enumerate(np.asarray(mapped))
         ]
-    _replace(context.lake, SCORE_MAPS, ds, rows)
+    by_hand = _maps_by_hand(context.lake, ds)
+    # a version leads to one other on a day: what was done by hand came last
+    led = {row["from_version"] for row in by_hand}
+    own = [row for row in rows if row["from_version"] not in led]
+    _replace(context.lake, SCORE_MAPS, ds, [*own, *by_hand])
+
+
+def _maps_by_hand(lake: Lake, ds: str) -> list[dict[str, object]]:
+    """The rows of `score_maps` that a rollback or an approval after `ds` has written."""
+    events = events_until(lake, ds, BY_HAND, since=ds)
+    pairs = {(event.replaced_version, event.version) for event in events if event.holds}
+    rows = lake.read(SCORE_MAPS, [ds]).to_pylist() if pairs else []
+    return [row for row in rows if (row["from_version"], row["to_version"]) in pairs]
 
 
 def _replace(lake: Lake, table: Table, ds: str, rows: list[dict[str, object]]) -> None:

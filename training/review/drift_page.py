@@ -15,17 +15,25 @@ from feature_store.tables import DRIFT
 from training.drift.sentence import sentence
 from training.measures.input_counts import BINS_PER_UNIT, VALUES
 from training.plots.canvas import png
-from training.plots.drift_tests import draw_drift_tests
+from training.plots.drift_tests import draw_drift_tests, of_the_day
 from training.scoring.attribute_slices import Words, said_of, words_of
 
 CHART_DAYS = 28
 _MEANS = {
     "skip": "Nothing beyond what days usually differ by: the champion goes on serving.",
     "watch": "Something moved, and no training follows today.",
-    "retrain": "What users do is not what the champion predicts: a candidate was trained, and the "
-    "gate decides whether it serves.",
     "not_enough_data": "Too little is known to tell change from chance.",
 }
+_RETRAIN_MEANS = {
+    True: "What users do is not what the champion predicts: a candidate was trained, and the gate "
+    "decides whether it serves.",
+    False: "The day's own labels are as predicted; a change that was found before goes on training "
+    "until a champion serves that was trained on a day with it.",
+    None: "The day trains by the calendar, or because nothing serves yet; it says nothing of what "
+    "users do.",
+}
+"""By whether the labels drifted; None = they were not asked."""
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 900px; color: #1c2733; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
@@ -56,7 +64,7 @@ def drift_page(context: StepContext, scores: Any | None) -> str | None:
     parts = [
         f"<h1>Drift on {ds}: {html.escape(row['decision'].replace('_', ' '))}</h1>",
         f"<p class=said>{html.escape(sentence(lake, row, evidence))}</p>",
-        f"<p class=lead>{_MEANS[row['decision']]}</p>",
+        f"<p class=lead>{_meaning(row['decision'], evidence)}</p>",
         _section("The tests", _tests_lead(evidence), _tests(evidence), _over_days(rows, days)),
         _section("The scores", _SCORES, "", _image(scores)),
         _section("In which slices", _SLICES, _slices(evidence, context, words)),
@@ -67,6 +75,12 @@ def drift_page(context: StepContext, scores: Any | None) -> str | None:
         f"<title>Drift on {ds}</title><style>{_STYLE}</style></head><body>{''.join(parts)}</body>"
         "</html>"
     )
+
+
+def _meaning(decision: str, evidence: Row) -> str:
+    if decision == "retrain":
+        return _RETRAIN_MEANS[evidence.get("labels_drifted")]
+    return _MEANS[decision]
 
 
 # ---- sections ------------------------------------------------------------------------------------
@@ -82,7 +96,8 @@ _SLICES = (
 _INPUTS = (
     "It explains a change and is no alarm. Moved: the share of rows that have another value than "
     "they usually would, beside what days usually differ by; new: rows with a value that was never "
-    "seen before."
+    "seen before. Scaled: a number as the model reads it, of order one, mostly the logarithm of a "
+    "count or of days."
 )
 
 
@@ -105,6 +120,7 @@ def _tests(evidence: Row) -> str:
         (
             test["name"],
             str(test.get("window", 1)),
+            f"{of_the_day(test):.4g}",
             f"{test['value']:.4g}",
             f"{test['normal']:.4g}",
             f"{test['threshold']:.4g}",
@@ -113,7 +129,7 @@ def _tests(evidence: Row) -> str:
         )
         for test in evidence.get("tests", ())
     ]
-    return _table(("test", "days tested", "they say", "normal", "limit", "p", ""), rows)
+    return _table(("test", "days tested", "the day", "they say", "normal", "limit", "p", ""), rows)
 
 
 def _over_days(rows: Mapping[str, Row], days: Sequence[str]) -> str:
@@ -171,8 +187,12 @@ def _value(field: str, value: int, context: StepContext, words: Words) -> str:
     """A value of an input in words."""
     if field in ("user_id", "item_id"):
         return "new" if value else "known"
-    if field in ("context.hour", "context.weekday"):
-        return str(value)
+    if field == "context.hour":
+        return f"{value}:00"
+    if field == "context.weekday":
+        return _WEEKDAYS[value]
+    if field in ("user.known", "item.known"):
+        return "yes" if value else "no"
     attributes = {
         **{f"user.{a.name}": a for a in context.dataset.user_attributes},
         **{f"item.{a.name}": a for a in context.dataset.item_attributes},
@@ -180,7 +200,7 @@ def _value(field: str, value: int, context: StepContext, words: Words) -> str:
     if field in attributes or field.startswith("context."):
         attribute = attributes.get(field)
         return "others" if value >= VALUES else said_of(field, attribute, value, words)
-    return f"about {value / BINS_PER_UNIT:g}"
+    return f"scaled, about {value / BINS_PER_UNIT:g}"
 
 
 def _ratio(log_ratio: float) -> float:

@@ -20,7 +20,7 @@ from training.drift.drift_test import (
 )
 from training.drift.order_test import auc_of
 from training.drift.score_test import divergence
-from training.drift.thinning import TIMES, common_size, thinned
+from training.drift.thinning import MOST_ROWS, TIMES, common_size, thinned
 from training.measures.sketch import BINS
 from training.scoring.metrics import sigmoid
 
@@ -184,6 +184,15 @@ def test_counts_that_were_carried_over_keep_their_sum() -> None:
     parts = np.random.default_rng(1).random(30)
     parts *= 1000 / parts.sum()
     assert thinned(parts, 5000, np.random.default_rng(0)).sum(axis=1).tolist() == [1000] * TIMES
+
+
+def test_a_day_of_more_rows_than_can_be_drawn_from_is_scaled_down() -> None:
+    huge = np.array([3e9, 1e9, 0.0])
+    drawn = thinned(huge, 4000, np.random.default_rng(0))
+    assert drawn.sum(axis=1).tolist() == [4000] * TIMES
+    assert abs(drawn[:, 0].mean() - 3000) < 50
+    whole = thinned(huge, 4_000_000_000, np.random.default_rng(0))
+    assert whole[0].tolist() == [MOST_ROWS * 3 / 4, MOST_ROWS / 4, 0.0]
 
 
 def test_all_are_made_as_small_as_the_smaller_of_today_and_most_days() -> None:

@@ -15,6 +15,7 @@ from sklearn.calibration import calibration_curve
 from training.measures.sketch import BINS, bin_of
 from training.plots.calibration import calibration_of, draw_calibration
 from training.plots.canvas import save
+from training.plots.drift_tests import draw_drift_tests, of_the_day
 from training.plots.over_days import draw_over_days
 from training.plots.percentile_ranks import draw_percentile_ranks
 from training.plots.score_histogram import draw_score_histogram
@@ -72,6 +73,16 @@ def test_a_picture_is_not_blank_and_small(name: str, tmp_path: Path) -> None:
     border = np.concatenate([seen[:3].ravel(), seen[-3:].ravel(), seen[:, -3:].ravel()])
     assert border.min() > 240
     assert path.stat().st_size < 80_000
+
+
+def test_the_line_of_a_drift_test_is_of_the_day_alone() -> None:
+    """The value of a test of several days would show a change days after it came."""
+    test = {"value": 0.1, "normal": 0.0, "threshold": 0.3}
+    by_day = {DAYS[0]: test, DAYS[1]: test | {"alone": 0.2}, DAYS[2]: test | {"alone": None}}
+    axis = draw_drift_tests(DAYS[:4], {"label": by_day}, {DAYS[1]}).axes[0]
+    line = next(line for line in axis.lines if line.get_label() == "the day")
+    np.testing.assert_array_equal(line.get_ydata(), [0.1, 0.2, 0.1, np.nan])
+    assert of_the_day(test | {"alone": 0.0}) == 0.0
 
 
 def test_the_same_arrays_give_the_same_file(tmp_path: Path) -> None:
