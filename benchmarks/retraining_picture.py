@@ -60,7 +60,7 @@ def draw(rows: list[dict[str, Any]]) -> Any:
             xycoords=("data", "axes fraction"), fontsize=8, va="top",
         )  # fmt: skip
     axes["cpu_seconds"].legend(
-        fontsize=8, loc="upper left", title="bars: days on which drift trained"
+        fontsize=8, loc="upper left", title="bars: days on which drift trained", title_fontsize=8
     )
     axes["cpu_seconds"].set_xticks(place[::_EVERY], days[::_EVERY], rotation=45, ha="right")
     return figure
