@@ -6,14 +6,16 @@
     dayfold bench retraining --log movietweetings --source DIR
 
 A simulated shop's lake is built once, in bulk, with changes planted: a turn of taste, a fall of
-the click rate, and one of the mix of users, who go on doing as they did (that must not train).
-Then each policy goes on from the same first model in a home of its own, with the day's real steps:
-score, check drift, train and evaluate two scorers where the policy says so, gate and promote.
+the click rate, and one of the mix of users, who go on doing as they did (no drift of labels).
+The shop begins with three weeks by the default settings, which train every seventh day as long as
+there is little to compare with. Then each policy goes on from there in a home of its own, with the
+day's real steps: score, check drift, train and evaluate two scorers where the policy says so, gate
+and promote.
 
-    drift    the drift check by its default settings
+    drift    the default settings: the drift check, and every seventh day after the last training
     daily    every day
     weekly   every seventh day, whatever happens
-    never    the first model serves all the time
+    never    what serves goes on serving
 
 A change counts as found on the first day from it on that decides `retrain` for its labels. Quality
 is back on the first day from there on whose log loss is within 1 % of that of `daily` on the same
@@ -81,7 +83,7 @@ BACK_WITHIN = 0.01
 
 
 def prepare(users: int, items: int) -> None:
-    """The lake of all days, and the first model, in the home of this process."""
+    """The lake of all days, and three weeks as they go by default, in the home of this process."""
     place = open_workplace()
     first, history_until, last = WINDOWS[place.dataset.name]
     if place.dataset.name == "simulated":
@@ -90,17 +92,14 @@ def prepare(users: int, items: int) -> None:
     days = list(days_between(first, last))
     for name in BULK:
         print(name, run_step(place, name, days).summary, flush=True)
-    cut = shift(history_until, -REFERENCE_DAYS)
-    _train(place, cut)
-    for ds in days_between(shift(cut, 1), shift(history_until, -1)):
-        run_step(place, "score_day", [ds])
-    _train(place, history_until, whatever=True)
+    for ds in days_between(shift(history_until, -REFERENCE_DAYS), history_until):
+        _day(place, ds)
 
 
-def _train(place: Workplace, ds: str, *, whatever: bool = False) -> None:
-    """The day's steps from its scores to its promotion; `whatever`: it trains in any case."""
+def _day(place: Workplace, ds: str) -> None:
+    """The day's steps from its scores to its promotion."""
     run_step(place, "score_day", [ds])
-    if run_step(place, "check_drift", [ds]).facts["train"] or whatever:
+    if run_step(place, "check_drift", [ds]).facts["train"]:
         for name in ("train", "evaluate"):
             for scorer in place.settings.training.scorers:
                 run_step(place, name, [ds], scorer)
@@ -112,7 +111,7 @@ def run_policy(policy: str) -> list[dict[str, Any]]:
     place, rows = open_workplace(), []
     _, history_until, last = WINDOWS[place.dataset.name]
     for ds in days_between(shift(history_until, 1), last):
-        _train(place, ds)
+        _day(place, ds)
         rows.append({"policy": policy} | day_row(place.lake(), ds))
         print(rows[-1], flush=True)
     return rows

@@ -30,8 +30,8 @@ class DriftSettings(Frozen):
     trained on a day with it."""
     min_gap_days: Days = 1
     """Days from one training to the next, at least: what drifts before waits, and says so."""
-    max_gap_days: Days = 28
-    """A longer gap since the champion's last training day forces a retrain."""
+    max_gap_days: Days = 7
+    """Days from one training to the next, at most: then a day trains whatever the tests say."""
     extent: Extent | Literal["auto"] = "auto"
     """How much a retraining trains. `incremental`: the new days and a replay as `training` has it;
     `replay`: the same with more replay; `full`: anew on all days. `auto`: by the change."""

@@ -96,7 +96,7 @@ def test_a_replay_from_the_middle_goes_by_the_training_before_it(place: Workplac
     """Where what is replayed trains less than what was, the training before it still counts."""
     lake = place.lake()
     last = max(day for day in lake.days(CANDIDATES) if day < CHANGED)
-    never = DriftSettings(min_reference_days=40, fallback_every_days=300)
+    never = DriftSettings(min_reference_days=40, fallback_every_days=300, max_gap_days=300)
     found = list(replay(place, CHANGED, LAST, never))
     for one in found:
         assert f"last trained {gap(last, one.ds)} days ago" in one.now.reason
@@ -107,11 +107,12 @@ def test_other_settings_decide_otherwise_and_nothing_is_written(place: Workplace
     before = {t.key: lake.read(t, lake.days(t)).num_rows for t in (DRIFT, SKETCHES, PROMOTIONS)}
     frugal = list(replay(place, CHANGED, LAST, DriftSettings(min_gap_days=3)))
     trainings = [day for day in lake.days(CANDIDATES) if day < CHANGED]
-    assert gap(max(trainings), CHANGED) == 2
-    assert [one.now.train for one in frugal] == [False, True, False, False, True]
+    assert gap(max(trainings), CHANGED) == 6
+    assert [one.now.train for one in frugal] == [True, False, False, True, False]
     assert "drift.min_gap_days" in frugal[2].now.reason
     blind = list(replay(place, CHANGED, LAST, DriftSettings(alpha=1e-12)))
-    assert not any(one.now.train for one in blind)
+    assert [one.now.train for one in blind] == [False, True, False, False, False]
+    assert {one.now.decision for one in blind} == {"skip"}  # that one trains by the calendar
     after = {t.key: lake.read(t, lake.days(t)).num_rows for t in (DRIFT, SKETCHES, PROMOTIONS)}
     assert after == before
 

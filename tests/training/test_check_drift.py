@@ -217,36 +217,32 @@ def test_only_the_reference_days_of_the_ledger_are_opened(
 def test_the_reference_goes_back_no_further_than_asked_for(lake: Lake) -> None:
     today = history(lake, days=70)
     sketch(lake, today)
-    # The champion of 71 days ago forces a retrain; what counts here is how far back it looked.
     assert decide(lake, today)["evidence"]["reference_days"] == 56  # type: ignore[index]
 
 
-def test_a_champion_trained_too_long_ago_is_retrained(lake: Lake) -> None:
-    """Promoted on the day before FIRST, it was trained up to the day before that."""
-    today = history(lake, days=27)
-    sketch(lake, today)
-    row = decide(lake, today)
-    assert row["decision"] == "retrain"
-    assert "29 days back" in str(row["reason"])
-    promotion(lake, shift(today, -2), 1, promoted=False)
-    assert decide(lake, today)["decision"] == "retrain"
-    promotion(lake, shift(today, -2), 1)
-    assert decide(lake, today)["decision"] == "skip"
-
-
-def test_last_training_is_read_from_the_candidates(lake: Lake) -> None:
-    today = history(lake, days=8)
-    sketch(lake, today)
-    assert "never trained" in str(decide(lake, today)["reason"])
+def trained(lake: Lake, ds: str) -> None:
+    """A candidate of that day."""
     row = {"run_id": "r", "parent_version": 0, "first_day": FIRST, "last_day": FIRST}
     row |= {"rows": 1, "replay_rows": 0, "directory": "d", "evidence": "{}"}
     schema = pa.schema([f for f in lake.schema(CANDIDATES) if f.name not in ("ds", "scorer")])
-    for ds, train in ((shift(today, -3), False), (today, False)):
-        partition = {"ds": ds, "scorer": "mlp"}
-        lake.replace(CANDIDATES, partition, pa.Table.from_pylist([row], schema), LINEAGE)
-        decision = decide(lake, today)
-        assert decision["train"] is train
-        assert "last trained 3 days ago" in str(decision["reason"])
+    partition = {"ds": ds, "scorer": "mlp"}
+    lake.replace(CANDIDATES, partition, pa.Table.from_pylist([row], schema), LINEAGE)
+
+
+@pytest.mark.parametrize(("days", "decision"), [(8, "not_enough_data"), (27, "skip")])
+def test_the_last_training_is_read_from_the_candidates(
+    lake: Lake, days: int, decision: str
+) -> None:
+    today = history(lake, days=days)
+    sketch(lake, today)
+    row = decide(lake, today)
+    assert (row["decision"], row["train"]) == (decision, True)
+    assert "never trained yet" in str(row["reason"])
+    for before, train in ((7, True), (3, False), (0, False)):
+        trained(lake, shift(today, -before))  # today's own is none before it
+        row = decide(lake, today)
+        assert (row["decision"], row["train"]) == (decision, train)
+        assert f"last trained {before or 3} days ago" in str(row["reason"]) or decision == "skip"
 
 
 def test_where_negatives_are_drawn_the_ranks_are_read_from_the_metrics(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 `retrain` on label drift; `watch` on score drift alone, and on label drift while the budget does
 not allow a training; `skip`; `not_enough_data`, which trains every so many days and says so. The
 tests of one day share one level. Labels are final: an example enters the day on which its label
-became so.
+became so. `train` also where nothing changed and no day of late has trained.
 """
 
 from __future__ import annotations
@@ -58,17 +58,15 @@ def decide(
     if today is None or not today.n:
         return DriftDecision("not_enough_data", False, "no example became final today", {"rows": 0})
     decision = _decided(ds, today, history, drift, sampled=sampled)
-    trained_to = history.champion_trained_to
-    if decision.train or trained_to is None or gap(trained_to, ds) <= drift.max_gap_days:
+    since = _days_since_training(ds, history)
+    if decision.train or (since is not None and since < drift.max_gap_days):
         return decision
+    when = "never trained yet" if since is None else f"last trained {since} days ago"
     reason = (
-        f"the champion's last training day {trained_to} lies {gap(trained_to, ds)} days back, "
-        f"at most {drift.max_gap_days} are allowed (drift.max_gap_days)"
+        f"{decision.reason}; trains all the same: {when}, expected is a training every "
+        f"{drift.max_gap_days} days (drift.max_gap_days)"
     )
-    if _too_soon(ds, history, drift):
-        return replace(decision, reason=f"{decision.reason}; {reason}, but drift.min_gap_days")
-    reason = f"{reason}; {decision.reason}"
-    return DriftDecision("retrain", True, reason, decision.evidence, "incremental")
+    return replace(decision, train=True, reason=reason, extent="incremental")
 
 
 def _decided(
@@ -102,9 +100,8 @@ def _decided(
     return _from_tests(ds, tests, pooled, reference, history, drift, evidence)
 
 
-def _too_soon(ds: str, history: History, drift: DriftSettings) -> bool:
-    last = history.last_training
-    return last is not None and gap(last, ds) < drift.min_gap_days
+def _days_since_training(ds: str, history: History) -> int | None:
+    return None if history.last_training is None else gap(history.last_training, ds)
 
 
 def _labelled(day: DayCounts, *, sampled: bool) -> int:
@@ -127,8 +124,7 @@ def _lacking(evidence: dict[str, Any], drift: DriftSettings) -> str:
 def _fallback(
     ds: str, lacking: str, history: History, drift: DriftSettings, evidence: dict[str, Any]
 ) -> DriftDecision:
-    last = history.last_training
-    since = None if last is None else gap(last, ds)
+    since = _days_since_training(ds, history)
     train = since is None or since >= max(drift.fallback_every_days, drift.min_gap_days)
     rule = f"meanwhile training every {drift.fallback_every_days} days"
     when = "never trained yet" if since is None else f"last trained {since} days ago"
@@ -214,13 +210,13 @@ def _respond(
     evidence: dict[str, Any],
 ) -> DriftDecision:
     """To labels that drifted: train, as much as the change asks for and the budget allows."""
-    last = history.last_training
-    if last is not None and _too_soon(ds, history, drift):
+    since = _days_since_training(ds, history)
+    if since is not None and since < drift.min_gap_days:
         return DriftDecision(
             "watch",
             False,
-            f"{why}; trained {gap(last, ds)} days ago, the next training is on "
-            f"{shift(last, drift.min_gap_days)} at the earliest (drift.min_gap_days)",
+            f"{why}; trained {since} days ago, the next training is on "
+            f"{shift(ds, drift.min_gap_days - since)} at the earliest (drift.min_gap_days)",
             evidence,
         )
     extent, rule = extent_of(ds, drift, moved, history.decisions)

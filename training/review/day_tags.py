@@ -38,6 +38,7 @@ def day_tags(lake: Lake, ds: str) -> dict[str, object]:
     tags: dict[str, object] = {}
     for drift in lake.read(DRIFT, [ds]).to_pylist():
         tags["decision"] = drift["decision"]
+        tags["trained"] = "yes" if gates else "no"
     for promotion in lake.read(PROMOTIONS, [ds]).to_pylist():
         serving = serving_after(lake, ds, promotion)
         tags["promoted"] = "yes" if promotion["promoted"] else "no"

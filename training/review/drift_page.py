@@ -21,7 +21,7 @@ from training.scoring.attribute_slices import Words, said_of, words_of
 CHART_DAYS = 28
 _MEANS = {
     "skip": "Nothing beyond what days usually differ by: the champion goes on serving.",
-    "watch": "Something moved, and no training follows today.",
+    "watch": "Something moved, and no training follows from it today.",
     "not_enough_data": "Too little is known to tell change from chance.",
 }
 _RETRAIN_MEANS = {
@@ -29,10 +29,10 @@ _RETRAIN_MEANS = {
     "decides whether it serves.",
     False: "The day's own labels are as predicted; a change that was found before goes on training "
     "until a champion serves that was trained on a day with it.",
-    None: "The day trains by the calendar, or because nothing serves yet; it says nothing of what "
-    "users do.",
+    None: "The day trains because nothing serves yet; it says nothing of what users do.",
 }
 """By whether the labels drifted; None = they were not asked."""
+_CALENDAR = " It trains all the same, for want of a training in the days before it."
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 900px; color: #1c2733; }
@@ -64,7 +64,7 @@ def drift_page(context: StepContext, scores: Any | None) -> str | None:
     parts = [
         f"<h1>Drift on {ds}: {html.escape(row['decision'].replace('_', ' '))}</h1>",
         f"<p class=said>{html.escape(sentence(lake, row, evidence))}</p>",
-        f"<p class=lead>{_meaning(row['decision'], evidence)}</p>",
+        f"<p class=lead>{_meaning(row, evidence)}</p>",
         _section("The tests", _tests_lead(evidence), _tests(evidence), _over_days(rows, days)),
         _section("The scores", _SCORES, "", _image(scores)),
         _section("In which slices", _SLICES, _slices(evidence, context, words)),
@@ -77,10 +77,10 @@ def drift_page(context: StepContext, scores: Any | None) -> str | None:
     )
 
 
-def _meaning(decision: str, evidence: Row) -> str:
-    if decision == "retrain":
+def _meaning(row: Row, evidence: Row) -> str:
+    if row["decision"] == "retrain":
         return _RETRAIN_MEANS[evidence.get("labels_drifted")]
-    return _MEANS[decision]
+    return _MEANS[row["decision"]] + (_CALENDAR if row["train"] else "")
 
 
 # ---- sections ------------------------------------------------------------------------------------

@@ -149,13 +149,25 @@ def test_days_that_are_too_small_even_when_pooled_are_not_enough() -> None:
     assert "700 pooled rows of 1000" in decision.reason
 
 
-def test_a_champion_that_knows_nothing_of_the_last_four_weeks_is_retrained() -> None:
+@pytest.mark.parametrize(("days", "train"), [(6, False), (7, True), (None, True)])
+def test_a_quiet_week_trains_and_is_called_quiet(days: int | None, train: bool) -> None:
     random = np.random.default_rng(0)
     before, today = quiet_days(random, 30), day(random, shift(MONDAY, 30))
-    old = History(tuple(before), True, shift(today.ds, -29), shift(today.ds, -1))
-    assert decide(today.ds, today, old, DRIFT, sampled=False).decision == "retrain"
-    enough = replace(old, champion_trained_to=shift(today.ds, -28))
-    assert decide(today.ds, today, enough, DRIFT, sampled=False).decision == "skip"
+    last = None if days is None else shift(today.ds, -days)
+    history = History(tuple(before), True, shift(today.ds, -20), last)
+    decision = decide(today.ds, today, history, DRIFT, sampled=False)
+    assert (decision.decision, decision.train) == ("skip", train)
+    assert decision.extent == ("incremental" if train else None)
+    assert ("every 7 days (drift.max_gap_days)" in decision.reason) == train
+    assert decision.reason.startswith("as usual")
+
+
+def test_a_candidate_that_was_not_promoted_is_a_training_too() -> None:
+    """Else a champion that nobody beats would make every day train."""
+    random = np.random.default_rng(0)
+    before, today = quiet_days(random, 30), day(random, shift(MONDAY, 30))
+    old = History(tuple(before), True, shift(today.ds, -25), shift(today.ds, -1))
+    assert not decide(today.ds, today, old, DRIFT, sampled=False).train
 
 
 @pytest.mark.parametrize("days", [1, 2])

@@ -18,13 +18,20 @@ from training.review.drift_page import _meaning, _tests, _value
     [
         ({"labels_drifted": True}, "What users do is not what the champion predicts"),
         ({"labels_drifted": False}, "a change that was found before goes on training"),
-        ({}, "by the calendar, or because nothing serves yet"),
+        ({}, "The day trains because nothing serves yet"),
     ],
 )
 def test_only_labels_that_drifted_are_said_to_be_other_than_predicted(
     evidence: dict[str, bool], said: str
 ) -> None:
-    assert said in _meaning("retrain", evidence)
+    assert said in _meaning({"decision": "retrain", "train": True}, evidence)
+
+
+def test_a_quiet_day_that_trains_is_said_to_be_both() -> None:
+    said = _meaning({"decision": "skip", "train": True}, {})
+    assert "Nothing beyond" in said
+    assert "trains all the same" in said
+    assert "trains" not in _meaning({"decision": "skip", "train": False}, {})
 
 
 def test_what_moved_is_said_in_words(tmp_path: Path) -> None:
