@@ -113,6 +113,7 @@ def replay(name: str, source: Path, home: Path) -> Path:
     summary["seconds_in_all"] = time.perf_counter() - started
     for decision in ("skip", "watch", "retrain", "not_enough_data"):
         summary[f"days_{decision}"] = sum(day["decision"] == decision for day in status)
+    summary["days_trained"] = sum(bool(day["trained"]) for day in status)
     summary["days_promoted"] = sum(day["promoted_version"] is not None for day in status)
     return write_result(name, summary, [{**row, "value": round(row["value"], 6)} for row in rows])
 

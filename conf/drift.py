@@ -24,12 +24,13 @@ class DriftSettings(Frozen):
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.003
     """Joint level of all tests of one day."""
     fallback_every_days: Days = 7
-    """Retrain this often while the data do not suffice for a decision."""
+    """Retrain this often while the data do not suffice for a decision, within the two gaps."""
     follow_up_days: Annotated[int, Field(ge=0, le=36_500)] = 5
     """Days on which a change that was found goes on training, until a champion serves that was
     trained on a day with it."""
     min_gap_days: Days = 1
-    """Days from one training to the next, at least: what drifts before waits, and says so."""
+    """Days from one training to the next, at least, once a champion serves: what drifts before
+    waits, and says so."""
     max_gap_days: Days = 7
     """Days from one training to the next, at most: then a day trains whatever the tests say."""
     extent: Extent | Literal["auto"] = "auto"
@@ -37,11 +38,27 @@ class DriftSettings(Frozen):
     `replay`: the same with more replay; `full`: anew on all days. `auto`: by the change."""
     replay_factor: Annotated[float, Field(ge=1.0, le=100.0)] = 3.0
     """Of extent `replay`: how many times the rows are replayed."""
-    full_after_days: Days = 5
-    """Of extent `auto`: train anew where labels drift although so many days in a row trained."""
+    full_after_days: Days = 7
+    """Of extent `auto`: train anew where labels drift although so many trainings in a row met
+    them."""
     gradual_from: PositiveFloat = 2.0
     """Of extent `auto`: standard errors by which the last days must have moved the same way for a
     change to be called gradual."""
+
+    @model_validator(mode="after")
+    def _reference_can_suffice(self) -> Self:
+        weekend_days = self.reference_days // 7 * 2
+        for name, most in (
+            ("min_reference_days", self.reference_days),
+            ("min_weekday_class_days", weekend_days),
+        ):
+            if getattr(self, name) > most:
+                raise ValueError(
+                    f"{name}: {getattr(self, name)} is more than the {most} that there are in "
+                    f"reference_days: {self.reference_days}, so no day could be decided; expected "
+                    "more reference days"
+                )
+        return self
 
     @model_validator(mode="after")
     def _gaps_do_not_contradict(self) -> Self:

@@ -64,7 +64,7 @@ def replay(workplace: Workplace, first: str, last: str, drift: DriftSettings) ->
     Raises:
         MissingPartition: no day of these has a decision.
     """
-    from training.check_drift import days_left_out, seen
+    from training.check_drift import days_left_out, last_training, seen
     from training.drift.decision import decide
     from training.drift.past import past_of
 
@@ -78,20 +78,22 @@ def replay(workplace: Workplace, first: str, last: str, drift: DriftSettings) ->
     past: list[PastDecision] = []
     for ds in days:
         context = StepContext((ds,), lake, workplace.dataset, settings)
-        today, history = seen(context, days_left_out(context))
+        left_out = days_left_out(context)
+        today, history = seen(context, left_out)
         since = shift(ds, -drift.reference_days)
         history = replace(
             history,
             decisions=(
                 *(one for one in history.decisions if one.ds < days[0]),
-                *(one for one in past if one.ds >= since),
+                *(one for one in past if one.ds >= since and one.ds not in left_out),
             ),
-            last_training=max((day for day in trained if day < ds), default=None),
+            last_training=last_training(trained, ds, left_out),
         )
         now = decide(ds, today, history, drift, sampled=sampled)
         past.append(past_of(ds, now))
-        # a day that was to train and has no candidate had nothing to train on
-        if now.train and (ds in candidates or not was[ds]["train"]):
+        # a day that was to train and has no candidate had nothing to train on; one that has a
+        # candidate against its decision was trained by hand, or ends a history that was built
+        if (ds in candidates) if was[ds]["train"] == now.train else now.train:
             trained.add(ds)
         yield Replayed(ds, was[ds]["decision"], was[ds]["train"], now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -49,6 +50,8 @@ def run(context: StepContext) -> StepResult:
 def days_left_out(context: StepContext) -> frozenset[str]:
     """The reference days that say nothing of what is usual: waived, or blocked when `ds` began.
 
+    What a blocked day decided and trained counts for nothing either: it was taken back.
+
     Only the ledger's rows of these days are read: it has one of every day that there was.
     """
     lake, ds = context.lake, context.ds
@@ -88,10 +91,15 @@ def seen(context: StepContext, left_out: frozenset[str]) -> tuple[DayCounts | No
         days=tuple(counts[day] for day in earlier if day in counts),
         has_champion=True,
         champion_trained_to=_trained_to(lake, ds),
-        last_training=max((day for day in lake.days(CANDIDATES) if day < ds), default=None),
-        decisions=past_decisions(lake, ds, drift.reference_days),
+        last_training=last_training(lake.days(CANDIDATES), ds, left_out),
+        decisions=past_decisions(lake, ds, drift.reference_days, left_out),
     )
     return counts.get(ds), history
+
+
+def last_training(trained: Iterable[str], ds: str, left_out: frozenset[str]) -> str | None:
+    """The last of the days that `trained` before `ds` that is not left out."""
+    return max((day for day in trained if day < ds and day not in left_out), default=None)
 
 
 def _trained_to(lake: Lake, ds: str) -> str | None:

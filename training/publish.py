@@ -165,7 +165,7 @@ def _metrics(context: StepContext) -> dict[str, float]:
         metrics["champion_version"] = float(serving_after(lake, ds, promotion).version)
         metrics["promoted"] = float(bool(promotion["promoted"]))
     if drift is not None:
-        metrics["trained"] = float(bool(drift["train"]))
+        metrics["trained"] = float(lake.read(GATES, [ds]).num_rows > 0)
         metrics |= _drift_metrics(json.loads(str(drift["evidence"])))
     return metrics
 

@@ -32,7 +32,7 @@ DRIFT = Table(
     columns=(
         DS,
         Column("decision", "string", "skip, watch, retrain or not_enough_data"),
-        Column("train", "bool", "whether the day trains"),
+        Column("train", "bool", "whether the day trains; also by the calendar, with any decision"),
         Column("reason", "string", "one sentence"),
         Column("evidence", "string", "JSON: statistic, threshold and n of each test"),
     ),

@@ -102,6 +102,18 @@ def test_a_replay_from_the_middle_goes_by_the_training_before_it(place: Workplac
         assert f"last trained {gap(last, one.ds)} days ago" in one.now.reason
 
 
+def test_a_day_that_trained_against_its_decision_counts_as_a_training(place: Workplace) -> None:
+    """The last day of a history that is built in bulk trains whatever is decided."""
+    lake, by_hand = place.lake(), shift(LAST, -7)
+    assert by_hand not in lake.days(CANDIDATES)
+    candidate(lake, by_hand)
+    try:
+        found = list(replay(place, by_hand, LAST, DriftSettings(alpha=1e-12)))
+    finally:
+        lake.clear(CANDIDATES, [by_hand], {"step": "test", "ds": ""})
+    assert [one.ds for one in found if one.now.train] == [LAST]
+
+
 def test_other_settings_decide_otherwise_and_nothing_is_written(place: Workplace) -> None:
     lake = place.lake()
     before = {t.key: lake.read(t, lake.days(t)).num_rows for t in (DRIFT, SKETCHES, PROMOTIONS)}

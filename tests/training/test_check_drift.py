@@ -245,6 +245,24 @@ def test_the_last_training_is_read_from_the_candidates(
         assert f"last trained {before or 3} days ago" in str(row["reason"]) or decision == "skip"
 
 
+def test_a_day_that_was_taken_back_found_and_trained_nothing(lake: Lake) -> None:
+    bad = history(lake, days=28)
+    trained(lake, shift(bad, -3))
+    sketch(lake, bad, change=-0.8)
+    assert decide(lake, bad)["decision"] == "retrain"
+    trained(lake, bad)
+    after = shift(bad, 1)
+    sketch(lake, after)
+    assert "is not learned yet" in str(decide(lake, after)["reason"])
+    event = PromotionEvent(bad, "rollback", 1, "mlp", 2, {"mlp": 1}, "bad", "me", day=bad, number=1)
+    write_event(lake, event, "done")
+    row = decide(lake, after)
+    assert (row["decision"], row["train"]) == ("skip", False)
+    fourth = shift(bad, 4)  # a week after the last training that was not taken back
+    sketch(lake, fourth)
+    assert "last trained 7 days ago" in str(decide(lake, fourth)["reason"])
+
+
 def test_where_negatives_are_drawn_the_ranks_are_read_from_the_metrics(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "sampled", small_dataset("sampled"))
     today = history(lake, rank=0.8)

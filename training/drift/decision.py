@@ -18,7 +18,7 @@ from feature_store.days import gap, ordinal, shift
 from training.drift.compared import found_days, pooled_days, soonest, usual
 from training.drift.day_counts import DayCounts
 from training.drift.drift_test import FEWEST_DAYS, DriftTest
-from training.drift.extent import extent_of, recent_shift
+from training.drift.extent import extent_by_calendar, extent_of, recent_shift
 from training.drift.gain import expected_gain
 from training.drift.label_tests import (
     calibration_test,
@@ -54,7 +54,7 @@ def decide(
             counted as labelled rows, because drawn rows say nothing of the world.
     """
     if not history.has_champion:
-        return DriftDecision("retrain", True, "no champion yet", extent="incremental")
+        return _by_calendar(DriftDecision("retrain", False, "no champion yet"), drift)
     if today is None or not today.n:
         return DriftDecision("not_enough_data", False, "no example became final today", {"rows": 0})
     decision = _decided(ds, today, history, drift, sampled=sampled)
@@ -66,7 +66,14 @@ def decide(
         f"{decision.reason}; trains all the same: {when}, expected is a training every "
         f"{drift.max_gap_days} days (drift.max_gap_days)"
     )
-    return replace(decision, train=True, reason=reason, extent="incremental")
+    return _by_calendar(replace(decision, reason=reason), drift)
+
+
+def _by_calendar(decision: DriftDecision, drift: DriftSettings) -> DriftDecision:
+    """It trains, and not because of a change."""
+    extent, rule = extent_by_calendar(drift)
+    evidence = {**decision.evidence, "extent_rule": rule}
+    return replace(decision, train=True, evidence=evidence, extent=extent)
 
 
 def _decided(
@@ -125,16 +132,11 @@ def _fallback(
     ds: str, lacking: str, history: History, drift: DriftSettings, evidence: dict[str, Any]
 ) -> DriftDecision:
     since = _days_since_training(ds, history)
-    train = since is None or since >= max(drift.fallback_every_days, drift.min_gap_days)
-    rule = f"meanwhile training every {drift.fallback_every_days} days"
+    every = max(min(drift.fallback_every_days, drift.max_gap_days), drift.min_gap_days)
     when = "never trained yet" if since is None else f"last trained {since} days ago"
-    return DriftDecision(
-        "not_enough_data",
-        train,
-        f"{lacking}; {rule}, {when}",
-        evidence,
-        "incremental" if train else None,
-    )
+    reason = f"{lacking}; meanwhile training every {every} days, {when}"
+    decision = DriftDecision("not_enough_data", False, reason, evidence)
+    return _by_calendar(decision, drift) if since is None or since >= every else decision
 
 
 def _tests(
@@ -193,12 +195,20 @@ def _from_tests(
 
 
 def _not_learned(ds: str, history: History, drift: DriftSettings) -> str | None:
-    """The last day whose labels drifted, if what serves was trained on no day from it on."""
+    """The first day of the change that was found last, if what serves was trained on none with it.
+
+    Of one change are days whose labels drifted, each at most `follow_up_days` after the one before.
+    """
     drifted = [one.ds for one in history.decisions if one.labels_drifted]
     if not drifted or gap(drifted[-1], ds) > drift.follow_up_days:
         return None
+    first = drifted[-1]
+    for day in reversed(drifted):
+        if gap(day, first) > drift.follow_up_days:
+            break
+        first = day
     trained_to = history.champion_trained_to
-    return drifted[-1] if trained_to is None or trained_to < drifted[-1] else None
+    return first if trained_to is None or trained_to < first else None
 
 
 def _respond(

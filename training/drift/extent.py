@@ -1,11 +1,12 @@
 """How much a retraining trains: by kind and size of the change.
 
-- `full` where `full_after_days` days in a row trained and their labels drifted all the same: going
-  on from the parent does not take the change in.
+- `full` where `full_after_days` trainings in a row met labels that drifted all the same: going on
+  from the parent does not take the change in.
 - `replay` where the change is gradual, so that the last days had moved already: the days before
   are like today, and more of them steady the training.
 - `incremental` where it is sudden: rows of before it would hold the training back.
-The trainings that follow on one change are of its first day's kind.
+The trainings that follow on one change are of its first day's kind. One for which no change asks,
+but the calendar, is `incremental`.
 """
 
 from __future__ import annotations
@@ -79,17 +80,26 @@ def extent_of(
         return drift.extent, "by drift.extent"
     in_vain = 0
     for one in reversed(past):
-        if not (one.labels_drifted and one.train) or one.extent == "full":
+        if one.labels_drifted and not one.train:
+            continue  # held back by `min_gap_days`
+        if not one.labels_drifted or one.extent == "full":
             break
         in_vain += 1
     if in_vain >= drift.full_after_days:
-        return "full", f"the labels drift although {in_vain} days in a row trained"
+        return "full", f"the labels drift although {in_vain} trainings in a row met them"
     before = [one for one in past if one.labels_drifted and one.train and one.extent != "full"]
     if before and before[-1].extent and gap(before[-1].ds, ds) <= drift.follow_up_days:
         return before[-1].extent, f"as on {before[-1].ds}, when the change was found"
     if moved > drift.gradual_from:
         return "replay", f"gradual: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
     return "incremental", f"sudden: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
+
+
+def extent_by_calendar(drift: DriftSettings) -> tuple[Extent, str]:
+    """The same of a day that trains although no change was found."""
+    if drift.extent != "auto":
+        return drift.extent, "by drift.extent"
+    return "incremental", "no change asks for more"
 
 
 def training_of(training: TrainingSettings, drift: DriftSettings, extent: str) -> TrainingSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from conf.drift import Extent
 from feature_store.days import shift
@@ -11,10 +12,12 @@ from feature_store.tables import DRIFT
 from training.drift.outcome import DriftDecision, PastDecision
 
 
-def past_decisions(lake: Lake, ds: str, days: int) -> tuple[PastDecision, ...]:
-    """Those of the `days` before `ds`, ascending."""
+def past_decisions(
+    lake: Lake, ds: str, days: int, left_out: Collection[str]
+) -> tuple[PastDecision, ...]:
+    """Those of the `days` before `ds` that are not `left_out`, ascending."""
     first = shift(ds, -days)
-    found = [day for day in lake.days(DRIFT) if first <= day < ds]
+    found = [day for day in lake.days(DRIFT) if first <= day < ds and day not in left_out]
     rows = lake.read(DRIFT, found, ["ds", "train", "evidence"]).sort_by("ds").to_pylist()
     return tuple(_past(row["ds"], row["train"], json.loads(row["evidence"])) for row in rows)
 

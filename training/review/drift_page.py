@@ -20,7 +20,7 @@ from training.scoring.attribute_slices import Words, said_of, words_of
 
 CHART_DAYS = 28
 _MEANS = {
-    "skip": "Nothing beyond what days usually differ by: the champion goes on serving.",
+    "skip": "Nothing beyond what days usually differ by.",
     "watch": "Something moved, and no training follows from it today.",
     "not_enough_data": "Too little is known to tell change from chance.",
 }

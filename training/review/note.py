@@ -106,9 +106,10 @@ def _day(drift: Row | None, tested: bool, published: str) -> str:
     out = f"{published[:1].upper()}{published[1:]}."
     if drift is None:
         return out
-    trained = "It trained" if drift["train"] else "It did not train"
-    if tested and not drift["train"]:
-        trained = "It trained all the same"
+    if drift["train"]:
+        trained = "It trained" if tested else "It was to train, and no candidate was tested"
+    else:
+        trained = "It trained all the same" if tested else "It did not train"
     return f"{trained} ({drift['decision']}: {drift['reason']}). {out}"
 
 

@@ -11,7 +11,7 @@ from feature_store.days import shift
 from tests.training.drift.day_fixture import DRIFT, MONDAY, day, decision_of, quiet_days
 from training.drift.day_counts import DayCounts
 from training.drift.decision import decide
-from training.drift.outcome import DriftDecision, History
+from training.drift.outcome import History
 from training.drift.score_map import CENTRES, carry, quantile_map
 from training.measures.sketch import BINS, bin_of
 
@@ -98,7 +98,8 @@ def _with_ratio(ds: str, ratio: float) -> DayCounts:
 
 def test_without_a_champion_the_day_trains() -> None:
     decision = decide(MONDAY, None, History((), False, None, None), DRIFT, sampled=False)
-    assert decision == DriftDecision("retrain", True, "no champion yet", extent="incremental")
+    assert (decision.decision, decision.train) == ("retrain", True)
+    assert (decision.reason, decision.extent) == ("no champion yet", "incremental")
 
 
 def test_a_day_without_examples_is_not_called_quiet_and_does_not_train() -> None:

@@ -79,18 +79,19 @@ IN_VAIN = (True, True, "incremental")
         ([], 0.0, "incremental"),
         ([], 1.9, "incremental"),
         ([], 2.1, "replay"),
-        ([IN_VAIN] * 4, 0.0, "incremental"),
-        ([IN_VAIN] * 5, 0.0, "full"),
-        ([IN_VAIN] * 5, 3.0, "full"),
-        ([IN_VAIN] * 5 + [(False, False, None)], 0.0, "incremental"),
+        ([IN_VAIN] * 6, 0.0, "incremental"),
+        ([IN_VAIN] * 7, 0.0, "full"),
+        ([IN_VAIN] * 7, 3.0, "full"),
+        ([IN_VAIN] * 7 + [(False, False, None)], 0.0, "incremental"),
         # labels that drifted and did not train say nothing of trainings
-        ([*[IN_VAIN] * 4, (True, False, None)], 0.0, "incremental"),
+        ([*[IN_VAIN] * 6, (True, False, None)], 0.0, "incremental"),
+        ([IN_VAIN, (True, False, None)] * 7, 0.0, "full"),
         # what follows on one change is of its first day's kind, for as long as it follows
         ([(True, True, "replay"), (False, True, "replay")], 0.0, "replay"),
         ([IN_VAIN], 9.0, "incremental"),
         ([IN_VAIN, *[(False, False, None)] * 5], 9.0, "replay"),
         # a full training is given time, too
-        ([*[IN_VAIN] * 5, (True, True, "full"), *[IN_VAIN] * 4], 0.0, "incremental"),
+        ([*[IN_VAIN] * 7, (True, True, "full"), *[IN_VAIN] * 6], 0.0, "incremental"),
     ],
 )
 def test_the_kind_of_change_says_how_much_is_trained(
@@ -108,9 +109,9 @@ def test_the_decision_carries_the_extent_and_says_why() -> None:
     sudden = changed(DRIFT, shift(TODAY, -1))
     assert sudden.extent == "incremental"
     assert "; incremental training (sudden: " in sudden.reason
-    full = changed(DRIFT, shift(TODAY, -1), past(*[IN_VAIN] * 5))
+    full = changed(DRIFT, shift(TODAY, -1), past(*[IN_VAIN] * 7))
     assert full.extent == "full"
-    assert "although 5 days in a row trained" in full.reason
+    assert "although 7 trainings in a row met them" in full.reason
 
 
 def test_what_is_found_trains_until_what_serves_has_learned_of_it() -> None:
@@ -127,10 +128,52 @@ def test_what_is_found_trains_until_what_serves_has_learned_of_it() -> None:
     assert f"the change of {shift(TODAY, -1)} is not learned yet" in open_change.reason
     assert not open_change.evidence["labels_drifted"]
     assert decided(1, 1).decision == "skip"  # what serves was trained on that day
+    assert decided(3, 2).decision == "skip"
     assert decided(5, 6).decision == "retrain"
     assert decided(6, 7).decision == "skip"  # it was given its days
     never = DRIFT.model_copy(update={"follow_up_days": 0})
     assert decided(1, 2, never).decision == "skip"
+
+
+@pytest.mark.parametrize(("trained_to", "decision"), [(6, "retrain"), (5, "skip")])
+def test_a_change_is_learned_of_from_its_first_day_on(trained_to: int, decision: str) -> None:
+    """Found on days that lie apart, it is one; the day of another one before counts for nothing."""
+    random = np.random.default_rng(0)
+    drifted = {14, 5, 2, 1}
+    earlier = past(*[(n in drifted, n in drifted, None) for n in range(20, 0, -1)])
+    history = History(
+        tuple(quiet_days(random, 28)), True, shift(TODAY, -trained_to), shift(TODAY, -1), earlier
+    )
+    found = decide(TODAY, day(random, TODAY), history, DRIFT, sampled=False)
+    assert found.decision == decision
+    assert (f"the change of {shift(TODAY, -5)} is not" in found.reason) == (decision == "retrain")
+
+
+@pytest.mark.parametrize("extent", ["auto", "replay", "full"])
+def test_a_fixed_extent_holds_for_trainings_by_the_calendar_too(extent: str) -> None:
+    random = np.random.default_rng(0)
+    fixed = DRIFT.model_copy(update={"extent": extent})
+    expected = "incremental" if extent == "auto" else extent
+    quiet = History(tuple(quiet_days(random, 28)), True, shift(TODAY, -9), shift(TODAY, -7))
+    few, first = replace(quiet, days=quiet.days[:5]), History((), False, None, None)
+    for history, decision in ((quiet, "skip"), (few, "not_enough_data"), (first, "retrain")):
+        found = decide(TODAY, day(random, TODAY), history, fixed, sampled=False)
+        assert (found.decision, found.train, found.extent) == (decision, True, expected)
+        assert found.evidence["extent_rule"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"reference_days": 13}, "min_reference_days: 14 is more than the 13"),
+        ({"reference_days": 20}, "min_weekday_class_days: 6 is more than the 4"),
+        ({"min_reference_days": 57}, "in reference_days: 56, so no day could be decided"),
+    ],
+)
+def test_a_reference_that_never_suffices_is_refused(given: dict[str, int], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DriftSettings(**given)  # type: ignore[arg-type]
+    assert DriftSettings(reference_days=21).reference_days == 21
 
 
 def test_people_who_like_other_things_are_found_by_the_order() -> None:
