@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--days", type=int, default=2000, help="quiet days of each world [2000]")
+    parser.add_argument("--days", type=int, default=1000, help="quiet days of each world [1000]")
     parser.add_argument("--trials", type=int, default=100, help="of each change [100]")
     parser.add_argument("--seed", type=int, default=6, help="of the simulation [6]")
     parser.add_argument("--only", default="", help="worlds and changes whose name has this in it")
