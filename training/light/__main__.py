@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 import threading
@@ -13,6 +14,8 @@ from .release import Release
 from .server import Server, Service, read_key
 
 _LAST_PORT = 65_535
+_SHORTEST, _LONGEST = 0.1, 86_400.0
+"""Seconds between looks: without a bound, looking would take a core to itself, or never come."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--log", type=Path, help="file that gets a JSON line per answer")
     parser.add_argument(
-        "--poll", type=float, default=2.0, help="seconds between looks for a new release [2]"
+        "--poll", type=_seconds, default=2.0, help="seconds between looks for a new release [2]"
     )
     given = parser.parse_args(arguments)
     try:
@@ -63,6 +66,19 @@ def _port(text: str) -> int:
     if not 0 <= port <= _LAST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number 0 to {_LAST_PORT}")
     return port
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}, expected seconds, {_SHORTEST:g} to {_LONGEST:,.0f}; without it a new "
+            "release is looked for every 2"
+        )
+    return seconds
 
 
 if __name__ == "__main__":

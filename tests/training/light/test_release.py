@@ -90,6 +90,17 @@ def test_a_port_that_is_none_is_named(
     assert f"'{port}', expected a whole number 0 to 65535" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("poll", ["0", "-1", "nan", "inf", "1e9", "x", ""])
+def test_a_pause_between_looks_that_is_none_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], poll: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path), f"--poll={poll}"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"argument --poll: {poll!r}, expected seconds, 0.1 to 86,400; without it" in said
+
+
 ONE = {"folder": "a", "version": "a", "weight": 1.0}
 
 
