@@ -139,6 +139,26 @@ def test_a_damaged_version_is_named(
     assert "expected a version's whole folder. Next: " in said
 
 
+@pytest.mark.parametrize("file", ["ranker.onnx", "user_tower.onnx"])
+@pytest.mark.parametrize("left", [0, 200, -200], ids=["nothing", "a beginning", "an end less"])
+def test_a_damaged_graph_is_named(
+    released: Path, capsys: pytest.CaptureFixture[str], file: str, left: int
+) -> None:
+    path = released / "a" / "data" / file
+    path.write_bytes(path.read_bytes()[:left])
+    assert main([str(released), "--engine=onnxruntime"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"dayfold_light: {path} cannot be loaded (")
+    assert "expected a graph that ONNX Runtime reads. Next: copy the version's folder" in said
+
+
+def test_a_graph_that_is_not_there_is_named(released: Path) -> None:
+    path = released / "a" / "data" / "ranker.onnx"
+    path.unlink()
+    with pytest.raises(FormatError, match=f"{path} cannot be loaded "):
+        Release(released, "onnxruntime")
+
+
 @pytest.mark.parametrize("key", ["", "ab", "ab" * 31, "ab" * 33, "x" * 64])
 def test_a_key_file_without_a_whole_key_is_refused(
     released: Path, capsys: pytest.CaptureFixture[str], key: str
