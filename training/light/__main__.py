@@ -18,8 +18,14 @@ _SHORTEST, _LONGEST = 0.1, 86_400.0
 """Seconds between looks: without a bound, looking would take a core to itself, or never come."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM."""
+def main(arguments: list[str] | None = None, key: bytes | None = None) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        arguments: as typed; None = those of this process.
+        key: of the user ids, where no --key-file is given. A key itself is never typed: arguments
+            are seen by everybody on the machine.
+    """
     parser = argparse.ArgumentParser(prog="python -m dayfold_light", description=__doc__)
     parser.add_argument("folder", type=Path, help="a version's folder `light`, or a release")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
@@ -37,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         release = Release(given.folder, given.engine)
-        key = read_key(given.key_file) if given.key_file else None
+        key = read_key(given.key_file) if given.key_file else key
         log = given.log.open("a") if given.log else None
         server = Server((given.host, given.port), Service(release, key, log))
     except (OSError, ValueError) as error:
@@ -57,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     versions = ", ".join(one.version for one in release.serving.recommenders)
     print(f"Serving {versions} on http://{host!s}:{port}/recommend (Ctrl-C ends)", flush=True)
     server.serve_forever(poll_interval=0.1)
+    stop.set()
     server.server_close()
     return 0
 
