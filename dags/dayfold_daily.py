@@ -13,7 +13,7 @@ A day that promotes says so: an event of the asset `dayfold://<dataset>/champion
 `dayfold_promotion`, with dataset, day, version and scorer as `extra`. A day whose winner waits for
 a human (`promotion.approval: required`) says so when it is published: an event of
 `dayfold://<dataset>/challenger`, which starts DAG `dayfold_approval`. A day that is cleared and run
-again says it again.
+again says it again. What is changed by the command line, such as a rollback, is no event.
 """
 
 from __future__ import annotations

@@ -108,7 +108,10 @@ def serve(
         Path | None, typer.Option(help="File that gets a JSON line per answer, with pseudonyms.")
     ] = None,
 ) -> None:
-    """Answer requests over HTTP with what serves now; a new release is taken in while it serves."""
+    """Answer requests over HTTP with what serves now; a new release is taken in while it serves.
+
+    Requests give raw user ids; their key is DAYFOLD_KEY, else the file `key_file` of the settings.
+    """
     from training.light.__main__ import main
 
     overrides_to_environment(dataset=dataset)
@@ -121,9 +124,21 @@ def serve(
             f"Next: dayfold status --dataset {workplace.dataset.name}"
         )
     arguments = [str(folder), "--host", host, "--port", str(port)]
-    arguments += ["--key-file", str(settings.path(settings.key_file))]
     arguments += ["--log", str(log)] if log else []
-    raise typer.Exit(main(arguments))
+    raise typer.Exit(main(arguments, _key(workplace)))
+
+
+def _key(workplace: Workplace) -> bytes:
+    """The key of the user ids: with another one than the lake's, every user would be a new one."""
+    from conf.pseudonym import fingerprint, load_key
+    from feature_store.identity import known_identity, require_key
+
+    settings, name = workplace.settings, workplace.dataset.name
+    key = load_key(settings.path(settings.key_file))
+    root = settings.path(settings.lake)
+    if known_identity(root, name) is not None:  # a release serves without its lake, too
+        require_key(root, name, fingerprint(key), bind=False)
+    return key
 
 
 def _place(dataset: str | None) -> tuple[Workplace, Registry, int]:

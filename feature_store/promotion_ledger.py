@@ -119,9 +119,16 @@ def all_events(lake: Lake) -> list[PromotionEvent]:
 
 
 def begun(lake: Lake, event: PromotionEvent) -> PromotionEvent:
-    """`event` with the next number and the time of now."""
-    last = max((known.number for known in all_events(lake)), default=0)
-    return replace(event, number=last + 1, at=datetime.now(UTC))
+    """`event` with a number above all others', and the time of now; no event is opened for it.
+
+    The last event may be of any day: an early one that is run again notes its own last. So the
+    number is the version of the table that this event's first write makes: each event was one
+    commit or more, so none has a number above the version that holds it. Where an event's state
+    was written several times, numbers are left out.
+    """
+    unwritten = 0  # a table that was created is at version 0
+    version = max(lake.version(PROMOTION_LEDGER), unwritten)
+    return replace(event, number=version + 1, at=datetime.now(UTC))
 
 
 def write_event(lake: Lake, event: PromotionEvent, state: State) -> PromotionEvent:

@@ -1,7 +1,8 @@
 """Another team's DAG: whenever Dayfold has promoted a champion, pull the release.
 
 The event may come twice (a day that was cleared and run again), so pulling the same release again
-must change nothing: it is compared by its etag. Put this file into your own dags folder.
+must change nothing: it is compared by its etag. A change by the command line, such as a rollback,
+is no event: a schedule beside it, or a poll, finds that. Put this file into your own dags folder.
 """
 
 from __future__ import annotations

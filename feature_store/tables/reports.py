@@ -108,7 +108,7 @@ PROMOTION_LEDGER = Table(
     columns=(
         Column("ds", "string", "the published day after which it holds"),
         Column("event", "string", "digest of what happened: the same again is the same row"),
-        Column("number", "int32", "order among all events, from 1"),
+        Column("number", "int32", "order among all events, from 1 on, with gaps"),
         Column("kind", "string", "promotion, proposal, approval, rejection, rollback or release"),
         Column("state", "string", "intent, decided (it holds; lists follow), done or withdrawn"),
         Column("at", "timestamp", "when it was begun, UTC"),

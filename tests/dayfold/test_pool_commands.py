@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from conf.pseudonym import fingerprint
 from conf.settings import Settings
 from dayfold import pool_commands
 from dayfold.cli import app
@@ -22,6 +24,7 @@ from tests.training.home_fixture import fresh_home
 from tests.training.lake_fixture import small_lake
 from tests.training.promoted_home import TRAINED, Home, promoted_home
 from training import publish
+from training.light.server import Server
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +131,47 @@ def test_the_light_server_serves_the_release_as_a_process(home: Home, tmp_path: 
         finally:
             process.kill()
     assert json.loads(log.read_text())["version"] == content["version"]
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> list[bytes | None]:
+    """What `dayfold serve` would have served with: it ends at once."""
+    asked: list[bytes | None] = []
+
+    def serve_forever(server: Server, **_: object) -> None:
+        asked.append(server.service.key)
+
+    monkeypatch.setattr(Server, "serve_forever", serve_forever)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    return asked
+
+
+def test_the_server_has_the_key_of_the_environment_or_else_the_homes(
+    run: CliRunner, home: Home, keys: list[bytes | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wins, path = os.environ["DAYFOLD_KEY"], home.settings.path(home.settings.key_file)
+    said(run, "serve", "--port", "0")
+    path.write_text("ab" * 32)
+    path.chmod(0o600)
+    said(run, "serve", "--port", "0")
+    monkeypatch.delenv("DAYFOLD_KEY")
+    said(run, "serve", "--port", "0")
+    assert keys == [bytes.fromhex(wins), bytes.fromhex(wins), bytes.fromhex("ab" * 32)]
+    path.unlink()
+    refused = str(run.invoke(app, ["serve"]).exception)
+    assert refused.startswith(f"There is no key for the user ids: expected DAYFOLD_KEY or {path}.")
+
+
+def test_a_server_with_another_key_than_the_lakes_is_refused(
+    run: CliRunner, keys: list[bytes | None], home: Home
+) -> None:
+    about = home.lake.root / "lake.json"
+    before = about.read_text()
+    about.write_text(json.dumps({**json.loads(before), "key": fingerprint(bytes(32))}))
+    refused = str(run.invoke(app, ["serve", "--port", "0"]).exception)
+    about.write_text(before)
+    assert f"The user ids in {home.lake.root} were made with another key" in refused
+    assert keys == []
 
 
 def test_without_a_champion_the_next_command_is_named(tmp_path: Path) -> None:

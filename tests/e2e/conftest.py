@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,26 @@ class Shop:
     def lake(self) -> Lake:
         """The lake."""
         return Lake(self.home / "lake" / "simulated", load_dataset("simulated"))
+
+    def registered(self) -> list[tuple[Any, ...]]:
+        """MLflow's versions, then its aliases."""
+        return [
+            *self._asked("select name, version from model_versions order by 2"),
+            *self._asked("select alias, version from registered_model_aliases order by 1"),
+        ]
+
+    def tags_of_runs(self, ds: str) -> dict[str, dict[str, str]]:
+        """The tags of MLflow's runs of `ds` by scorer; of the day's own by ""."""
+        runs: dict[str, dict[str, str]] = {}
+        for run, name, value in self._asked("select run_uuid, key, value from tags"):
+            runs.setdefault(run, {})[name] = value
+        of_day = [tags for tags in runs.values() if tags.get("dayfold.ds") == ds]
+        kinds = {"day", "scorer"}
+        return {t.get("dayfold.scorer", ""): t for t in of_day if t.get("dayfold.kind") in kinds}
+
+    def _asked(self, query: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.home / "mlflow.db")) as database:
+            return database.execute(query).fetchall()
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,12 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from dayfold.run import REFERENCE_DAYS
 from feature_store.days import days_between, shift
 from feature_store.tables import (
     EVENTS,
     EXAMPLES,
+    GATES,
     LEDGER,
     PROMOTIONS,
     QUARANTINE,
@@ -72,6 +74,19 @@ def test_a_promotion_is_told_as_an_event_of_the_champions_asset(shop: Shop) -> N
     extras = [json.loads(extra) for _, extra in told]
     assert {extra["ds"]: extra["version"] for extra in extras} == promoted
     assert {extra["dataset"] for extra in extras} <= {"simulated"}
+
+
+def test_the_runs_of_the_first_candidates_of_a_history_say_what_became_of_them(shop: Shop) -> None:
+    cut = shift(FIRST, -1 - REFERENCE_DAYS)
+    (first,), gates = (shop.lake.read(t, [cut]).to_pylist() for t in (PROMOTIONS, GATES))
+    tags = shop.tags_of_runs(cut)
+    assert (tags[""]["promoted"], tags[""]["version"]) == ("yes", str(first["champion_version"]))
+    assert tags.keys() - {""} == {gate["scorer"] for gate in gates}
+    for gate in gates:
+        said, version = tags[gate["scorer"]], str(gate["version"] or "")
+        named = f"{gate['outcome'].capitalize()}{version and f', version {version}'}"
+        assert said.get("version", "") == version
+        assert said["mlflow.note.content"].startswith(f"**{named}**: ")
 
 
 def test_a_planted_fall_of_the_click_rate_is_found_and_trained_on(shop: Shop) -> None:
@@ -151,13 +166,13 @@ def test_running_a_finished_day_again_changes_no_row_and_registers_nothing(shop:
     for ds in (FIRST, LAST):
         before = {table.key: rows_of(shop, table, ds) for table in COMPARED}
         champion = shop.lake.read(PROMOTIONS, [LAST]).to_pylist()
-        versions = _registered(shop)
+        versions = shop.registered()
         again = shop.run("run", "--from", ds, "--to", ds, "--force")
         assert "ok" in again.stdout
         for table in COMPARED:
             assert_same_rows(table, before[table.key], rows_of(shop, table, ds))
         assert shop.lake.read(PROMOTIONS, [LAST]).to_pylist() == champion
-        assert _registered(shop) == versions
+        assert shop.registered() == versions
 
 
 @pytest.mark.slow
@@ -165,7 +180,7 @@ def test_a_run_that_is_stopped_leaves_its_day_open_and_the_next_one_makes_it_who
     shop: Shop,
 ) -> None:
     before = {table.key: rows_of(shop, table, LAST) for table in COMPARED}
-    versions = _registered(shop)
+    versions = shop.registered()
     with shop.started("run", "--from", LAST, "--to", LAST, "--force") as running:
         assert running.stdout is not None
         line = next(line for line in running.stdout if "build_features" in line)
@@ -179,7 +194,7 @@ def test_a_run_that_is_stopped_leaves_its_day_open_and_the_next_one_makes_it_who
     assert shop.days()[LAST]["state"] == "published"
     for table in COMPARED:
         assert_same_rows(table, before[table.key], rows_of(shop, table, LAST))
-    assert _registered(shop) == versions
+    assert shop.registered() == versions
 
 
 @pytest.mark.slow
@@ -189,7 +204,7 @@ def test_a_changed_day_is_rebuilt_with_those_after_it_and_back_again(
     ignored = shutil.ignore_patterns("airflow", "logs")
     mine, changed = Shop(shutil.copytree(shop.home, tmp_path / "home", ignore=ignored)), DAYS[-2]
     before = {table.key: rows_of(mine, table, LAST) for table in COMPARED}
-    aliases = [row for row in _registered(mine) if row[0] in ALIASES]
+    aliases = [row for row in mine.registered() if row[0] in ALIASES]
     (part,) = (mine.raw / "events" / f"ds={changed}").glob("part-*")
     whole = part.read_bytes()
     lines = _lines(part)
@@ -213,7 +228,7 @@ def test_a_changed_day_is_rebuilt_with_those_after_it_and_back_again(
     mine.run("run", *span, "--cascade")
     for table in COMPARED:
         assert_same_rows(table, before[table.key], rows_of(mine, table, LAST))
-    assert [row for row in _registered(mine) if row[0] in ALIASES] == aliases
+    assert [row for row in mine.registered() if row[0] in ALIASES] == aliases
 
 
 def test_a_closed_day_is_not_run_again_without_being_asked(shop: Shop) -> None:
@@ -251,7 +266,7 @@ def test_a_version_names_the_tables_that_it_was_made_of(shop: Shop) -> None:
             "select version, value from model_version_tags where key = 'table_versions'"
         ).fetchall()
     assert {version for version, _ in tags} == {
-        registered[1] for registered in _registered(shop) if registered[0] == "dayfold-simulated"
+        registered[1] for registered in shop.registered() if registered[0] == "dayfold-simulated"
     }
     for _, value in tags:
         named = json.loads(value)
@@ -274,14 +289,3 @@ def test_the_report_opens_without_network(shop: Shop) -> None:
 def _lines(path: Any) -> list[bytes]:
     lines = gzip.decompress(path.read_bytes()).split(b"\n")
     return lines[:-1] if lines[-1] == b"" else lines
-
-
-def _registered(shop: Shop) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(shop.home / "mlflow.db") as database:
-        versions = database.execute(
-            "select name, version from model_versions order by 2"
-        ).fetchall()
-        aliases = database.execute(
-            "select alias, version from registered_model_aliases order by 1"
-        ).fetchall()
-    return [*versions, *aliases]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 import threading
@@ -13,10 +14,18 @@ from .release import Release
 from .server import Server, Service, read_key
 
 _LAST_PORT = 65_535
+_SHORTEST, _LONGEST = 0.1, 86_400.0
+"""Seconds between looks: without a bound, looking would take a core to itself, or never come."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM."""
+def main(arguments: list[str] | None = None, key: bytes | None = None) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        arguments: as typed; None = those of this process.
+        key: of the user ids, where no --key-file is given. A key itself is never typed: arguments
+            are seen by everybody on the machine.
+    """
     parser = argparse.ArgumentParser(prog="python -m dayfold_light", description=__doc__)
     parser.add_argument("folder", type=Path, help="a version's folder `light`, or a release")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
@@ -29,12 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--log", type=Path, help="file that gets a JSON line per answer")
     parser.add_argument(
-        "--poll", type=float, default=2.0, help="seconds between looks for a new release [2]"
+        "--poll", type=_seconds, default=2.0, help="seconds between looks for a new release [2]"
     )
     given = parser.parse_args(arguments)
     try:
         release = Release(given.folder, given.engine)
-        key = read_key(given.key_file) if given.key_file else None
+        key = read_key(given.key_file) if given.key_file else key
         log = given.log.open("a") if given.log else None
         server = Server((given.host, given.port), Service(release, key, log))
     except (OSError, ValueError) as error:
@@ -54,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     versions = ", ".join(one.version for one in release.serving.recommenders)
     print(f"Serving {versions} on http://{host!s}:{port}/recommend (Ctrl-C ends)", flush=True)
     server.serve_forever(poll_interval=0.1)
+    stop.set()
     server.server_close()
     return 0
 
@@ -63,6 +73,19 @@ def _port(text: str) -> int:
     if not 0 <= port <= _LAST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number 0 to {_LAST_PORT}")
     return port
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}, expected seconds, {_SHORTEST:g} to {_LONGEST:,.0f}; without it a new "
+            "release is looked for every 2"
+        )
+    return seconds
 
 
 if __name__ == "__main__":

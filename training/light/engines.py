@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .known import FormatError
 from .operators import OPERATORS
 
 
@@ -88,15 +89,25 @@ class OnnxRuntimeEngine:
     """A graph in ONNX Runtime, on one thread."""
 
     def __init__(self, path: Path) -> None:
-        """Load the ONNX file `path`."""
+        """Load the ONNX file `path`.
+
+        Raises:
+            FormatError: ONNX Runtime cannot load it.
+        """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors have no base of their own
+            raise FormatError(
+                f"{path} cannot be loaded ({str(error).strip() or repr(error)}), expected a graph "
+                "that ONNX Runtime reads. Next: copy the version's folder `light` again."
+            ) from error
         self.inputs = frozenset(entry.name for entry in self._session.get_inputs())
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -90,6 +90,17 @@ def test_a_port_that_is_none_is_named(
     assert f"'{port}', expected a whole number 0 to 65535" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("poll", ["0", "-1", "nan", "inf", "1e9", "x", ""])
+def test_a_pause_between_looks_that_is_none_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], poll: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path), f"--poll={poll}"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"argument --poll: {poll!r}, expected seconds, 0.1 to 86,400; without it" in said
+
+
 ONE = {"folder": "a", "version": "a", "weight": 1.0}
 
 
@@ -126,6 +137,26 @@ def test_a_damaged_version_is_named(
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(f"dayfold_light: {path.parent} cannot be read (")
     assert "expected a version's whole folder. Next: " in said
+
+
+@pytest.mark.parametrize("file", ["ranker.onnx", "user_tower.onnx"])
+@pytest.mark.parametrize("left", [0, 200, -200], ids=["nothing", "a beginning", "an end less"])
+def test_a_damaged_graph_is_named(
+    released: Path, capsys: pytest.CaptureFixture[str], file: str, left: int
+) -> None:
+    path = released / "a" / "data" / file
+    path.write_bytes(path.read_bytes()[:left])
+    assert main([str(released), "--engine=onnxruntime"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"dayfold_light: {path} cannot be loaded (")
+    assert "expected a graph that ONNX Runtime reads. Next: copy the version's folder" in said
+
+
+def test_a_graph_that_is_not_there_is_named(released: Path) -> None:
+    path = released / "a" / "data" / "ranker.onnx"
+    path.unlink()
+    with pytest.raises(FormatError, match=f"{path} cannot be loaded "):
+        Release(released, "onnxruntime")
 
 
 @pytest.mark.parametrize("key", ["", "ab", "ab" * 31, "ab" * 33, "x" * 64])
