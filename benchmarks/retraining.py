@@ -55,7 +55,7 @@ from pipelines.sources.simulator import PlantedDrift, SimulationSettings, simula
 
 WINDOWS = {
     "simulated": ("2026-01-01", "2026-01-31", "2026-03-11"),
-    "movietweetings": ("2013-02-28", "2013-06-30", "2013-08-11"),
+    "movietweetings": ("2013-02-28", "2013-06-30", "2013-07-24"),
     "online-retail": ("2011-06-01", "2011-09-18", "2011-11-18"),
 }
 """First day, last day of the history, last day."""

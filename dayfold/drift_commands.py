@@ -75,8 +75,9 @@ def replay(
     console.print(table, markup=False)
     was, now = sum(one.trained for one in found), sum(one.now.train for one in found)
     console.print(
-        f"{len(found)} days: trained on {was}, would train on {now}. The champions are those that "
-        "there were. Next: put what you chose under `drift:` in conf/base.yaml",
+        f"{len(found)} days: trained on {was}, would train on {now}. *: decided otherwise than it "
+        "was. Each day is scored by the version that served then. Next: put what you chose under "
+        "`drift:` in conf/base.yaml",
         soft_wrap=True,
     )
 

@@ -18,7 +18,12 @@ from feature_store.days import gap, ordinal, shift
 from training.drift.compared import found_days, pooled_days, soonest, usual
 from training.drift.day_counts import DayCounts
 from training.drift.drift_test import FEWEST_DAYS, DriftTest
-from training.drift.extent import extent_by_calendar, extent_of, recent_shift
+from training.drift.extent import (
+    extent_by_calendar,
+    extent_of,
+    first_of_change,
+    recent_shift,
+)
 from training.drift.gain import expected_gain
 from training.drift.label_tests import (
     calibration_test,
@@ -61,10 +66,9 @@ def decide(
     since = _days_since_training(ds, history)
     if decision.train or (since is not None and since < drift.max_gap_days):
         return decision
-    when = "never trained yet" if since is None else f"last trained {since} days ago"
     reason = (
-        f"{decision.reason}; trains all the same: {when}, expected is a training every "
-        f"{drift.max_gap_days} days (drift.max_gap_days)"
+        f"{decision.reason}; trains all the same: {_last_trained(since)}, expected is a training "
+        f"every {_days(drift.max_gap_days, 'day')} (drift.max_gap_days)"
     )
     return _by_calendar(replace(decision, reason=reason), drift)
 
@@ -133,8 +137,7 @@ def _fallback(
 ) -> DriftDecision:
     since = _days_since_training(ds, history)
     every = max(min(drift.fallback_every_days, drift.max_gap_days), drift.min_gap_days)
-    when = "never trained yet" if since is None else f"last trained {since} days ago"
-    reason = f"{lacking}; meanwhile training every {every} days, {when}"
+    reason = f"{lacking}; meanwhile training every {_days(every, 'day')}, {_last_trained(since)}"
     decision = DriftDecision("not_enough_data", False, reason, evidence)
     return _by_calendar(decision, drift) if since is None or since >= every else decision
 
@@ -195,18 +198,11 @@ def _from_tests(
 
 
 def _not_learned(ds: str, history: History, drift: DriftSettings) -> str | None:
-    """The first day of the change that was found last, if what serves was trained on none with it.
-
-    Of one change are days whose labels drifted, each at most `follow_up_days` after the one before.
-    """
+    """The first day of the last change that was found, if what serves was trained on none of it."""
     drifted = [one.ds for one in history.decisions if one.labels_drifted]
     if not drifted or gap(drifted[-1], ds) > drift.follow_up_days:
         return None
-    first = drifted[-1]
-    for day in reversed(drifted):
-        if gap(day, first) > drift.follow_up_days:
-            break
-        first = day
+    first = first_of_change(drifted, drift.follow_up_days)
     trained_to = history.champion_trained_to
     return first if trained_to is None or trained_to < first else None
 
@@ -225,7 +221,7 @@ def _respond(
         return DriftDecision(
             "watch",
             False,
-            f"{why}; trained {since} days ago, the next training is on "
+            f"{why}; {_last_trained(since)}, the next training is on "
             f"{shift(ds, drift.min_gap_days - since)} at the earliest (drift.min_gap_days)",
             evidence,
         )
@@ -243,13 +239,18 @@ _NAMES = {
 }
 
 
-def _days(count: int) -> str:
-    return f"{count} days" if count > 1 else "the day"
+def _days(count: int, one: str) -> str:
+    return f"{count} days" if count > 1 else one
+
+
+def _last_trained(since: int | None) -> str:
+    return "never trained yet" if since is None else f"last trained {_days(since, '1 day')} ago"
 
 
 def _sentence(test: DriftTest) -> str:
     return (
         f"{_NAMES[test.name]} is {test.value:.4g}, normal {test.normal:.4g}, "
         f"{'beyond' if test.drifted else 'within'} {test.threshold:.4g} "
-        f"(p {test.p:.2g}, {test.rows:,} rows of {_days(test.window)}, {test.days} reference days)"
+        f"(p {test.p:.2g}, {test.rows:,} rows of {_days(test.window, 'the day')}, "
+        f"{test.days} reference days)"
     )

@@ -89,10 +89,24 @@ def extent_of(
         return "full", f"the labels drift although {in_vain} trainings in a row met them"
     before = [one for one in past if one.labels_drifted and one.train and one.extent != "full"]
     if before and before[-1].extent and gap(before[-1].ds, ds) <= drift.follow_up_days:
-        return before[-1].extent, f"as on {before[-1].ds}, when the change was found"
+        first = first_of_change([one.ds for one in before], drift.follow_up_days)
+        return before[-1].extent, f"as on {first}, when the change was found"
     if moved > drift.gradual_from:
         return "replay", f"gradual: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
     return "incremental", f"sudden: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
+
+
+def first_of_change(drifted: Sequence[str], follow_up_days: int) -> str:
+    """The first day of the change of which the last of `drifted`, ascending, is a day.
+
+    Of one change are days whose labels drifted, each at most `follow_up_days` after the one before.
+    """
+    first = drifted[-1]
+    for day in reversed(drifted):
+        if gap(day, first) > follow_up_days:
+            break
+        first = day
+    return first
 
 
 def extent_by_calendar(drift: DriftSettings) -> tuple[Extent, str]:

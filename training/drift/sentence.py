@@ -21,7 +21,8 @@ def sentence(lake: Lake, row: Row, evidence: Row) -> str:
     if row["train"]:
         spent, day = _last_cost(lake, row["ds"])
         if day:
-            said += f" It costs about {spent:.1f} CPU-seconds, as on {day}."
+            about = "It cost" if day == row["ds"] else f"It costs about as much as on {day}:"
+            said += f" {about} {spent:.1f} CPU-seconds."
     return said
 
 

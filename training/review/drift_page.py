@@ -129,7 +129,7 @@ def _tests(evidence: Row) -> str:
         )
         for test in evidence.get("tests", ())
     ]
-    return _table(("test", "days tested", "the day", "they say", "normal", "limit", "p", ""), rows)
+    return _table(("test", "days", "the day alone", "these days", "normal", "limit", "p", ""), rows)
 
 
 def _over_days(rows: Mapping[str, Row], days: Sequence[str]) -> str:
