@@ -21,7 +21,7 @@ A change counts as found on the first day from it on that decides `retrain` for 
 is back on the first day from there on whose log loss is within 1 % of that of `daily` on the same
 day. A candidate of a day is trained on the days before it: what changes on a day can be learned
 from the next one on, and serves on the one after that. Cost: CPU-seconds of the steps train,
-evaluate and promote. A policy that is done is kept in the home: the same command goes on.
+evaluate and promote. Days that are done are kept in the home: the same command goes on.
 
 With --log the days are those of a public log, in which nobody planted anything: what counts is
 which days alarm, and how good the champion is at ranking what users took (percentile rank, 1 = on
@@ -110,8 +110,10 @@ def run_policy(policy: str) -> list[dict[str, Any]]:
     """One row per day, in the home of this process."""
     place, rows = open_workplace(), []
     _, history_until, last = WINDOWS[place.dataset.name]
+    done = set(place.lake().days(PROMOTIONS))
     for ds in days_between(shift(history_until, 1), last):
-        _day(place, ds)
+        if ds not in done:
+            _day(place, ds)
         rows.append({"policy": policy} | day_row(place.lake(), ds))
         print(rows[-1], flush=True)
     return rows
@@ -166,9 +168,7 @@ def measured(home: Path, log: str, before: Path, policies: Sequence[str]) -> lis
     """The rows of all policies, each in a process and a home of its own, two at a time."""
     waiting, running = [p for p in policies if not (home / f"{p}.json").exists()], []
     for policy in waiting:
-        place = home / policy
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(before, place, symlinks=True)
+        place = _begun(home / policy, before)
         command = [sys.executable, "-m", "benchmarks.retraining", "--policy", policy]
         command += ["--out", str(home / f"{policy}.json")]
         environment = _environment(place, log, POLICIES[policy])
@@ -178,6 +178,16 @@ def measured(home: Path, log: str, before: Path, policies: Sequence[str]) -> lis
                 raise SystemExit(f"{policies}: a policy failed, see above")
             running = []
     return [row for p in policies for row in json.loads((home / f"{p}.json").read_text())]
+
+
+def _begun(place: Path, before: Path) -> Path:
+    """The policy's home, as it was left, or a copy of `before`."""
+    if not place.exists():
+        copied = place.with_name(f"{place.name}.copying")
+        shutil.rmtree(copied, ignore_errors=True)
+        shutil.copytree(before, copied, symlinks=True)
+        copied.rename(place)
+    return place
 
 
 def _environment(home: Path, log: str, changes: dict[str, str]) -> dict[str, str]:
