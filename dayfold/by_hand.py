@@ -11,7 +11,14 @@ from dayfold.step import run_step
 from dayfold.workplace import Workplace
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
-from feature_store.promotion_ledger import PromotionEvent, begun, unfinished, write_event
+from feature_store.promotion_ledger import (
+    PromotionEvent,
+    begun,
+    events_until,
+    unfinished,
+    waiting,
+    write_event,
+)
 from feature_store.step import StepContext
 from feature_store.tables import PROMOTIONS
 
@@ -58,7 +65,7 @@ def go_on(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEve
 def finish(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEvent:
     """Decide `event`, then make the lists of the last published day again if they change."""
     from training.by_hand import decide_by_hand
-    from training.registry.promotion_runs import log_event
+    from training.registry.promotion_runs import log_answer, log_event
     from training.registry.registry import Registry
 
     lake = workplace.lake()
@@ -69,6 +76,9 @@ def finish(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEv
         if event.version:
             say(f"version {event.version} is the champion; parents {dict(event.heads)}")
     log_event(registry, event)
+    before = [one for one in events_until(lake, event.ds) if one.number < event.number]
+    if (proposal := waiting(before)) is not None:
+        log_answer(registry, proposal, event)
     # a later day would have published by what serves now
     if _changes_lists(registry, event) and last_published(lake, workplace.dataset.name) == event.ds:
         for step in ("recommend", "publish"):

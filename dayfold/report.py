@@ -136,9 +136,10 @@ def _table(days: list[dict[str, Any]]) -> str:
 
 
 def _metrics(days: list[dict[str, Any]]) -> str:
+    """What the version that scored each day had on it, whoever serves since."""
     names = ("auc", "log_loss", "observed_expected", "mean_percentile_rank")
     values = {
-        name: [(day["champion"] or {"metrics": {}})["metrics"].get(name) for day in days]
+        name: [(day["scored"] or {"metrics": {}})["metrics"].get(name) for day in days]
         for name in names
     }
     present = {

@@ -131,7 +131,7 @@ def history(
     for heading in ("blocked or released", "by", "why"):
         table.add_column(heading)
     for e in events:
-        named = ", ".join([*([e.day] if e.day else []), *(f"v{v}" for v in e.versions)])
+        named = ", ".join(e.blocks)
         state = "" if e.state == "done" else f" ({e.state})"
         serves = f"v{e.version} {e.scorer}" if e.version else "-"
         if e.kind == "proposal":

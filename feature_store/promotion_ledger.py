@@ -58,6 +58,12 @@ class PromotionEvent:
         return digest({**said, "versions": list(self.versions), **again})[:16]
 
     @property
+    def blocks(self) -> tuple[str, ...]:
+        """The day and the versions that it blocks or releases; an approval's day is its gate's."""
+        day = () if self.kind == "approval" or not self.day else (self.day,)
+        return (*day, *(f"v{version}" for version in self.versions))
+
+    @property
     def holds(self) -> bool:
         """Whether steps go by it: it was decided."""
         return self.state in _HOLDS

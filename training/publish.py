@@ -107,7 +107,8 @@ def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:
         return out
     by_hand = serving_after(context.lake, context.ds, promotion).by_hand
     if promotion is not None and by_hand:
-        return f"{out}, after the {by_hand}, in place of version {promotion['champion_version']}"
+        own = promotion["champion_version"]
+        return f"{out}, after the {by_hand}, in place of the day's version {own}"
     drift = _row(context, DRIFT)
     changed = bool(promotion and promotion["promoted"])
     ending = "champion promoted" if changed else "champion kept"

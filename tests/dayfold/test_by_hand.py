@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 
 from conf.errors import MissingPartition, OrderError
-from dayfold import approval, rollback
+from dayfold import approval, rollback, rollback_commands
 from dayfold.standing_lines import standing_lines
 from dayfold.status import collect_status, status_table
 from dayfold.workplace import Workplace
 from feature_store.champion import standing_after, waiting_now
 from feature_store.promotion_ledger import PromotionEvent, all_events, waiting, write_event
 from feature_store.step import StepContext
-from feature_store.tables import PROMOTIONS, RECOMMENDATIONS
+from feature_store.tables import GATES, PROMOTIONS, RECOMMENDATIONS
 from tests.dayfold.forget_fixture import quiet
 from tests.dayfold.rollback_fixture import AGAIN, D4, finished, put_back, settings_of, three_days
 from tests.dayfold.test_approval import a_day, place_at
@@ -26,6 +26,7 @@ from tests.dayfold.test_rollback import WHY, registry_of, serving
 from tests.training.promotion_fixture import BAD, GOOD, context_of, prepare, promote
 from training import publish, recommend
 from training.registry.pool import set_pool
+from training.registry.promotion_runs import log_event
 from training.registry.release import write_release
 from training.registry.versions import client_of
 
@@ -174,6 +175,68 @@ def test_the_days_run_and_status_say_who_serves_since(
     shown = Console(width=200, file=io.StringIO())
     shown.print(status_table([day], 200))
     assert f"v{version} mlp {kind}" in shown.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_what_waits_serves_nowhere_in_mlflow(place: Workplace) -> None:
+    lake, registry = place.lake(), registry_of(place)
+    (gate,) = (row for row in lake.read(GATES, [D4]).to_pylist() if row["scorer"] == "mlp")
+    why = gate["reason"].removeprefix("champion: ")
+    day = tags_of(place, registry.day_run(D4))
+    assert day["mlflow.note.content"].startswith(
+        "**Champion kept: version 6 (mlp)**; version 8 (mlp) passed and waits for a human's word "
+        f"(dayfold history): {why}. It trained"
+    )
+    assert day["gate"] == "mlp passed, two_tower head"
+    scorer = tags_of(place, registry.scorer_run(D4, "mlp"))
+    assert scorer["gate"] == "passed"
+    assert scorer["mlflow.note.content"].startswith(
+        f"**Passed, version 8 waited for a human's word** (dayfold history): {why}. Trained"
+    )
+    proposal = waiting_now(lake)
+    assert proposal is not None
+    assert tags_of(place, log_event(registry, proposal))["mlflow.note.content"].startswith(
+        f"proposal after {D4}: version 8 waits for a human's word, until a later day proposes "
+        "another: dayfold approve 8 --reason WHY. mlp: champion"
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "became"),
+    [
+        ("an approval", "approved"),
+        ("a rejection", "rejected"),
+        ("a rollback", "taken back by the rollback"),
+    ],
+)
+def test_the_proposals_run_says_what_became_of_it(place: Workplace, what: str, became: str) -> None:
+    lake, registry = place.lake(), registry_of(place)
+    proposal = waiting_now(lake)
+    assert proposal is not None
+    run_id = log_event(registry, proposal)
+    event = CHANGES[what](place)
+    said = tags_of(place, run_id)["mlflow.note.content"]
+    answer = f"version 8 waited for a human's word, and was {became} after {D4}. {WHY}"
+    assert said == f"proposal after {D4}: {answer}"
+    if event.version == 8:
+        day = tags_of(place, registry.day_run(D4))["mlflow.note.content"]
+        assert "kept: version 6 (mlp); version 8 (mlp) passed and waited for a human's word" in day
+
+
+def test_an_approval_blocks_no_day(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = CHANGES["an approval"](place)
+    assert event.day == D4
+    assert tags_of(place, log_event(registry_of(place), event))["blocked"] == ""
+    monkeypatch.setattr(rollback_commands, "workplace_of", lambda *_: place)
+    rollback_commands.history()
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if "│ approval" in line)
+    assert [cell.strip() for cell in row.split("│")][1:6] == [D4, "approval", "v8 mlp", "v6", "-"]
+
+
+def tags_of(place: Workplace, run_id: str) -> dict[str, str]:
+    found: dict[str, str] = client_of(registry_of(place)).get_run(run_id).data.tags
+    return found
 
 
 def waits_after(context: StepContext) -> object:

@@ -66,7 +66,8 @@ def test_a_bad_day_is_undone_everywhere_and_left_out(place: Workplace) -> None:
     said: list[str] = []
     event = roll_back(place, to=None, day=D2, reason=WHY, say=said.append)
     assert (event.version, event.replaced_version, event.day) == (2, 6, D2)
-    assert "lists by version 2 (mlp), after the rollback, in place of version 6" in said[-1]
+    ending = "after the rollback, in place of the day's version 6"
+    assert f"lists by version 2 (mlp), {ending}" in said[-1]
     before = standing_before(lake, D2)
     assert standing_after(lake, D3) == standing_before(lake, D4) == before
     assert before is not None

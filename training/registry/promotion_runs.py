@@ -11,9 +11,6 @@ def log_event(registry: Registry, event: PromotionEvent) -> str:
     """The id of the event's run: the one that is there, or a new one."""
     if (there := _first_run(registry, event)) is not None:
         return there
-    blocked = ", ".join([*([event.day] if event.day else []), *(f"v{v}" for v in event.versions)])
-    note = f"{event.kind} after {event.ds}: version {event.version} serves"
-    note += f" in the place of {event.replaced_version}" if event.replaced_version else ""
     tags = {
         "dayfold.kind": "promotion",
         "dayfold.event": event.name,
@@ -21,10 +18,10 @@ def log_event(registry: Registry, event: PromotionEvent) -> str:
         "kind": event.kind,
         "version": str(event.version),
         "replaced_version": str(event.replaced_version),
-        "blocked": blocked,
+        "blocked": ", ".join(event.blocks),
         "reason": event.reason[:5000],
         "actor": event.actor,
-        "mlflow.note.content": f"{note}. {event.reason}"[:5000],
+        "mlflow.note.content": f"{_note(event)}. {event.reason}"[:5000],
     }
     name = f"{event.ds} {event.kind}"
     client = client_of(registry)
@@ -34,6 +31,31 @@ def log_event(registry: Registry, event: PromotionEvent) -> str:
     if first != mine:  # another machine has logged it meanwhile: both keep the same one
         client.delete_run(mine)
     return first
+
+
+def log_answer(registry: Registry, proposal: PromotionEvent, event: PromotionEvent) -> None:
+    """Make the run of `proposal` say what became of it by `event`; nothing where it has no run."""
+    run_id = _first_run(registry, proposal)
+    if run_id is not None:
+        became = _ANSWERS.get(event.kind, f"taken back by the {event.kind}")
+        note = (
+            f"{proposal.kind} after {proposal.ds}: version {proposal.version} waited for a human's "
+            f"word, and was {became} after {event.ds}. {event.reason}"
+        )
+        client_of(registry).set_tag(run_id, "mlflow.note.content", note[:5000])
+
+
+_ANSWERS = {"approval": "approved", "rejection": "rejected"}
+
+
+def _note(event: PromotionEvent) -> str:
+    """What happened, in a sentence without its full stop: a proposal serves nothing."""
+    said = f"{event.kind} after {event.ds}: version {event.version}"
+    if event.kind == "proposal":
+        word = f"dayfold approve {event.version} --reason WHY"
+        return f"{said} waits for a human's word, until a later day proposes another: {word}"
+    instead = f" in the place of {event.replaced_version}" if event.replaced_version else ""
+    return f"{said} serves{instead}"
 
 
 def _first_run(registry: Registry, event: PromotionEvent) -> str | None:

@@ -31,6 +31,7 @@ from training.plots.score_histogram import draw_score_histogram
 from training.registry.inputs import DataInput, log_inputs, version_on
 from training.registry.registry import Registry
 from training.review.candidate import log_page, log_pictures, score_picture
+from training.review.day_tags import outcome_tag, waited
 from training.review.drift_page import drift_page
 from training.review.note import candidate_note
 from training.scoring.day_scores import DayScores
@@ -69,9 +70,11 @@ def review_day(context: StepContext, registry: Registry, run_id: str) -> None:
 def log_candidates(lake: Lake, registry: Registry, ds: str) -> None:
     """Log to the runs of the candidates of `ds` what became of them."""
     candidates = {row["scorer"]: row for row in lake.read(CANDIDATES, [ds]).to_pylist()}
+    promotion = next(iter(lake.read(PROMOTIONS, [ds]).to_pylist()), None)
     for gate in lake.read(GATES, [ds]).to_pylist():
         scorer = gate["scorer"]
-        tags = {"mlflow.note.content": candidate_note(gate, candidates.get(scorer))}
+        note = candidate_note(gate, candidates.get(scorer), waits=waited(gate, promotion))
+        tags = {"mlflow.note.content": note, "gate": outcome_tag(gate, promotion)}
         if gate["version"]:
             tags["version"] = str(gate["version"])
         registry.log(registry.scorer_run(ds, scorer), tags=tags)

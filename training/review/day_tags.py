@@ -32,18 +32,34 @@ def serving_after(lake: Lake, ds: str, promotion: Mapping[str, object] | None) -
     return Serving(version, scorer, event.kind)
 
 
+def waited(gate: Mapping[str, object], promotion: Mapping[str, object] | None) -> bool:
+    """Whether a row of `gates` won and a human has to approve it: its day did not promote it."""
+    return (
+        promotion is not None
+        and gate["outcome"] == "champion"
+        and gate["version"] != promotion["champion_version"]
+    )
+
+
+def outcome_tag(gate: Mapping[str, object], promotion: Mapping[str, object] | None) -> str:
+    """The gate's outcome; `passed` of what won and had to wait, as it did not become champion."""
+    return "passed" if waited(gate, promotion) else str(gate["outcome"])
+
+
 def day_tags(lake: Lake, ds: str) -> dict[str, object]:
     """The tags that tell what became of `ds`; what it did not come to is left out."""
     gates = sorted(lake.read(GATES, [ds]).to_pylist(), key=lambda row: str(row["scorer"]))
     tags: dict[str, object] = {}
+    promoted: Mapping[str, object] | None = None
     for drift in lake.read(DRIFT, [ds]).to_pylist():
         tags["decision"] = drift["decision"]
         tags["trained"] = "yes" if gates else "no"
     for promotion in lake.read(PROMOTIONS, [ds]).to_pylist():
-        serving = serving_after(lake, ds, promotion)
+        promoted, serving = promotion, serving_after(lake, ds, promotion)
         tags["promoted"] = "yes" if promotion["promoted"] else "no"
         tags["version"] = serving.version
         tags["by_hand"] = serving.by_hand or "no"
     if gates:
-        tags["gate"] = ", ".join(f"{gate['scorer']} {gate['outcome']}" for gate in gates)
+        said = (f"{gate['scorer']} {outcome_tag(gate, promoted)}" for gate in gates)
+        tags["gate"] = ", ".join(said)
     return tags

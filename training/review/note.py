@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from training.review.day_tags import Serving
+from training.review.day_tags import Serving, waited
 
 Row = Mapping[str, object]
 
@@ -37,7 +37,7 @@ def day_note(
         examples: rows that got their final label on the day.
     """
     won = [gate for gate in gates if gate["outcome"] == "champion"]
-    why = _because(won, gates)
+    why = _because(won, gates, promotion, "waited" if serving.by_hand else "waits")
     said = [*_serves(promotion, serving, why), _day(drift, bool(gates), published)]
     scored = [f"{name} {metrics[key]:.4f}" for key, name in _SHOWN.items() if key in metrics]
     if scored:
@@ -46,17 +46,20 @@ def day_note(
     return "\n".join([" ".join(said), *(["", *lines] if lines else [])])
 
 
-def candidate_note(gate: Row, candidate: Row | None) -> str:
+def candidate_note(gate: Row, candidate: Row | None, *, waits: bool = False) -> str:
     """Markdown, two sentences: what became of the candidate and why; from what it was trained.
 
     Args:
         gate: its row of table `gates`.
         candidate: its row of `candidates`.
+        waits: whether it won and a human has to approve it.
     """
     version = f", version {gate['version']}" if gate["version"] else ""
     outcome = str(gate["outcome"])
     reason = str(gate["reason"]).removeprefix(f"{outcome}: ")
     said = f"**{outcome.capitalize()}{version}**: {reason}."
+    if waits:
+        said = f"**Passed{version} waited for a human's word** (dayfold history): {reason}."
     if candidate is None:
         return said
     parent = candidate["parent_version"]
@@ -94,8 +97,12 @@ def _champion(promotion: Row | None) -> str:
     return f"Champion promoted: {now}" + (f" in place of version {before}" if before else "")
 
 
-def _because(won: Sequence[Row], gates: Sequence[Row]) -> str:
+def _because(won: Sequence[Row], gates: Sequence[Row], promotion: Row | None, waits: str) -> str:
     """The bar that the winner took; those of the others stand in their own lines."""
+    if won and waited(won[0], promotion):
+        winner = f"version {won[0]['version']} ({won[0]['scorer']})"
+        reason = str(won[0]["reason"]).removeprefix("champion: ")
+        return f"; {winner} passed and {waits} for a human's word (dayfold history): {reason}"
     if won:
         return f": {won[0]['reason']}"
     return f", no candidate of {len(gates)} took its place" if gates else ""
