@@ -11,7 +11,13 @@ from dayfold.step import run_step
 from dayfold.workplace import Workplace
 from feature_store.lake import Lake
 from feature_store.ledger import closed_days
-from feature_store.promotion_ledger import PromotionEvent, begun, unfinished, write_event
+from feature_store.promotion_ledger import (
+    PromotionEvent,
+    begun,
+    blocked_now,
+    unfinished,
+    write_event,
+)
 from feature_store.step import StepContext
 from feature_store.tables import PROMOTIONS
 
@@ -69,11 +75,25 @@ def finish(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEv
         if event.version:
             say(f"version {event.version} is the champion; parents {dict(event.heads)}")
     log_event(registry, event)
+    if event.kind != "rejection":
+        _leave_pool(lake, registry, event, say)
     # a later day would have published by what serves now
     if _changes_lists(registry, event) and last_published(lake, workplace.dataset.name) == event.ds:
         for step in ("recommend", "publish"):
             say(f"{step} {event.ds}: {run_step(workplace, step, [event.ds]).summary}")
+    if event.kind == "rejection":  # before, the tag says that there are lists to make
+        _leave_pool(lake, registry, event, say)
     return write_event(lake, event, "done")
+
+
+def _leave_pool(lake: Lake, registry: Registry, event: PromotionEvent, say: Say) -> None:
+    """Take what is blocked out of the pool's tag; killed before, it is out of what serves."""
+    from training.registry.pool import leave_pool
+
+    replaced = event.replaced_version if event.kind == "rollback" else 0
+    went = leave_pool(registry, event.version, blocked_now(lake).versions, replaced)
+    if went:
+        say(went)
 
 
 def _changes_lists(registry: Registry, event: PromotionEvent) -> bool:

@@ -88,6 +88,7 @@ def release(
         ConcurrentWrite: somebody else changes what serves.
     """
     from feature_store.champion import standing_after
+    from training.registry.pool import leave_pool
     from training.registry.promotion_runs import log_event
     from training.registry.registry import Registry
 
@@ -111,8 +112,11 @@ def release(
             day=day or "",
             versions=(version,) if version is not None else (),
         )
+        registry = Registry(workplace.settings, lake.id)
+        # of a change that was killed, or an earlier Dayfold's: released, it would come back
+        leave_pool(registry, event.version, blocked_now(lake).versions)
         written = write_event(lake, begun(lake, event), "done")
-        log_event(Registry(workplace.settings, lake.id), written)
+        log_event(registry, written)
         return written
 
 

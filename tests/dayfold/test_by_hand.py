@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from conf.errors import MissingPartition, OrderError
-from dayfold import approval, rollback
+from dayfold import approval, by_hand, rollback
 from dayfold.standing_lines import standing_lines
 from dayfold.status import collect_status, status_table
 from dayfold.workplace import Workplace
@@ -25,7 +25,7 @@ from tests.dayfold.test_approval import a_day, place_at
 from tests.dayfold.test_rollback import WHY, registry_of, serving
 from tests.training.promotion_fixture import BAD, GOOD, context_of, prepare, promote
 from training import publish, recommend
-from training.registry.pool import set_pool
+from training.registry.pool import Pool, named_in_pool, pool_of, set_pool
 from training.registry.release import write_release
 from training.registry.versions import client_of
 
@@ -107,6 +107,34 @@ def test_what_is_rejected_leaves_pool_release_and_lists_at_once(place: Workplace
     CHANGES["a rejection"](place)
     assert set(lake.read(RECOMMENDATIONS, [D4])["model_version"].to_pylist()) == {6}
     assert serving(place) == 6
+    assert named_in_pool(registry) == set()
+
+
+def test_what_was_rejected_comes_back_into_no_pool(place: Workplace) -> None:
+    registry, said = registry_of(place), list[str]()
+    set_pool(registry, {6: 0.4, 4: 0.4, 8: 0.2}, "random")
+    approval.reject(place, 8, reason=WHY, say=said.append)
+    left = "left the pool for good: version 8; what remains: version 4 50.0%, version 6 50.0%"
+    assert left in said
+    rollback.release(place, day=None, version=8, reason=WHY)
+    assert pool_of(registry, 6) == Pool({4: 0.5, 6: 0.5}, "random")
+
+
+def test_a_rejection_killed_before_its_lists_still_makes_them(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, lake = registry_of(place), place.lake()
+    set_pool(registry, {6: 0.4, 4: 0.4, 8: 0.2}, "sticky")
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(by_hand, "run_step", dies)
+        CHANGES["a rejection"](place)
+    CHANGES["a rejection"](place)
+    assert set(lake.read(RECOMMENDATIONS, [D4])["model_version"].to_pylist()) == {4, 6}
+    assert named_in_pool(registry) == {4, 6}
 
 
 def test_a_rejection_outside_the_pool_makes_no_lists(place: Workplace) -> None:
