@@ -120,6 +120,15 @@ def release(
         return written
 
 
+def has_served(workplace: Workplace, version: int) -> bool:
+    """Whether a rollback can go back to `version`: it has served."""
+    from training.rollback import reigns
+
+    lake = workplace.existing_lake()
+    served = reigns(lake, last_published(lake, workplace.dataset.name))
+    return version in {reign.standing.version for reign in served}
+
+
 def _require_blocked(lake: Lake, day: str | None, version: int | None) -> None:
     blocked = blocked_now(lake)
     if day not in {None, *blocked.days} or version not in {None, *blocked.versions}:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from conf.errors import MissingPartition, OrderError
-from dayfold import approval, by_hand, rollback
+from dayfold import approval, by_hand, rollback, rollback_commands
+from dayfold.cli import app
 from dayfold.standing_lines import standing_lines
 from dayfold.status import collect_status, status_table
 from dayfold.workplace import Workplace
@@ -129,12 +131,33 @@ def test_a_rejection_killed_before_its_lists_still_makes_them(
     def dies(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(by_hand, "run_step", dies)
-        CHANGES["a rejection"](place)
+        with pytest.raises(KeyboardInterrupt):
+            CHANGES["a rejection"](place)
     CHANGES["a rejection"](place)
     assert set(lake.read(RECOMMENDATIONS, [D4])["model_version"].to_pylist()) == {4, 6}
     assert named_in_pool(registry) == {4, 6}
+
+
+def test_commands_that_are_suggested_can_be_typed(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollback_commands, "open_workplace", lambda _: place)
+
+    def said(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--reason", WHY], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    CHANGES["a rejection"](place)
+    assert "version 8 may serve again. Next: dayfold history" in said("release", "--version", "8")
+    output = said("rollback", "--day", D4)
+    assert f"until `dayfold release --day {D4} --reason WHY`" in output
+    output = said("rollback", "--to", "4")
+    assert "`dayfold release --version 6 --reason WHY` lets one serve again" in output
+    output = said("release", "--version", "6")
+    assert "Next: dayfold rollback --to 6 --reason WHY" in output
 
 
 def test_a_rejection_outside_the_pool_makes_no_lists(place: Workplace) -> None:
