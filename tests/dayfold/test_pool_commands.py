@@ -70,9 +70,11 @@ def test_a_pool_is_set_shown_and_cleared(run: CliRunner, home: Home) -> None:
     assert release_of(home.settings) == {champion: 1.0}
 
 
-def test_the_report_says_that_a_pool_has_no_day_yet(run: CliRunner, home: Home) -> None:
+def test_the_report_says_that_a_pool_has_no_day_yet(
+    run: CliRunner, home: Home, tmp_path: Path
+) -> None:
     champion = next(iter(release_of(home.settings)))
-    other, log = 3 - champion, home.settings.path("answers.jsonl")
+    other, log = 3 - champion, tmp_path / "answers.jsonl"
     assert "Next: dayfold pool set 7=0.9 8=0.1" in said(run, "pool", "report")
     shares = [f"{champion}=1", f"{other}=1"]
     said(run, "pool", "set", *shares)
