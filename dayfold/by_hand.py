@@ -14,6 +14,7 @@ from feature_store.ledger import closed_days
 from feature_store.promotion_ledger import (
     PromotionEvent,
     begun,
+    blocked_now,
     events_until,
     unfinished,
     waiting,
@@ -79,11 +80,25 @@ def finish(workplace: Workplace, event: PromotionEvent, say: Say) -> PromotionEv
     before = [one for one in events_until(lake, event.ds) if one.number < event.number]
     if (proposal := waiting(before)) is not None:
         log_answer(registry, proposal, event)
+    if event.kind != "rejection":
+        _leave_pool(lake, registry, event, say)
     # a later day would have published by what serves now
     if _changes_lists(registry, event) and last_published(lake, workplace.dataset.name) == event.ds:
         for step in ("recommend", "publish"):
             say(f"{step} {event.ds}: {run_step(workplace, step, [event.ds]).summary}")
+    if event.kind == "rejection":  # before, the tag says that there are lists to make
+        _leave_pool(lake, registry, event, say)
     return write_event(lake, event, "done")
+
+
+def _leave_pool(lake: Lake, registry: Registry, event: PromotionEvent, say: Say) -> None:
+    """Take what is blocked out of the pool's tag; killed before, it is out of what serves."""
+    from training.registry.pool import leave_pool
+
+    replaced = event.replaced_version if event.kind == "rollback" else 0
+    went = leave_pool(registry, event.version, blocked_now(lake).versions, replaced)
+    if went:
+        say(went)
 
 
 def _changes_lists(registry: Registry, event: PromotionEvent) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,17 +78,15 @@ def report(
     from dayfold.arms import HEADINGS, arm_cells
 
     overrides_to_environment(dataset=dataset)
-    arms, warnings = _arms(open_workplace(), last, log)
+    workplace = open_workplace()
+    arms, warnings = _arms(workplace, last, log)
     console = Console(
         emoji=False, highlight=False, width=None if sys.stdout.isatty() else _IN_A_PIPE
     )
     for warning in warnings:
         console.print(f"warning: {warning}", markup=False)
     if not arms:
-        console.print(
-            "One version showed everything: there is nothing to compare. Next: dayfold pool set "
-            "7=0.9 8=0.1, and a day later the same command"
-        )
+        console.print(_nothing_to_compare(workplace, log), markup=False)
         return
     table = Table(title="What users took of what they were shown", title_justify="left")
     for heading in HEADINGS:
@@ -169,6 +168,34 @@ def _arms(workplace: Workplace, last: int, log: Path | None) -> tuple[list[Arm],
     if log is None:
         return arms_of_days(lake, last), []
     return arms_of_answers(lake, Registry(workplace.settings, lake.id), last, log)
+
+
+def _nothing_to_compare(workplace: Workplace, log: Path | None) -> str:
+    """Why there are no arms, and what to do."""
+    from training.registry.pool import Pool, pool_of
+
+    found = Pool({})
+    with suppress(MissingPartition):  # no champion, no pool
+        _, registry, champion = _place(None)
+        found = pool_of(registry, champion, _blocked(workplace))
+    if len(found.weights) <= 1:
+        return (
+            "One version showed everything: there is nothing to compare. Next: dayfold pool set "
+            "7=0.9 8=0.1, and a day later the same command"
+        )
+    named = ", ".join(map(str, sorted(found.weights)))
+    stands = f"The pool of versions {named} stands, and"
+    if log is not None:
+        return f"{stands} one version gave all answers in {log} that count. Next: the same, later"
+    if found.pick == "random":
+        return (
+            f"{stands} draws for each request: the lists are the champion's alone. Next: dayfold "
+            "pool report --log FILE, with the file of dayfold serve --log FILE"
+        )
+    return (
+        f"{stands} the first day on which users saw its lists is not in yet. Next: the same "
+        "command after the next days (dayfold status)"
+    )
 
 
 def _release(workplace: Workplace, registry: Registry, champion: int) -> None:

@@ -88,6 +88,7 @@ def release(
         ConcurrentWrite: somebody else changes what serves.
     """
     from feature_store.champion import standing_after
+    from training.registry.pool import leave_pool
     from training.registry.promotion_runs import log_event
     from training.registry.registry import Registry
 
@@ -111,9 +112,21 @@ def release(
             day=day or "",
             versions=(version,) if version is not None else (),
         )
+        registry = Registry(workplace.settings, lake.id)
+        # of a change that was killed, or an earlier Dayfold's: released, it would come back
+        leave_pool(registry, event.version, blocked_now(lake).versions)
         written = write_event(lake, begun(lake, event), "done")
-        log_event(Registry(workplace.settings, lake.id), written)
+        log_event(registry, written)
         return written
+
+
+def has_served(workplace: Workplace, version: int) -> bool:
+    """Whether a rollback can go back to `version`: it has served."""
+    from training.rollback import reigns
+
+    lake = workplace.existing_lake()
+    served = reigns(lake, last_published(lake, workplace.dataset.name))
+    return version in {reign.standing.version for reign in served}
 
 
 def _require_blocked(lake: Lake, day: str | None, version: int | None) -> None:

@@ -57,11 +57,13 @@ def rollback(
     say(f"version {event.version} ({event.scorer}) serves{instead}")
     if event.day:
         say(
-            f"{event.day} is blocked: no training uses it until `dayfold release --day {event.day}`"
+            f"{event.day} is blocked: no training uses it until "
+            f"`dayfold release --day {event.day} --reason WHY`"
         )
     if event.versions:
         named = ", ".join(map(str, event.versions))
-        say(f"blocked versions: {named}; `dayfold release --version V` lets one serve again")
+        release_one = f"dayfold release --version {event.versions[0]} --reason WHY"
+        say(f"blocked versions: {named}; `{release_one}` lets one serve again")
     say("Next: dayfold history")
 
 
@@ -79,9 +81,9 @@ def release(
     rolling.release(workplace, day=day, version=version, reason=reason)
     say = said()
     if version is not None:
-        say(
-            f"version {version} may serve again. Next: dayfold rollback --to {version} --reason WHY"
-        )
+        back = f"dayfold rollback --to {version} --reason WHY"
+        served = rolling.has_served(workplace, version)
+        say(f"version {version} may serve again. Next: {back if served else 'dayfold history'}")
         return
     say(f"{day} is no longer blocked: trainings whose parent knows only days before it use it")
     say("A parent that was trained on later days has passed it by. Next: dayfold history")

@@ -187,4 +187,6 @@ def _require_built(lake: Lake, day: str, published: str, blocked: frozenset[str]
             "dayfold status"
         )
     if day in blocked:
-        raise OrderError(f"{day} is blocked already. Next: dayfold release --day {day}")
+        raise OrderError(
+            f"{day} is blocked already. Next: dayfold release --day {day} --reason WHY"
+        )

@@ -73,7 +73,7 @@ def test_the_winner_waits_and_the_champion_goes_on_serving(place: Workplace) -> 
     lake, registry = place.lake(), registry_of(place)
     (row,) = lake.read(PROMOTIONS, [D4]).to_pylist()
     assert (row["promoted"], row["champion_version"], row["state"]) == (False, 6, "done")
-    assert "version 8 waits: dayfold approve 8" in row["reason"]
+    assert "version 8 waits: dayfold approve 8 --reason WHY" in row["reason"]
     gates = {gate["scorer"]: gate["outcome"] for gate in lake.read(GATES, [D4]).to_pylist()}
     assert gates == {"mlp": "champion", "two_tower": "head"}
     # the next training need not wait

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from conf.errors import MissingPartition, OrderError
-from dayfold import approval, rollback, rollback_commands
+from dayfold import approval, by_hand, rollback, rollback_commands
+from dayfold.cli import app
 from dayfold.standing_lines import standing_lines
 from dayfold.status import collect_status, status_table
 from dayfold.workplace import Workplace
@@ -25,7 +27,7 @@ from tests.dayfold.test_approval import a_day, place_at
 from tests.dayfold.test_rollback import WHY, registry_of, serving
 from tests.training.promotion_fixture import BAD, GOOD, context_of, prepare, promote
 from training import publish, recommend
-from training.registry.pool import set_pool
+from training.registry.pool import Pool, named_in_pool, pool_of, set_pool
 from training.registry.promotion_runs import log_event
 from training.registry.release import write_release
 from training.registry.versions import client_of
@@ -108,6 +110,53 @@ def test_what_is_rejected_leaves_pool_release_and_lists_at_once(place: Workplace
     CHANGES["a rejection"](place)
     assert set(lake.read(RECOMMENDATIONS, [D4])["model_version"].to_pylist()) == {6}
     assert serving(place) == 6
+    assert named_in_pool(registry) == set()
+
+
+def test_what_was_rejected_comes_back_into_no_pool(place: Workplace) -> None:
+    registry, said = registry_of(place), list[str]()
+    set_pool(registry, {6: 0.4, 4: 0.4, 8: 0.2}, "random")
+    approval.reject(place, 8, reason=WHY, say=said.append)
+    left = "left the pool for good: version 8; what remains: version 4 50.0%, version 6 50.0%"
+    assert left in said
+    rollback.release(place, day=None, version=8, reason=WHY)
+    assert pool_of(registry, 6) == Pool({4: 0.5, 6: 0.5}, "random")
+
+
+def test_a_rejection_killed_before_its_lists_still_makes_them(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, lake = registry_of(place), place.lake()
+    set_pool(registry, {6: 0.4, 4: 0.4, 8: 0.2}, "sticky")
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(by_hand, "run_step", dies)
+        with pytest.raises(KeyboardInterrupt):
+            CHANGES["a rejection"](place)
+    CHANGES["a rejection"](place)
+    assert set(lake.read(RECOMMENDATIONS, [D4])["model_version"].to_pylist()) == {4, 6}
+    assert named_in_pool(registry) == {4, 6}
+
+
+def test_commands_that_are_suggested_can_be_typed(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollback_commands, "open_workplace", lambda _: place)
+
+    def said(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--reason", WHY], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    CHANGES["a rejection"](place)
+    assert "version 8 may serve again. Next: dayfold history" in said("release", "--version", "8")
+    assert f"until `dayfold release --day {D4} --reason WHY`" in said("rollback", "--day", D4)
+    output = said("rollback", "--to", "4")
+    assert "`dayfold release --version 6 --reason WHY` lets one serve again" in output
+    assert "Next: dayfold rollback --to 6 --reason WHY" in said("release", "--version", "6")
 
 
 def test_a_rejection_outside_the_pool_makes_no_lists(place: Workplace) -> None:
@@ -202,11 +251,7 @@ def test_what_waits_serves_nowhere_in_mlflow(place: Workplace) -> None:
 
 @pytest.mark.parametrize(
     ("what", "became"),
-    [
-        ("an approval", "approved"),
-        ("a rejection", "rejected"),
-        ("a rollback", "taken back by the rollback"),
-    ],
+    zip(CHANGES, ("approved", "rejected", "taken back by the rollback"), strict=True),
 )
 def test_the_proposals_run_says_what_became_of_it(place: Workplace, what: str, became: str) -> None:
     lake, registry = place.lake(), registry_of(place)
@@ -252,48 +297,3 @@ def test_what_was_rejected_and_released_is_not_rejected_already(place: Workplace
     rollback.release(place, day=None, version=8, reason=WHY)
     with pytest.raises(MissingPartition, match="Version 8 does not wait for approval: none does"):
         CHANGES["a rejection"](place)
-
-
-def event(kind: str, ds: str, version: int, number: int, **more: object) -> PromotionEvent:
-    facts: dict[str, object] = {"scorer": "mlp", "replaced_version": 0, "heads": {}, "reason": ""}
-    facts |= {"actor": "", "state": "done", **more}
-    return PromotionEvent(ds=ds, kind=kind, version=version, number=number, **facts)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("events", "expected"),
-    [
-        ([event("proposal", D4, 8, 1)], 8),
-        ([event("proposal", D4, 8, 1), event("proposal", D5, 10, 2)], 10),
-        # an earlier day that is run again does not take its place
-        ([event("proposal", D5, 10, 1), event("proposal", D4, 8, 2)], 10),
-        ([event("proposal", D4, 8, 1), event("promotion", D5, 10, 2)], None),
-        # nor does it wait behind a later day that has promoted
-        ([event("promotion", D5, 10, 1), event("proposal", D4, 8, 2)], None),
-        # of one day, what was decided last
-        ([event("proposal", D4, 8, 1), event("promotion", D4, 8, 2)], None),
-        ([event("promotion", D4, 8, 1), event("proposal", D4, 8, 2)], 8),
-        # by hand, whatever its day
-        ([event("proposal", D5, 10, 1), event("rollback", D4, 4, 2)], None),
-        ([event("proposal", D4, 8, 1), event("approval", D4, 8, 2)], None),
-        # a day up to it that is run again proposes nothing anew, a later one does
-        ([event("rollback", D4, 4, 1), event("proposal", D4, 8, 2)], None),
-        ([event("rollback", D4, 4, 1), event("proposal", D5, 10, 2)], 10),
-        # what is blocked cannot be approved, until it is released
-        (
-            [event("rollback", D4, 4, 1, versions=(10,)), event("proposal", D5, 10, 2)],
-            None,
-        ),
-        (
-            [
-                event("rollback", D4, 4, 1, versions=(10,)),
-                event("proposal", D5, 10, 2),
-                event("release", D5, 4, 3, versions=(10,)),
-            ],
-            10,
-        ),
-    ],
-)
-def test_what_waits(events: list[PromotionEvent], expected: int | None) -> None:
-    found = waiting(events)
-    assert (found.version if found else None) == expected

@@ -70,6 +70,28 @@ def test_a_pool_is_set_shown_and_cleared(run: CliRunner, home: Home) -> None:
     assert release_of(home.settings) == {champion: 1.0}
 
 
+def test_the_report_says_that_a_pool_has_no_day_yet(
+    run: CliRunner, home: Home, tmp_path: Path
+) -> None:
+    champion = next(iter(release_of(home.settings)))
+    other, log = 3 - champion, tmp_path / "answers.jsonl"
+    assert "Next: dayfold pool set 7=0.9 8=0.1" in said(run, "pool", "report")
+    shares = [f"{champion}=1", f"{other}=1"]
+    said(run, "pool", "set", *shares)
+    first = "The pool of versions 1, 2 stands, and the first day on which users saw its lists is"
+    assert first in one_line(said(run, "pool", "report"))
+    log.write_text("")
+    output = one_line(said(run, "pool", "report", "--log", str(log)))
+    assert "stands, and one version gave all answers" in output
+    said(run, "pool", "set", *shares, "--pick", "random")
+    assert "Next: dayfold pool report --log FILE" in one_line(said(run, "pool", "report"))
+    said(run, "pool", "clear")
+
+
+def one_line(output: str) -> str:
+    return " ".join(output.split())
+
+
 def test_a_share_that_is_none_is_named(run: CliRunner) -> None:
     done = run.invoke(app, ["pool", "set", "champion=1"])
     assert "'champion=1': expected VERSION=WEIGHT, such as 7=0.9." in str(done.exception)

@@ -11,17 +11,17 @@ import pytest
 
 from dayfold.arms import arm_cells, arms_of_answers, arms_of_days
 from dayfold.forget import forget
-from dayfold.rollback import roll_back
+from dayfold.rollback import release, roll_back
 from dayfold.workplace import Workplace
 from feature_store.tables import EVERYBODY, RECOMMENDATIONS
 from tests.dayfold.forget_fixture import quiet
 from tests.dayfold.rollback_fixture import put_back, three_days
-from tests.dayfold.test_rollback import WHY, registry_of
+from tests.dayfold.test_rollback import WHY, registry_of, serving
 from tests.training.promotion_fixture import D2, D3, context_of
 from training import recommend
 from training.light.release import Release
 from training.measures.arms import Arm
-from training.registry.pool import pool_of, set_pool
+from training.registry.pool import named_in_pool, pool_of, set_pool
 from training.registry.release import name_in_answers, write_release
 
 
@@ -92,6 +92,38 @@ def test_a_blocked_version_makes_no_lists(place: Workplace) -> None:
     set_pool(registry_of(place), {4: 0.5, 6: 0.5}, "sticky")
     roll_back(place, to=None, day=D2, reason=WHY, say=quiet)
     assert {rows[0][0] for rows in lists_by_user(place).values()} == {2}
+
+
+def test_a_version_that_comes_back_has_no_share_of_the_pool_that_it_left(
+    place: Workplace,
+) -> None:
+    registry, said = registry_of(place), list[str]()
+    set_pool(registry, {4: 0.5, 6: 0.5}, "sticky")
+    roll_back(place, to=None, day=None, reason=WHY, say=said.append)
+    assert "left the pool for good: version 6; no pool is left, version 4 serves alone" in said
+    release(place, day=None, version=6, reason=WHY)
+    roll_back(place, to=6, day=None, reason=WHY, say=quiet)
+    assert pool_of(registry, 6).weights == {6: 1.0}
+    assert serving(place) == 6
+
+
+def test_a_pool_of_the_replaced_champion_goes_with_it(place: Workplace) -> None:
+    registry, said = registry_of(place), list[str]()
+    set_pool(registry, {3: 0.3, 5: 0.3, 6: 0.4}, "sticky")
+    roll_back(place, to=4, day=None, reason=WHY, say=said.append)
+    assert "left the pool for good: version 6; no pool is left, version 4 serves alone" in said
+    assert named_in_pool(registry) == set()
+    assert serving(place) == 4
+
+
+def test_what_an_earlier_dayfold_left_in_the_pool_is_not_released_into_it(
+    place: Workplace,
+) -> None:
+    registry = registry_of(place)
+    roll_back(place, to=None, day=None, reason=WHY, say=quiet)
+    set_pool(registry, {2: 0.4, 4: 0.4, 6: 0.2}, "sticky")  # without a look at what is blocked
+    release(place, day=None, version=6, reason=WHY)
+    assert pool_of(registry, 4).weights == {2: 0.5, 4: 0.5}
 
 
 def test_a_version_whose_files_are_gone_leaves_its_lists_to_the_champion(place: Workplace) -> None:

@@ -29,7 +29,7 @@ from tests.training.promotion_fixture import D1, D2, D3, context_of, promote
 from training import train
 from training.drift.counted_days import score_maps
 from training.fitting.checkpoint import load_checkpoint
-from training.registry.pool import pool_of, set_pool
+from training.registry.pool import named_in_pool, pool_of, set_pool
 from training.registry.registry import Registry
 from training.rollback import rollback_event
 
@@ -183,6 +183,7 @@ def test_a_pool_loses_what_a_rollback_blocks(place: Workplace) -> None:
     folder = place.settings.path(place.settings.serving.release)
     found = json.loads((folder / "release.json").read_text())["versions"]
     assert {one["registered_version"]: one["weight"] for one in found} == {4: 0.5, 2: 0.5}
+    assert named_in_pool(registry) == {4, 2}
     blocked = blocked_now(place.lake()).versions
     with pytest.raises(ConfigError, match="Version 6 is blocked by a rollback"):
         set_pool(registry, {6: 1.0}, "sticky", blocked)

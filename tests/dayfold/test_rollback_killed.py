@@ -21,7 +21,7 @@ from tests.dayfold.test_rollback import WHY, registry_of, serving
 from tests.training.killed import dies_at
 from tests.training.promotion_fixture import D2, D3
 from training import by_hand as deciding
-from training.registry import promotion_runs
+from training.registry import pool, promotion_runs
 from training.registry.registry import Registry
 
 KILLS: dict[str, tuple[object, str, int, bool]] = {
@@ -31,6 +31,8 @@ KILLS: dict[str, tuple[object, str, int, bool]] = {
     "before the champion": (Registry, "set_champion", 1, True),
     "before it is decided": (deciding, "write_event", 1, True),
     "before its run": (promotion_runs, "log_event", 1, True),
+    "before the pool": (pool, "leave_pool", 1, True),
+    "after the pool": (pool, "leave_pool", 1, False),
     "between lists and publishing": (by_hand, "run_step", 1, False),
     "before it is done": (by_hand, "write_event", 2, True),
 }
@@ -57,6 +59,7 @@ def place(made: Path) -> Iterator[Workplace]:
 
 @pytest.mark.parametrize("point", KILLS)
 def test_killed_at_any_point_it_is_gone_on_with(place: Workplace, point: str) -> None:
+    pool.set_pool(registry_of(place), {6: 0.5, 4: 0.3, 2: 0.2}, "sticky")
     close_databases()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "torch", "training.features.reader"])
@@ -76,6 +79,7 @@ def test_killed_at_any_point_it_is_gone_on_with(place: Workplace, point: str) ->
     assert lake.read(SCORE_MAPS, [D3]).num_rows == 400
     lists = lake.read(RECOMMENDATIONS, [D3], ["model_version"]).column(0).to_pylist()
     assert set(lists) == {2}
+    assert pool.named_in_pool(registry) == set()
     assert serving(place) == 2
     client = registry._client
     tagged = "tags.`dayfold.kind` = 'promotion' and tags.kind = 'rollback'"

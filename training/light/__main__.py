@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None, key: bytes | None = None) -> int:
         release = Release(given.folder, given.engine)
         key = read_key(given.key_file) if given.key_file else key
         log = given.log.open("a") if given.log else None
-        server = Server((given.host, given.port), Service(release, key, log))
+        server = _listening(given.host, given.port, Service(release, key, log))
     except (OSError, ValueError) as error:
         print(f"dayfold_light: {error}", file=sys.stderr)
         return 2
@@ -66,6 +66,22 @@ def main(arguments: list[str] | None = None, key: bytes | None = None) -> int:
     stop.set()
     server.server_close()
     return 0
+
+
+def _listening(host: str, port: int, service: Service) -> Server:
+    """A server at the address.
+
+    Raises:
+        OSError: it is in use, or none of this machine's.
+    """
+    try:
+        return Server((host, port), service)
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(
+            f"cannot listen on {host}:{port}: {why}. Next: another --port (0 = any free one), or "
+            "another --host"
+        ) from error
 
 
 def _port(text: str) -> int:

@@ -29,6 +29,7 @@ _MOST_DIGITS = 9
 _PSEUDONYM_DIGITS = 32
 _KEY_BYTES = 32
 _METHODS = "GET, HEAD or POST"
+_PATHS = "expected POST /recommend, GET /release or GET /health"
 _MOST_DRAINED = 64 << 20
 _DRAIN_SECONDS = 5.0
 
@@ -98,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Recommend."""
         if self.path != "/recommend":
-            self._refuse(HTTPStatus.NOT_FOUND, f"{self.path}: expected /recommend")
+            self._refuse(HTTPStatus.NOT_FOUND, f"{self.path}: {_PATHS}")
             return
         length = self.headers.get("Content-Length", "")
         sound = length.isdecimal() and "Transfer-Encoding" not in self.headers
@@ -143,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
             status = HTTPStatus.NOT_MODIFIED if same else HTTPStatus.OK
             content = {"etag": serving.etag, "pick": serving.pick, "versions": versions}
             return status, None if same else content, etag
-        said = {"error": f"{self.path}: expected /release, /health"}
+        said = {"error": f"{self.path}: {_PATHS}"}
         return HTTPStatus.NOT_FOUND, said, None
 
     def do_HEAD(self) -> None:

@@ -62,10 +62,14 @@ def outcome_of(
             if not approval:
                 return Outcome(before, winner, reason)
             if before is None or winner.version != before.version:
-                waits = f"; version {winner.version} waits: dayfold approve {winner.version}"
+                waits = f"; version {winner.version} waits: {_decide(winner.version)}"
                 return Outcome(before, kept, reason + waits, proposed=winner)
     reasons = [f"{scorer} {decision.reason}" for scorer, decision in decisions.items()]
     return Outcome(before, kept, "; ".join(reasons) or _no_candidate(lake, ds))
+
+
+def _decide(version: int) -> str:
+    return f"dayfold approve {version} --reason WHY"
 
 
 def _no_candidate(lake: Lake, ds: str) -> str:

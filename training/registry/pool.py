@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from conf.errors import ConfigError
 from training.light.release import ends_of, place_of, position_at
@@ -32,26 +32,85 @@ class Pool:
 
 
 def pool_of(registry: Registry, champion: int, blocked: frozenset[int] = frozenset()) -> Pool:
-    """What serves: the pool of the tag without `blocked` versions, or the champion alone."""
-    model = client_of(registry).get_registered_model(registry.name)
-    said = model.tags.get(POOL_TAG)
-    if not said:
+    """What serves: the pool of the tag without `blocked` versions, or the champion alone.
+
+    Where all versions but one are blocked, no pool is left.
+    """
+    given = _tagged(registry)
+    if given is None:
         return Pool({champion: 1.0})
-    content = json.loads(said)
-    given = {int(version): float(share) for version, share in content["weights"].items()}
-    weights = {version: share for version, share in given.items() if version not in blocked}
+    weights = _without(given, blocked)
     total = sum(weights.values())
     if not total:
         return Pool({champion: 1.0})
-    return Pool({version: share / total for version, share in weights.items()}, content["pick"])
+    return Pool({version: share / total for version, share in weights.items()}, given.pick)
 
 
 def named_in_pool(registry: Registry) -> frozenset[int]:
     """The versions that the tag names, blocked ones too; none without a tag."""
+    given = _tagged(registry)
+    return frozenset() if given is None else frozenset(given.weights)
+
+
+def leave_pool(
+    registry: Registry, champion: int, blocked: frozenset[int], replaced: int = 0
+) -> str:
+    """Write the tag without `blocked` versions; what left and what remains, in words.
+
+    The tag goes where one version is left, or where the champion that a rollback replaced has a
+    share and the one that came back has none. Until it is written, `pool_of` leaves them out.
+
+    Args:
+        registry: holds the tag.
+        champion: what serves where no pool is left.
+        blocked: what may not serve.
+        replaced: the champion before a rollback; 0 = the champion stays.
+
+    Returns:
+        One sentence; empty where nothing had to leave.
+    """
+    given = _tagged(registry)
+    if given is None:
+        return ""
+    gone = sorted(set(given.weights) & blocked)
+    left = _without(given, blocked)
+    if replaced in given.weights and champion not in left:
+        left = {}
+    elif not gone:
+        return ""
+    if left:
+        _write(registry, Pool(left, given.pick))
+    else:
+        clear_pool(registry)
+    went = f"left the pool for good: version {', '.join(map(str, gone))}"
+    went = went if gone else f"version {champion} has no share of the pool"
+    if not left:
+        return f"{went}; no pool is left, version {champion} serves alone"
+    total = sum(left.values())
+    shares = ", ".join(f"version {one} {left[one] / total:.1%}" for one in sorted(left))
+    return f"{went}; what remains: {shares}"
+
+
+def _tagged(registry: Registry) -> Pool | None:
+    """The pool as the tag has it; None without."""
     said = client_of(registry).get_registered_model(registry.name).tags.get(POOL_TAG)
-    return (
-        frozenset(int(version) for version in json.loads(said)["weights"]) if said else frozenset()
-    )
+    if not said:
+        return None
+    content = json.loads(said)
+    weights = {int(version): float(share) for version, share in content["weights"].items()}
+    return Pool(weights, content["pick"])
+
+
+def _without(given: Pool, blocked: frozenset[int]) -> dict[int, float]:
+    """The weights without `blocked` ones, as they stand in the tag; none where one is left."""
+    left = {version: share for version, share in given.weights.items() if version not in blocked}
+    return left if len(left) > 1 or len(left) == len(given.weights) else {}
+
+
+def _write(registry: Registry, pool: Pool) -> None:
+    weights = {str(version): share for version, share in pool.weights.items()}
+    content = json.dumps({"pick": pool.pick, "weights": weights}, sort_keys=True)
+    client_of(registry).set_registered_model_tag(registry.name, POOL_TAG, content)
 
 
 def version_of_user(pool: Pool, user_id: str) -> int:
@@ -95,9 +154,8 @@ def set_pool(
                 f"{_listed(there)}. Next: dayfold history"
             )
     total = sum(weights.values())
-    shares = {str(version): weight / total for version, weight in weights.items()}
-    content = json.dumps({"pick": pick, "weights": shares}, sort_keys=True)
-    client_of(registry).set_registered_model_tag(registry.name, POOL_TAG, content)
+    shares = {version: weight / total for version, weight in weights.items()}
+    _write(registry, Pool(shares, cast("Pick", pick)))
     return pool_of(registry, 0)
 
 

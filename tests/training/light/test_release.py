@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections import Counter
 from pathlib import Path
@@ -78,6 +79,16 @@ def test_the_command_names_what_it_cannot_serve(
 ) -> None:
     assert main([str(tmp_path)]) == 2
     assert "holds no about.json" in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_named(released: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
+        assert main([str(released), f"--port={port}"]) == 2
+    said = capsys.readouterr().err
+    assert (
+        f"cannot listen on 127.0.0.1:{port}: Address already in use. Next: another --port" in said
+    )
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "x"])

@@ -30,7 +30,9 @@ def test_the_server_answers_and_names_mistakes(served: tuple[Server, Path]) -> N
     status, answer = ask(server, "/recommend", b"{")
     assert (status, answer["error"][:17]) == (400, "request: no JSON ")
     assert ask(server, "/recommend", b"\xff")[0] == 400
-    assert ask(server, "/elsewhere", {})[0] == 404
+    expected = "expected POST /recommend, GET /release or GET /health"
+    assert ask(server, "/elsewhere", {}) == (404, {"error": f"/elsewhere: {expected}"})
+    assert ask(server, "/recommend") == (404, {"error": f"/recommend: {expected}"})
     assert ask(server, "/health") == (200, {"status": "ok", "version": ["a"]})
 
 
