@@ -251,7 +251,7 @@ def test_what_waits_serves_nowhere_in_mlflow(place: Workplace) -> None:
 
 @pytest.mark.parametrize(
     ("what", "became"),
-    zip(CHANGES, ("approved", "rejected", "taken back by the rollback"), strict=True),
+    list(zip(CHANGES, ("approved", "rejected", "taken back by the rollback"), strict=True)),
 )
 def test_the_proposals_run_says_what_became_of_it(place: Workplace, what: str, became: str) -> None:
     lake, registry = place.lake(), registry_of(place)
