@@ -213,7 +213,7 @@ def _show(workplace: Workplace, registry: Registry, champion: int) -> None:
     from rich.console import Console
 
     from training.registry.pool import pool_of
-    from training.registry.release import etag_in
+    from training.registry.release import etag_in, name_in_answers
 
     found = pool_of(registry, champion, _blocked(workplace))
     folder = workplace.settings.path(workplace.settings.serving.release)
@@ -222,7 +222,15 @@ def _show(workplace: Workplace, registry: Registry, champion: int) -> None:
     for version, share in sorted(found.weights.items()):
         scorer = registry.version_tags(version).get("scorer", "")
         mark = ", the champion" if version == champion else ""
-        console.print(f"version {version} ({scorer}{mark}): {share:.1%} of the requests")
+        name = name_in_answers(registry, version)
+        console.print(
+            f"version {version} ({scorer}{mark}; {name} in answers): {share:.1%} of the requests"
+        )
+    if champion not in found.weights:
+        console.print(
+            f"warning: champion {champion} has no share, and later promotions will not serve. "
+            f"Next: dayfold pool set {champion}=0.5 ..., or dayfold pool clear"
+        )
     released = f"release {etag} in" if etag else "no release yet in"
     console.print(f"picked {found.pick}; {released} {folder}")
 

@@ -139,16 +139,12 @@ def history(
         if e.kind == "proposal":
             serves = f"v{e.version} would"
         before = f"v{e.replaced_version}" if e.replaced_version else "-"
-        cells = (e.ds, e.kind + state, serves, before, named or "-", e.actor, _short(e.reason))
+        cells = (e.ds, e.kind + state, serves, before, named or "-", e.actor, e.reason)
         table.add_row(*map(escape, cells))
     width = None if sys.stdout.isatty() else _IN_A_PIPE
     Console(emoji=False, highlight=False, width=width).print(table)
     for line in standing_lines(opened):
         say(line)
-
-
-def _short(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def workplace_of(dataset: str | None, lake: Path | None) -> Workplace:

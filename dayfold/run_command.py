@@ -42,6 +42,7 @@ def run(
     """Run the DAG for days, one after the other, in this process."""
     from dayfold.progress import progress_to_terminal
     from dayfold.run import build_history, require_java, run_cascade, run_days
+    from dayfold.standing_lines import standing_lines
     from dayfold.workplace import open_workplace
     from feature_store.days import check_range, parse_day, shift
 
@@ -65,4 +66,6 @@ def run(
             run_cascade(workplace, first, last, progress)
         else:
             run_days(workplace, first, last, force=force, progress=progress)
+        for line in standing_lines(workplace.lake()):
+            progress.note(line)
         progress.note("Next: dayfold status; dayfold report; dayfold ui")

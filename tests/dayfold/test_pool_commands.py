@@ -61,11 +61,14 @@ def test_a_pool_is_set_shown_and_cleared(run: CliRunner, home: Home) -> None:
     other = 3 - champion
     assert f"version {champion} (" in said(run, "pool", "show")
     output = said(run, "pool", "set", f"{champion}=3", f"v{other}=1")
-    assert re.search(rf"version {champion} \(\w+, the champion\): 75\.0% of the requests", output)
-    assert re.search(rf"version {other} \(\w+\): 25\.0% of the requests", output)
+    assert re.search(rf"version {champion} \(\w+, the champion; \S+ in answers\): 75\.0%", output)
+    assert re.search(rf"version {other} \(\w+; \S+ in answers\): 25\.0% of the requests", output)
     assert release_of(home.settings) == {champion: 0.75, other: 0.25}
     publish.run(home.context(TRAINED))  # the day run again leaves the pool
     assert release_of(home.settings) == {champion: 0.75, other: 0.25}
+    assert "warning" not in output
+    output = said(run, "pool", "set", f"{other}=1")
+    assert f"warning: champion {champion} has no share, and later promotions will not" in output
     assert "100.0%" in said(run, "pool", "clear")
     assert release_of(home.settings) == {champion: 1.0}
 

@@ -60,8 +60,9 @@ def main(arguments: list[str] | None = None, key: bytes | None = None) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     host, port = server.server_address[:2]
-    versions = ", ".join(one.version for one in release.serving.recommenders)
-    print(f"Serving {versions} on http://{host!s}:{port}/recommend (Ctrl-C ends)", flush=True)
+    print(
+        f"Serving {release.names()} on http://{host!s}:{port}/recommend (Ctrl-C ends)", flush=True
+    )
     server.serve_forever(poll_interval=0.1)
     stop.set()
     server.server_close()

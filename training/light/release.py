@@ -74,6 +74,10 @@ class Release:
         """As `Recommender.recommend`, of the version that the request falls to."""
         return self.chosen(request).recommend(request)
 
+    def names(self) -> str:
+        """The versions that serve, in words."""
+        return ", ".join(one.version for one in self.serving.recommenders)
+
     def refresh(self) -> bool:
         """Load the release again if it changed; whether it did. Requests go on meanwhile."""
         with self._lock:
@@ -87,7 +91,8 @@ class Release:
         """Refresh every so many seconds until `stop` is set; what fails keeps what serves."""
         while not stop.wait(seconds):
             try:
-                self.refresh()
+                if self.refresh():
+                    print(f"Serving {self.names()} from now on", flush=True)
             except Exception as error:  # whatever lies there, what serves goes on
                 print(f"The release was not read again: {error!r}", flush=True)
 

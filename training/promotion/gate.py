@@ -149,7 +149,7 @@ def decide(
     }
     winner, why = _winner(judged, champion_family, gate, seed)
     return {
-        name: _decision(one, f"champion ({why})" if name == winner else None)
+        name: _decision(one, champion_family, f"champion ({why})" if name == winner else None)
         for name, one in judged.items()
     }
 
@@ -270,7 +270,7 @@ def _beats(one: _Judged, update: _Judged, gate: GateSettings, seed: int, candida
     return against.verdict == "superior"
 
 
-def _decision(one: _Judged, champion: str | None) -> GateDecision:
+def _decision(one: _Judged, champion_family: str | None, won: str | None) -> GateDecision:
     scorer = one.scored.scorer
     bar = one.own.sentence() if one.own else ""
     evidence: dict[str, Any] = {
@@ -285,7 +285,9 @@ def _decision(one: _Judged, champion: str | None) -> GateDecision:
         return GateDecision(scorer, "inconclusive", said, evidence)
     if not one.passes:
         return GateDecision(scorer, "rejected", f"rejected: {'; '.join(one.broken)}", evidence)
-    if champion is not None:
-        return GateDecision(scorer, "champion", f"{champion}: {bar}", evidence)
+    if won is not None:
+        # what takes another family's place did so by the champion, not by its own head
+        by = one.champion if one.champion and scorer != champion_family else one.own
+        return GateDecision(scorer, "champion", f"{won}: {by.sentence() if by else bar}", evidence)
     place = one.champion.sentence() if one.champion else bar
     return GateDecision(scorer, "head", f"head of its family, not champion: {place}", evidence)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from conf.dataset import DatasetConfig
 from feature_store.days import shift
 from feature_store.lake import Lake
+from feature_store.promotion_ledger import blocked_before
 from feature_store.step import StepContext
 from feature_store.tables import (
     CANDIDATE_SCORES,
@@ -71,9 +72,12 @@ def log_candidates(lake: Lake, registry: Registry, ds: str) -> None:
     """Log to the runs of the candidates of `ds` what became of them."""
     candidates = {row["scorer"]: row for row in lake.read(CANDIDATES, [ds]).to_pylist()}
     promotion = next(iter(lake.read(PROMOTIONS, [ds]).to_pylist()), None)
+    blocked = blocked_before(lake, ds).days
     for gate in lake.read(GATES, [ds]).to_pylist():
         scorer = gate["scorer"]
-        note = candidate_note(gate, candidates.get(scorer), waits=waited(gate, promotion))
+        note = candidate_note(
+            gate, candidates.get(scorer), waits=waited(gate, promotion), blocked=blocked
+        )
         tags = {"mlflow.note.content": note, "gate": outcome_tag(gate, promotion)}
         if gate["version"]:
             tags["version"] = str(gate["version"])

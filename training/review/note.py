@@ -46,13 +46,16 @@ def day_note(
     return "\n".join([" ".join(said), *(["", *lines] if lines else [])])
 
 
-def candidate_note(gate: Row, candidate: Row | None, *, waits: bool = False) -> str:
+def candidate_note(
+    gate: Row, candidate: Row | None, *, waits: bool = False, blocked: frozenset[str] = frozenset()
+) -> str:
     """Markdown, two sentences: what became of the candidate and why; from what it was trained.
 
     Args:
         gate: its row of table `gates`.
         candidate: its row of `candidates`.
         waits: whether it won and a human has to approve it.
+        blocked: days that no training used.
     """
     version = f", version {gate['version']}" if gate["version"] else ""
     outcome = str(gate["outcome"])
@@ -67,6 +70,10 @@ def candidate_note(gate: Row, candidate: Row | None, *, waits: bool = False) -> 
     days = str(candidate["first_day"])
     if candidate["last_day"] != candidate["first_day"]:
         days += f" to {candidate['last_day']}"
+        between = sorted(
+            ds for ds in blocked if str(candidate["first_day"]) < ds < str(candidate["last_day"])
+        )
+        days += f" without the blocked {', '.join(between)}" if between else ""
     return (
         f"{said} Trained {start}, on {_count(candidate['rows'])} rows of {days} and "
         f"{_count(candidate['replay_rows'])} replayed ones."

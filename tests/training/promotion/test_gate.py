@@ -101,6 +101,7 @@ def test_another_family_that_is_superior_takes_the_champion() -> None:
     decision = only(decide([better], champion_family="two_tower", gate=GATE, ds=DS))
     assert decision.outcome == "champion"
     assert "superior to two_tower" in decision.reason
+    assert "against the champion the loss changes by -" in decision.reason
 
 
 def test_another_family_that_is_only_as_good_becomes_its_familys_head() -> None:
