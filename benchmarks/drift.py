@@ -5,7 +5,8 @@
 
 Quiet days are simulated (benchmarks/drift_days.py) at 1 k, 30 k and 1 M rows: stable, with weekends
 that differ, with days of a thousand times the rows or of a thousandth, correlated, by users, with
-Sundays of which the model does not know, and with another model promoted every week or day. Apart
+Sundays of which the model does not know, and with another model promoted every week or day, or
+one that ranks otherwise (`promoted_uneven`). Apart
 from these, harder than what the level holds for: days with heavy tails, and models that are off,
 each in its own way, by three times as much (`biased_models`). An alarm is a day on which a test
 finds drift, by default settings; what follows on one trains once more, and is no second alarm.
@@ -13,6 +14,7 @@ finds drift, by default settings; what follows on one trains once more, and is n
 Then days that change, at 30 k rows: from the 61st day on, at once or over 14 days; found is an
 alarm within 14 days (21 if gradual); where labels change, only `retrain` counts. A change of the
 scores alone (other people come, who do as predicted) must not retrain: `retrains_per_100_days`.
+Last, changes that stay (benchmarks/drift_lasting.py), and what comes after them.
 
 Beside it, on the same days and the scores alone, the usual rules: Kolmogorov-Smirnov p < .01, PSI >
 .2, Jensen-Shannon > .1 against the same history, and a divergence beyond that of all days of it.
@@ -33,6 +35,7 @@ import numpy as np
 from scipy.stats import binomtest, kstwobign
 
 from benchmarks.drift_days import HARDER, WORLDS, Change, Promotions, World, days_of, steady
+from benchmarks.drift_lasting import LASTING, lasting_change
 from benchmarks.result import write_result
 from conf.drift import DriftSettings
 from feature_store.days import gap, shift
@@ -99,15 +102,19 @@ def main() -> None:
     asked = parser.parse_args()
     worlds = [place for place, one in enumerate((*WORLDS, *HARDER)) if asked.only in one.name]
     changes = [name for name in CHANGES if asked.only in name]
+    lasting = [name for name in LASTING if asked.only in name]
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         quiet = pool.map(partial(quiet_world, days=asked.days, seed=asked.seed), worlds)
         found = pool.map(partial(changed_days, trials=asked.trials, seed=asked.seed), changes)
-        rows = {"quiet": list(quiet), "changes": list(found)}
+        after = pool.map(
+            partial(lasting_change, trials=asked.trials // 2, seed=asked.seed, drift=DRIFT), lasting
+        )
+        rows = {"quiet": list(quiet), "changes": list(found), "lasting": list(after)}
     summary = _summary(rows)
     for name, value in summary.items():
         print(f"{name:60} {value:.3f}")
     if not asked.only:
-        print(write_result("drift", summary, [*rows["quiet"], *rows["changes"]]))
+        print(write_result("drift", summary, [row for kind in rows.values() for row in kind]))
 
 
 def quiet_world(place: int, *, days: int, seed: int) -> dict[str, Any]:
@@ -230,6 +237,10 @@ def _summary(rows: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
         summary[f"delay_days_{row['change']}"] = row["delay_days"]
         if row["change"].startswith("score"):
             summary[f"retrains_per_100_days_{row['change']}"] = row["retrains_per_100_days"]
+    for row in rows["lasting"]:
+        for what in ("detected", "delay_days", "days_until_usual", "alarms_per_100_days_between"):
+            if what in row:
+                summary[f"{what}_{row['change']}"] = row[what]
     for peer in PEERS:
         rates = [row["peers_per_100_days"][peer] for row in rows["quiet"]]
         if rates:

@@ -35,6 +35,9 @@ USER_ROWS, USER_EFFECT = 10, 0.5
 SMALL, LARGE = 1_000, 1_000_000
 MODEL_BIAS, MODEL_SPREAD = 0.02, 0.03
 """Standard deviations of what models differ by, in logits (the second: of the spread's log)."""
+MODEL_ERROR, UNEVEN = 0.3, 0.5
+"""Standard deviation of a model's error, in logits; of its log, of worlds where models rank
+otherwise: their AUC differs by .012."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class World:
     """Days after which another model serves; 0 = never."""
     biased: float = 1.0
     """How many times as much models differ as usual."""
+    uneven: bool = False
+    """Whether models differ in how well they rank."""
     sunday: float = 0.0
     """Added to the true log-odds of Sundays alone."""
     heavy: bool = False
@@ -97,6 +102,7 @@ WORLDS = (
     World("sundays", steady(30_000), sunday=-0.3),
     World("promoted_weekly", steady(30_000), promoted_every=7),
     World("promoted_daily", steady(30_000), promoted_every=1),
+    World("promoted_uneven", steady(30_000), promoted_every=7, uneven=True),
 )
 HEAVY = World("heavy_tails", steady(30_000), heavy=True)
 BIASED = World("biased_models", steady(30_000), promoted_every=7, biased=3.0)
@@ -186,6 +192,7 @@ class Promotions:
         """Promote every `world.promoted_every` days."""
         self._world, self._random = world, random
         self._model = self._another(0.0)
+        self._error = MODEL_ERROR
         self._promotions = 1
         self.retrained = False
 
@@ -204,7 +211,7 @@ class Promotions:
             score, spread, rate = random.normal(0, 1, 3) * (SCORE_SHIFT, SPREAD_SHIFT, RATE_SHIFT)
             rows = self._world.rows(number, random)
             truth = MEAN + score + SPREAD * np.exp(spread) * random.normal(0, 1, rows)
-            error = random.normal(0, 0.3, rows)
+            error = random.normal(0, 1, rows)
             clicks = (random.random(rows) < sigmoid(truth + rate)).astype(np.float64)
             said = self._said(truth, error)
             day = counted(shift(MONDAY, number), said, clicks)
@@ -214,8 +221,10 @@ class Promotions:
             if number % self._world.promoted_every == 0 or self.retrained:
                 self._promotions, self.retrained = self._promotions + 1, False
                 self._model = self._another(rate)
+                if self._world.uneven:
+                    self._error = MODEL_ERROR * float(np.exp(random.normal(0, UNEVEN)))
                 # both models on the rows of the day that promotes; their errors have most in common
-                after = self._said(truth, 0.9 * error + random.normal(0, 0.1, rows))
+                after = self._said(truth, 0.9 * error + random.normal(0, 1 / 3, rows))
                 mapped = quantile_map(said, after)
                 known = [
                     replace(day, carried=carry(day.carried, mapped))
@@ -226,5 +235,5 @@ class Promotions:
     def _said(self, truth: Floats, error: Floats) -> Floats:
         added, spread = self._model
         # shrunk, so that it expects what comes
-        shrunk = MEAN + (truth + error - MEAN) / (1 + 0.3**2)
+        shrunk = MEAN + (truth + self._error * error - MEAN) / (1 + self._error**2)
         return np.asarray(MEAN + added + spread * (shrunk - MEAN))

@@ -49,14 +49,15 @@ class DriftSettings(Frozen):
     def _reference_can_suffice(self) -> Self:
         weekend_days = self.reference_days // 7 * 2
         for name, most in (
-            ("min_reference_days", self.reference_days),
+            # small days are taken together first, and then compared with the days before them
+            ("min_reference_days", self.reference_days - self.pool_days + 1),
             ("min_weekday_class_days", weekend_days),
         ):
             if getattr(self, name) > most:
                 raise ValueError(
                     f"{name}: {getattr(self, name)} is more than the {most} that there are in "
-                    f"reference_days: {self.reference_days}, so no day could be decided; expected "
-                    "more reference days"
+                    f"reference_days: {self.reference_days} besides pool_days: {self.pool_days}, "
+                    "so no day could be decided; expected more reference days"
                 )
         return self
 
@@ -66,5 +67,15 @@ class DriftSettings(Frozen):
             raise ValueError(
                 f"min_gap_days: {self.min_gap_days} is above max_gap_days: {self.max_gap_days}, "
                 "expected at most that"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _anew_can_come(self) -> Self:
+        if self.full_after_days * self.min_gap_days >= self.reference_days:
+            raise ValueError(
+                f"full_after_days: {self.full_after_days} trainings, min_gap_days: "
+                f"{self.min_gap_days} apart, do not fit into reference_days: "
+                f"{self.reference_days}, so a change would never become usual; expected fewer"
             )
         return self

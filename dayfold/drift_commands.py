@@ -66,18 +66,18 @@ def replay(
         emoji=False, highlight=False, width=None if sys.stdout.isatty() else _IN_A_PIPE
     )
     table = Table(title="Decided again", title_justify="left")
-    for heading in ("day", "was", "now", "trains", "why"):
+    for heading in ("day", "was", "trained", "now", "trains", "why"):
         table.add_column(heading, no_wrap=heading != "why")
     for one in found:
-        changed = "" if one.was == one.now.decision else " *"
-        trains = one.now.extent or "-"
-        table.add_row(one.ds, one.was, one.now.decision + changed, trains, one.now.reason)
+        same = (one.was, one.trained) == (one.now.decision, one.now.train)
+        now, trained = one.now.decision + ("" if same else " *"), "yes" if one.trained else "-"
+        table.add_row(one.ds, one.was, trained, now, one.now.extent or "-", one.now.reason)
     console.print(table, markup=False)
-    was, now = sum(one.trained for one in found), sum(one.now.train for one in found)
+    before, after = sum(one.trained for one in found), sum(one.now.train for one in found)
     console.print(
-        f"{len(found)} days: trained on {was}, would train on {now}. *: decided otherwise than it "
-        "was. Each day is scored by the version that served then. Next: put what you chose under "
-        "`drift:` in conf/base.yaml",
+        f"{len(found)} days: trained on {before}, would train on {after}. *: decided otherwise "
+        "than it was. Each day is scored by the version that served then. Next: put what you chose "
+        "under `drift:` in conf/base.yaml",
         soft_wrap=True,
     )
 

@@ -54,24 +54,27 @@ class Succession:
     """The day of its gate: it was trained on the days before."""
 
 
-def succession_to_champion(lake: Lake, ds: str) -> Succession | None:
+def succession_to_champion(lake: Lake, ds: str, since: str = "") -> Succession | None:
     """How the champion with which `ds` begins came to serve; None while there is none.
 
-    After a rollback that is how it had come to serve itself.
+    After a rollback that is how it had come to serve itself. None as well where that was before
+    `since`, which bounds what is read.
     """
     standing = standing_before(lake, ds)
-    return None if standing is None else last_succession(lake, standing.version, shift(ds, -1))
+    if standing is None:
+        return None
+    return last_succession(lake, standing.version, shift(ds, -1), since)
 
 
-def last_succession(lake: Lake, version: int, until: str) -> Succession | None:
-    """How `version` came to serve the last time up to `until`; None if it never did."""
+def last_succession(lake: Lake, version: int, until: str, since: str = "") -> Succession | None:
+    """How `version` came to serve the last time from `since` to `until`; None if it did not."""
     found = [
         Succession(event.ds, event.version, event.replaced_version, event.day)
-        for event in events_until(lake, until, ("approval",))
+        for event in events_until(lake, until, ("approval",), since=since)
         if event.holds and event.version == version
     ]
     last = max(found, key=lambda one: one.ds, default=None)
-    days = [day for day in lake.days(PROMOTIONS) if day <= until]
+    days = [day for day in lake.days(PROMOTIONS) if since <= day <= until]
     # From the last day back, so that it does not cost all days that there are.
     for end in range(len(days), 0, -_AT_ONCE):
         some = days[max(end - _AT_ONCE, 0) : end]

@@ -90,7 +90,7 @@ def seen(context: StepContext, left_out: frozenset[str]) -> tuple[DayCounts | No
     history = History(
         days=tuple(counts[day] for day in earlier if day in counts),
         has_champion=True,
-        champion_trained_to=_trained_to(lake, ds),
+        champion_trained_to=_trained_to(lake, ds, first),
         last_training=last_training(lake.days(CANDIDATES), ds, left_out),
         decisions=past_decisions(lake, ds, drift.reference_days, left_out),
     )
@@ -102,7 +102,7 @@ def last_training(trained: Iterable[str], ds: str, left_out: frozenset[str]) -> 
     return max((day for day in trained if day < ds and day not in left_out), default=None)
 
 
-def _trained_to(lake: Lake, ds: str) -> str | None:
-    """The last training day of the champion with which `ds` begins."""
-    succession = succession_to_champion(lake, ds)
+def _trained_to(lake: Lake, ds: str, first: str) -> str | None:
+    """The last training day of the champion with which `ds` begins; None if from before `first`."""
+    succession = succession_to_champion(lake, ds, first)
     return shift(succession.tested, -1) if succession else None

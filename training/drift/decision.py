@@ -8,14 +8,14 @@ became so. `train` also where nothing changed and no day of late has trained.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from conf.drift import DriftSettings
 from feature_store.days import gap, ordinal, shift
-from training.drift.compared import found_days, pooled_days, soonest, usual
+from training.drift.compared import Found, found_by, pooled_days, soonest, usual
 from training.drift.day_counts import DayCounts
 from training.drift.drift_test import FEWEST_DAYS, DriftTest
 from training.drift.extent import (
@@ -23,6 +23,7 @@ from training.drift.extent import (
     extent_of,
     first_of_change,
     recent_shift,
+    usual_from_now,
 )
 from training.drift.gain import expected_gain
 from training.drift.label_tests import (
@@ -84,7 +85,7 @@ def _decided(
     ds: str, today: DayCounts, history: History, drift: DriftSettings, *, sampled: bool
 ) -> DriftDecision:
     """The decision by what the day says."""
-    found = found_days(history.decisions)
+    found = found_by(history.decisions)
     labelled = partial(_labelled, sampled=sampled)
     pooled, reference = pooled_days(today, history.days, drift, found, labelled)
     same_class = [day for day in reference if day.weekend == today.weekend]
@@ -94,10 +95,14 @@ def _decided(
         "pooled_rows": sum(map(labelled, pooled)),
         "reference_days": len(reference),
         "weekday_class_days": len(same_class),
-        "found_days": len(found & {day.ds for day in reference}),
+        "found_days": len(found.days & {day.ds for day in reference}),
     }
+    if found.usual_since:
+        evidence["reference_since"] = found.usual_since
+    if len(pooled) > 1:
+        evidence["first_tested"] = pooled[-1].ds
     if lacking := _lacking(evidence, drift):
-        return _fallback(ds, lacking, history, drift, evidence)
+        return _untested(ds, lacking, history, drift, evidence)
     # Pooled days are of both classes, and so must be the days they are compared with.
     alike = same_class if len(pooled) == 1 else reference
     tests = _tests(pooled, reference, alike, found, drift, ordinal(ds), sampled=sampled)
@@ -105,10 +110,12 @@ def _decided(
     if all(test.name == "score" for test in tests):
         what = "ranked positives" if sampled else "rows"
         lacking = f"fewer than {FEWEST_DAYS} days with {what} to compare the labels with"
-        return _fallback(ds, lacking, history, drift, evidence)
-    if not sampled:
-        evidence["gain"] = expected_gain(pooled)
-    return _from_tests(ds, tests, pooled, reference, history, drift, evidence)
+        return _untested(ds, lacking, history, drift, evidence)
+    usual_days = usual(reference, found)
+    decision = _from_tests(ds, tests, pooled, usual_days, history, drift, evidence)
+    if sampled or not evidence.get("labels_drifted"):
+        return decision
+    return replace(decision, evidence={**decision.evidence, "gain": expected_gain(pooled)})
 
 
 def _days_since_training(ds: str, history: History) -> int | None:
@@ -132,9 +139,13 @@ def _lacking(evidence: dict[str, Any], drift: DriftSettings) -> str:
     )
 
 
-def _fallback(
+def _untested(
     ds: str, lacking: str, history: History, drift: DriftSettings, evidence: dict[str, Any]
 ) -> DriftDecision:
+    """The decision where there are too few data; a change that was found is followed up anyway."""
+    if found := _not_learned(ds, history, drift):
+        why = f"{lacking}; {_learned_to(found, history)}"
+        return _respond(ds, why, 0.0, history, drift, evidence)
     since = _days_since_training(ds, history)
     every = max(min(drift.fallback_every_days, drift.max_gap_days), drift.min_gap_days)
     reason = f"{lacking}; meanwhile training every {_days(every, 'day')}, {_last_trained(since)}"
@@ -146,7 +157,7 @@ def _tests(
     pooled: Sequence[DayCounts],
     reference: Sequence[DayCounts],
     alike: Sequence[DayCounts],
-    found: Collection[str],
+    found: Found,
     drift: DriftSettings,
     seed: int,
     *,
@@ -169,23 +180,20 @@ def _from_tests(
     ds: str,
     tests: Sequence[DriftTest],
     pooled: Sequence[DayCounts],
-    reference: Sequence[DayCounts],
+    usual_days: Sequence[DayCounts],
     history: History,
     drift: DriftSettings,
     evidence: dict[str, Any],
 ) -> DriftDecision:
-    """The decision where at least one test of the labels was made."""
+    """The decision where at least one test of the labels was made; adds to `evidence`."""
     score = [test for test in tests if test.name == "score"]
     label = [test for test in tests if test.drifted and test.name != "score"]
     found = _not_learned(ds, history, drift)
     if label or found:
         shown_by = min(label or [t for t in tests if t.name != "score"], key=lambda t: t.p)
-        moved = recent_shift(shown_by.name, pooled, reference)
+        moved = recent_shift(shown_by.name, pooled, usual_days)
         evidence |= {"labels_drifted": bool(label), "recent_shift": moved}
-        why = "; ".join(map(_sentence, label)) or (
-            f"the change of {found} is not learned yet: the champion was trained up to "
-            f"{history.champion_trained_to}"
-        )
+        why = "; ".join(map(_sentence, label)) or _learned_to(str(found), history)
         return _respond(ds, why, moved, history, drift, evidence)
     if any(test.drifted for test in score):
         reason = f"{_sentence(score[0])}; the labels are as expected"
@@ -207,6 +215,12 @@ def _not_learned(ds: str, history: History, drift: DriftSettings) -> str | None:
     return first if trained_to is None or trained_to < first else None
 
 
+def _learned_to(found: str, history: History) -> str:
+    trained_to = history.champion_trained_to
+    known = f"trained up to {trained_to}" if trained_to else "from before all days of reference"
+    return f"the change of {found} is not learned yet: the champion was {known}"
+
+
 def _respond(
     ds: str,
     why: str,
@@ -225,8 +239,11 @@ def _respond(
             f"{shift(ds, drift.min_gap_days - since)} at the earliest (drift.min_gap_days)",
             evidence,
         )
-    extent, rule = extent_of(ds, drift, moved, history.decisions)
-    evidence |= {"extent_rule": rule}
+    usual_since = ""
+    if evidence.get("labels_drifted"):
+        usual_since = usual_from_now(drift, history.decisions)
+    extent, rule = extent_of(ds, drift, moved, history.decisions, usual_since)
+    evidence |= {"extent_rule": rule} | ({"usual_since": usual_since} if usual_since else {})
     return DriftDecision("retrain", True, f"{why}; {extent} training ({rule})", evidence, extent)
 
 

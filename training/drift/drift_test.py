@@ -17,7 +17,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from training.drift.day_counts import Floats
-from training.drift.weekdays import WEEK, weekday_effects
+from training.drift.group_effects import GroupEffects, group_effects
 
 FEWEST_DAYS = 3
 """Fewest reference days that tell how much days vary."""
@@ -38,6 +38,8 @@ class Estimate(NamedTuple):
     """Of the value, by chance."""
     weekday: int = 0
     """0 = Monday."""
+    version: int = 0
+    """Registered version that scored the day, where it tells of the version too."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,9 @@ def against_estimates(
     The days are a random-effects sample: each varies by chance, and they differ beyond it by tau.
     Tau is that of DerSimonian and Laird (1986), means are weighted by precision, and the spread
     of a new mean is scaled as Hartung and Knapp (2001) scale that of the sample's; Student's t.
-    What is usual on a weekday is taken off. Several days say less than as many independent ones,
-    because a day is often like the day before: `alikeness` of the reference days.
+    What is usual of a version and on a weekday is taken off; of a version that is new, less can be
+    said. Several days say less than as many independent ones, because a day is often like the day
+    before: `alikeness` of the reference days.
 
     Args:
         name: of the test.
@@ -88,10 +91,10 @@ def against_estimates(
     """
     if len(reference) < FEWEST_DAYS:
         return None
-    effects = _effects(reference)
+    effects = _Effects.of_days(reference)
     values, variances = _in_line(_without(reference, effects))
     k = len(values)
-    free = k - 1 - (WEEK - 1 if effects.any() else 0)
+    free = max(k - 1 - effects.spent, 1)
     variances = np.maximum(variances, _TINY)
     between = _between(values, variances)
     weights = 1 / (between + variances)
@@ -102,26 +105,58 @@ def against_estimates(
     own = 1 / (between + np.maximum(by_chance, float(k / (1 / variances).sum())))
     value = float((own * tested).sum() / own.sum())
     alike = 1 + alikeness(residuals, len(tested))
-    spread = float(np.sqrt(scale * alike * (1 / own.sum() + 1 / weights.sum())))
+    of_days = scale * alike * (1 / own.sum() + 1 / weights.sum())
+    spread = float(np.sqrt(of_days + effects.uncertainty(now, own / own.sum())))
     distance = (value - middle) / spread
     sides = 1 if lower_only else 2
     p = sides * float(student.sf(-distance if lower_only else abs(distance), free))
     reach = float(student.isf(alpha / sides, free)) * spread
     # said as they are: with what is usual on these weekdays
-    usual = float((own * effects[[one.weekday for one in now]]).sum() / own.sum())
+    usual = float((own * effects.of(now)).sum() / own.sum())
     value, middle = value + usual, middle + usual
     threshold = middle + (reach if distance >= 0 and not lower_only else -reach)
     return DriftTest(name, value, middle, threshold, p, rows, k, p < alpha, len(tested))
 
 
-def _effects(reference: Sequence[Estimate]) -> Floats:
-    values = np.array([one.value for one in reference])
-    return weekday_effects(values, np.array([one.weekday for one in reference]))
+@dataclass(frozen=True)
+class _Effects:
+    """What is usual of the version that scored a day, and on its weekday."""
+
+    version: GroupEffects
+    weekday: GroupEffects
+
+    @classmethod
+    def of_days(cls, reference: Sequence[Estimate]) -> _Effects:
+        values, versions, weekdays = (
+            np.array([getattr(one, name) for one in reference])
+            for name in ("value", "version", "weekday")
+        )
+        version = group_effects(values, versions)
+        return cls(version, group_effects(values - version.of(versions), weekdays))
+
+    @property
+    def spent(self) -> int:
+        """Degrees of freedom that they take."""
+        return sum(max(len(one.known) - 1, 0) for one in (self.version, self.weekday))
+
+    def of(self, estimates: Sequence[Estimate]) -> Floats:
+        versions, weekdays = zip(*((one.version, one.weekday) for one in estimates), strict=True)
+        return self.version.of(versions) + self.weekday.of(weekdays)
+
+    def uncertainty(self, now: Sequence[Estimate], share: Floats) -> float:
+        """Variance of what is usual of the versions of `now`, weighted by `share`, (m,)."""
+        weight: dict[int, float] = {}
+        for one, part in zip(now, share.tolist(), strict=True):
+            weight[one.version] = weight.get(one.version, 0.0) + part
+        return sum(w**2 * self.version.uncertainty(version) for version, w in weight.items())
 
 
-def _without(estimates: Sequence[Estimate], effects: Floats) -> Floats:
-    """(k, 2) values less what is usual on their weekday, and variances."""
-    return np.array([(one.value - effects[one.weekday], one.variance) for one in estimates])
+def _without(estimates: Sequence[Estimate], effects: _Effects) -> Floats:
+    """(k, 2) values less what is usual of them, and variances."""
+    values, variances = (
+        np.array([getattr(one, name) for one in estimates]) for name in ("value", "variance")
+    )
+    return np.stack([values - effects.of(estimates), variances], axis=1)
 
 
 def alikeness(residuals: Floats, window: int) -> float:

@@ -1,7 +1,8 @@
 """How much a retraining trains: by kind and size of the change.
 
 - `full` where `full_after_days` trainings in a row met labels that drifted all the same: going on
-  from the parent does not take the change in.
+  from the parent does not take the change in. From then on, whatever is trained, the change is how
+  the world is.
 - `replay` where the change is gradual, so that the last days had moved already: the days before
   are like today, and more of them steady the training.
 - `incremental` where it is sudden: rows of before it would hold the training back.
@@ -65,8 +66,27 @@ def _rate(day: DayCounts) -> Estimate | None:
 _ESTIMATES = {"auc": auc_of, "rank": mean_rank}
 
 
+def usual_from_now(drift: DriftSettings, past: Sequence[PastDecision]) -> str:
+    """First day of the change that becomes usual, as trainings met it in vain; empty = none does.
+
+    Args:
+        drift: settings.
+        past: what the days before today decided, ascending; today drifts and trains.
+    """
+    in_a_row: list[PastDecision] = []
+    for one in reversed(past):
+        if one.untested:
+            continue
+        if not one.labels_drifted or one.usual_since:
+            break
+        in_a_row.append(one)
+    # those that do not train were held back by `min_gap_days`
+    in_vain = sum(one.train for one in in_a_row)
+    return in_a_row[-1].since if in_vain >= drift.full_after_days else ""
+
+
 def extent_of(
-    ds: str, drift: DriftSettings, moved: float, past: Sequence[PastDecision]
+    ds: str, drift: DriftSettings, moved: float, past: Sequence[PastDecision], usual_since: str
 ) -> tuple[Extent, str]:
     """How much a day trains whose labels drifted, and why, in words.
 
@@ -75,22 +95,17 @@ def extent_of(
         drift: settings.
         moved: from `recent_shift`.
         past: what the days before decided, ascending.
+        usual_since: from `usual_from_now`.
     """
     if drift.extent != "auto":
         return drift.extent, "by drift.extent"
-    in_vain = 0
-    for one in reversed(past):
-        if one.labels_drifted and not one.train:
-            continue  # held back by `min_gap_days`
-        if not one.labels_drifted or one.extent == "full":
-            break
-        in_vain += 1
-    if in_vain >= drift.full_after_days:
-        return "full", f"the labels drift although {in_vain} trainings in a row met them"
+    if usual_since:
+        many = drift.full_after_days
+        return "full", f"the labels drift although {many} trainings in a row met them"
     before = [one for one in past if one.labels_drifted and one.train and one.extent != "full"]
     if before and before[-1].extent and gap(before[-1].ds, ds) <= drift.follow_up_days:
         first = first_of_change([one.ds for one in before], drift.follow_up_days)
-        return before[-1].extent, f"as on {first}, when the change was found"
+        return before[-1].extent, f"as on {first}, which trained on the change first"
     if moved > drift.gradual_from:
         return "replay", f"gradual: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
     return "incremental", f"sudden: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"

@@ -2,7 +2,7 @@
 
 - label: log(observed / expected clicks), two-sided.
 - calibration: the expected calibration error per click once the overall rate is taken out.
-- rank: mean percentile rank of the positives, two-sided, where negatives are drawn.
+- rank: mean percentile rank of the positives, where negatives are drawn: only lower is drift.
 
 Observed over expected goes on across promotions: a champion that is trained daily expects the rate
 of yesterday, whoever it is.
@@ -92,7 +92,7 @@ def rank_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
     if not tested:
         return None
     ranked = sum(day.ranked for day in days)
-    return against_estimates("rank", tested, known, alpha, rows=ranked)
+    return against_estimates("rank", tested, known, alpha, rows=ranked, lower_only=True)
 
 
 def calibration_test(
@@ -143,7 +143,7 @@ def mean_rank(day: DayCounts) -> Estimate | None:
         return None
     # a few ranks may be alike by chance
     variance = max(day.rank_variance, _LEAST_VARIANCE)
-    return Estimate(day.rank_mean or 0.0, variance / day.ranked, day.weekday)
+    return Estimate(day.rank_mean or 0.0, variance / day.ranked, day.weekday, day.version)
 
 
 def _chance(day: DayCounts) -> float:

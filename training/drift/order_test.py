@@ -49,4 +49,4 @@ def auc_of(day: DayCounts) -> Estimate | None:
     spread = float(clicks @ (among_negatives - auc) ** 2) / (positives - 1) / positives
     spread += float(others @ (among_positives - (1 - auc)) ** 2) / (negatives - 1) / negatives
     by_chance = (1 / positives + 1 / negatives) / 12
-    return Estimate(auc, max(spread, _LEAST_SHARE * by_chance), day.weekday)
+    return Estimate(auc, max(spread, _LEAST_SHARE * by_chance), day.weekday, day.version)

@@ -19,6 +19,17 @@ class PastDecision:
     labels_drifted: bool
     train: bool
     extent: Extent | None
+    first_tested: str = ""
+    """First of the days that were tested together with it; empty = it was tested alone."""
+    usual_since: str = ""
+    """First day of the change that became usual with this day; empty = none did."""
+    untested: bool = False
+    """Whether it had too few data to test its labels."""
+
+    @property
+    def since(self) -> str:
+        """First of the days that its tests are of."""
+        return self.first_tested or self.ds
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class History:
     """Earlier days with rows, ascending."""
     has_champion: bool
     champion_trained_to: str | None
-    """The champion's last training day."""
+    """The champion's last training day; None = before all of `days`."""
     last_training: str | None
     """The last day that trained a candidate."""
     decisions: tuple[PastDecision, ...] = ()

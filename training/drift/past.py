@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from conf.drift import Extent
 from feature_store.days import shift
@@ -18,23 +19,35 @@ def past_decisions(
     """Those of the `days` before `ds` that are not `left_out`, ascending."""
     first = shift(ds, -days)
     found = [day for day in lake.days(DRIFT) if first <= day < ds and day not in left_out]
-    rows = lake.read(DRIFT, found, ["ds", "train", "evidence"]).sort_by("ds").to_pylist()
-    return tuple(_past(row["ds"], row["train"], json.loads(row["evidence"])) for row in rows)
+    rows = lake.read(DRIFT, found, ["ds", "train", "evidence"])
+    said = rows.sort_by("ds").to_pylist()
+    return tuple(_past(row["ds"], row["train"], json.loads(row["evidence"])) for row in said)
 
 
 def past_of(ds: str, decision: DriftDecision) -> PastDecision:
     """A decision that was just made, to the days after it."""
-    drifted = bool(decision.evidence.get("labels_drifted"))
-    return PastDecision(ds, drifted, decision.train, decision.extent)
+    evidence = {**decision.evidence, "extent": decision.extent}
+    return _past(ds, decision.train, evidence)
 
 
 def extent_decided(lake: Lake, ds: str) -> Extent:
     """How much `ds` trains: what its drift decision says, `incremental` where it says nothing."""
     for row in lake.read(DRIFT, [ds], ["train", "evidence"]).to_pylist():
-        return _past(ds, row["train"], json.loads(row["evidence"])).extent or "incremental"
+        return _extent(row["train"], json.loads(row["evidence"])) or "incremental"
     return "incremental"
 
 
-def _past(ds: str, train: bool, evidence: dict[str, object]) -> PastDecision:
-    extent = evidence.get("extent") if train else None
-    return PastDecision(ds, bool(evidence.get("labels_drifted")), train, extent)  # type: ignore[arg-type]
+def _past(ds: str, train: bool, evidence: Mapping[str, Any]) -> PastDecision:
+    return PastDecision(
+        ds,
+        bool(evidence.get("labels_drifted")),
+        train,
+        _extent(train, evidence),
+        evidence.get("first_tested", ""),
+        evidence.get("usual_since", ""),
+        all(test["name"] == "score" for test in evidence.get("tests", ())),
+    )
+
+
+def _extent(train: bool, evidence: Mapping[str, Any]) -> Extent | None:
+    return evidence.get("extent") if train else None

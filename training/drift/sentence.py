@@ -9,14 +9,16 @@ from feature_store.lake import Lake
 from feature_store.tables import CANDIDATES, STEP_RUNS
 
 Row = Mapping[str, Any]
+_LEAST_GAIN = 0.0001
+"""Nats per row, of which there is something to say."""
 _OF_A_TRAINING = ("train", "evaluate", "promote")
 
 
 def sentence(lake: Lake, row: Row, evidence: Row) -> str:
     """The decision in a sentence: what, how much is trained, why, the gain and the cost."""
     said = f"{row['decision']}: {row['reason']}."
-    gain = evidence.get("gain")
-    if gain:
+    gain = evidence.get("gain", 0.0)
+    if gain >= _LEAST_GAIN:
         said += f" Calibration alone would save {gain:.4f} nats of log loss per row."
     if row["train"]:
         spent, day = _last_cost(lake, row["ds"])

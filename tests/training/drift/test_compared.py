@@ -7,26 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from feature_store.days import shift
-from tests.training.drift.day_fixture import DRIFT, MONDAY, day, quiet_days
-from training.drift.compared import found_days
-from training.drift.day_counts import DayCounts
+from tests.training.drift.day_fixture import DRIFT, MONDAY, day, decided_in_turn, quiet_days
+from training.drift.compared import Found, found_by
 from training.drift.decision import decide
-from training.drift.outcome import DriftDecision, Extent, History, PastDecision
-from training.drift.past import past_of
-
-Past = list[PastDecision]
-
-
-def decided_one_by_one(days: list[DayCounts], first: int) -> list[DriftDecision]:
-    """Each day from `first` on; what serves knows the days up to two before."""
-    past: Past = []
-    found = []
-    for number in range(first, len(days)):
-        ds = days[number].ds
-        history = History(tuple(days[:number]), True, shift(ds, -2), shift(ds, -1), tuple(past))
-        found.append(decide(ds, days[number], history, DRIFT, sampled=False))
-        past.append(past_of(ds, found[-1]))
-    return found
+from training.drift.outcome import DriftDecision, History, PastDecision
 
 
 def limit(decision: DriftDecision) -> float:
@@ -39,7 +23,7 @@ def test_a_change_that_was_found_does_not_widen_what_is_usual() -> None:
     days = quiet_days(random, 28)
     days += [day(random, shift(MONDAY, 28 + n), change=-0.6) for n in range(3)]
     days += [day(random, shift(MONDAY, 31)), day(random, shift(MONDAY, 32), change=-0.35)]
-    before, *_, quiet, again = decided_one_by_one(days, 27)
+    before, *_, quiet, again = decided_in_turn(days, 27)
     assert abs(limit(quiet)) < 2 * abs(limit(before))
     assert quiet.evidence["found_days"] == 3
     assert again.evidence["labels_drifted"]
@@ -50,23 +34,40 @@ def test_the_rows_of_a_day_that_drifted_are_not_found_again_by_sparse_days_after
     days = quiet_days(random, 28)
     days.append(day(random, shift(MONDAY, 28), rows=30_000, change=-0.5))
     days += [day(random, shift(MONDAY, 29 + n), rows=40) for n in range(6)]
-    first, *after = decided_one_by_one(days, 28)
+    first, *after = decided_in_turn(days, 28)
     assert first.evidence["labels_drifted"]
     assert not any(decision.evidence.get("labels_drifted") for decision in after)
     assert all(decision.evidence["pooled_rows"] < 1000 for decision in after)
 
 
-def test_what_drifts_though_all_was_learned_anew_is_how_the_world_is() -> None:
-    def past(*extents: Extent | None) -> Past:
-        return [
-            PastDecision(shift(MONDAY, n), extent is not None, extent is not None, extent)
-            for n, extent in enumerate(extents)
-        ]
+def test_what_was_found_is_neither_usual_nor_tested_again_until_it_is_how_the_world_is() -> None:
+    names = [shift(MONDAY, n) for n in range(6)]
+    found = PastDecision(names[1], labels_drifted=True, train=True, extent="incremental")
+    pooled = replace(found, ds=names[4], first_tested=names[3])
+    quiet = PastDecision(names[2], labels_drifted=False, train=False, extent=None)
+    assert found_by([]) == Found()
+    assert found_by([found, quiet]) == Found(frozenset({names[1]}))
+    assert found_by([found, quiet, pooled]) == Found(frozenset({names[1], names[3], names[4]}))
+    settled = replace(pooled, usual_since=names[3])
+    assert found_by([found, quiet, settled]) == Found(frozenset(), names[3])
+    later = replace(found, ds=names[5])
+    assert found_by([found, settled, later]) == Found(frozenset({names[5]}), names[3])
 
-    names = [shift(MONDAY, n) for n in range(4)]
-    assert found_days(past("incremental", None, "replay")) == {names[0], names[2]}
-    assert found_days(past("incremental", "incremental", "full", "incremental")) == {names[3]}
-    assert found_days([]) == frozenset()
+
+def test_days_that_are_tested_together_are_of_one_week() -> None:
+    random = np.random.default_rng(8)
+    days = quiet_days(random, 34)
+    apart = [*days[:30], *days[32:]]
+    together = _windows(decided_in_turn(apart, len(apart) - 1)[0])
+    assert together <= {1, 3}
+    # after three weeks without a row
+    last = day(random, shift(MONDAY, 58))
+    alone = decided_in_turn([*days, last], len(days))[0]
+    assert _windows(alone) == {1}
+
+
+def _windows(decision: DriftDecision) -> set[int]:
+    return {test["window"] for test in decision.evidence["tests"]}
 
 
 def test_one_small_day_does_not_say_how_exact_all_days_are() -> None:

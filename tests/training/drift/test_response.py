@@ -14,7 +14,7 @@ from feature_store.days import shift
 from tests.training.drift.day_fixture import DRIFT, MONDAY, day, quiet_days
 from training.drift.day_counts import DayCounts
 from training.drift.decision import decide
-from training.drift.extent import extent_of, recent_shift, training_of
+from training.drift.extent import extent_of, recent_shift, training_of, usual_from_now
 from training.drift.gain import expected_gain
 from training.drift.outcome import DriftDecision, History, PastDecision
 from training.scoring.metrics import log_losses, sigmoid
@@ -65,7 +65,13 @@ def test_a_budget_that_contradicts_itself_is_refused() -> None:
 
 def past(*days: tuple[bool, bool, str | None]) -> tuple[PastDecision, ...]:
     return tuple(
-        PastDecision(shift(TODAY, number - len(days)), drifted, train, extent)  # type: ignore[arg-type]
+        PastDecision(
+            (ds := shift(TODAY, number - len(days))),
+            drifted,
+            train,
+            extent,  # type: ignore[arg-type]
+            usual_since=ds if extent == "full" else "",
+        )
         for number, (drifted, train, extent) in enumerate(days)
     )
 
@@ -97,12 +103,14 @@ IN_VAIN = (True, True, "incremental")
 def test_the_kind_of_change_says_how_much_is_trained(
     decisions: list[tuple[bool, bool, str | None]], moved: float, extent: str
 ) -> None:
-    found, why = extent_of(TODAY, DRIFT, moved, past(*decisions))
+    usual_since = usual_from_now(DRIFT, past(*decisions))
+    found, why = extent_of(TODAY, DRIFT, moved, past(*decisions), usual_since)
     assert found == extent
+    assert usual_since == (shift(TODAY, -len(decisions)) if extent == "full" else "")
     first = {"full": "the labels drift although", "replay": "gradual"}.get(found, "sudden")
     assert why.startswith(first) or (decisions and why.startswith("as on "))
     fixed = DRIFT.model_copy(update={"extent": "full"})
-    assert extent_of(TODAY, fixed, moved, past(*decisions)) == ("full", "by drift.extent")
+    assert extent_of(TODAY, fixed, moved, past(*decisions), usual_since)[1] == "by drift.extent"
 
 
 def test_the_decision_carries_the_extent_and_says_why() -> None:
@@ -165,15 +173,19 @@ def test_a_fixed_extent_holds_for_trainings_by_the_calendar_too(extent: str) -> 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"reference_days": 13}, "min_reference_days: 14 is more than the 13"),
+        ({"reference_days": 19}, "min_reference_days: 14 is more than the 13"),
         ({"reference_days": 20}, "min_weekday_class_days: 6 is more than the 4"),
-        ({"min_reference_days": 57}, "in reference_days: 56, so no day could be decided"),
+        ({"min_reference_days": 51}, "in reference_days: 56 besides pool_days: 7, so no day"),
+        (
+            {"min_gap_days": 8, "max_gap_days": 8},
+            "full_after_days: 7 trainings, min_gap_days: 8 apart",
+        ),
     ],
 )
 def test_a_reference_that_never_suffices_is_refused(given: dict[str, int], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         DriftSettings(**given)  # type: ignore[arg-type]
-    assert DriftSettings(reference_days=21).reference_days == 21
+    assert DriftSettings(reference_days=21, min_gap_days=2).reference_days == 21
 
 
 def test_people_who_like_other_things_are_found_by_the_order() -> None:

@@ -1,4 +1,4 @@
-"""What is usual on a weekday, beside formulas computed otherwise."""
+"""What is usual of a weekday or a version, beside formulas computed otherwise."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from scipy.stats import f_oneway
 from feature_store.days import shift
 from tests.training.drift.day_fixture import DRIFT, MONDAY, day
 from training.drift.decision import decide
+from training.drift.group_effects import group_effects
 from training.drift.outcome import History
-from training.drift.weekdays import WEEK, weekday_effects
 
+WEEK = 7
 WEEKDAYS = np.arange(56) % WEEK
 
 
 def test_other_sundays_are_told_from_days_that_are_alike() -> None:
     random = np.random.default_rng(1)
     alike = random.normal(0.0, 0.05, 56)
-    assert not weekday_effects(alike, WEEKDAYS).any()
+    assert not group_effects(alike, WEEKDAYS).known
     sundays = alike - 0.3 * (WEEKDAYS == 6)
-    effects = weekday_effects(sundays, WEEKDAYS)
+    effects = group_effects(sundays, WEEKDAYS).of(range(WEEK))
     apart = sundays[WEEKDAYS == 6].mean() - sundays.mean()
     assert apart < effects[6] < 0.9 * apart  # shrunk a little
 
@@ -31,16 +32,34 @@ def test_weekdays_differ_where_the_f_test_says_so_and_seldom_by_chance() -> None
     for _ in range(500):
         values = random.normal(0.0, 1.0, 56)
         p = f_oneway(*(values[w == WEEKDAYS] for w in range(WEEK))).pvalue
-        found = bool(weekday_effects(values, WEEKDAYS).any())
+        found = bool(group_effects(values, WEEKDAYS).known)
         assert found == (p <= 0.01)
         by_chance += found
     assert by_chance / 500 < 0.03
 
 
+def test_of_a_group_without_days_only_how_groups_differ_is_known() -> None:
+    """Versions that truly differ by a known spread, many times: what is said of them holds."""
+    random = np.random.default_rng(3)
+    versions = np.repeat(np.arange(8), 7)
+    off, new, spread = [], [], []
+    for _ in range(300):
+        true = random.normal(0.0, 2.0, 9)
+        effects = group_effects(true[versions] + random.normal(0.0, 1.0, 56), versions)
+        said = effects.of(range(9))
+        assert said[8] == 0.0
+        assert effects.uncertainty(0) < effects.uncertainty(8) == effects.between
+        off.append(np.var((said - true)[:8]) / effects.uncertainty(0))
+        new.append((true[8] - true[:8].mean()) ** 2)
+        spread.append(effects.between)
+    assert np.mean(off) == pytest.approx(1.0, abs=0.15)
+    assert np.mean(new) == pytest.approx(np.mean(spread), rel=0.3)
+
+
 @pytest.mark.parametrize("days", [1, 13])
 def test_a_few_days_say_nothing_of_weekdays(days: int) -> None:
     values = np.where(WEEKDAYS[:days] == 6, -9.0, 0.0)
-    assert not weekday_effects(values, WEEKDAYS[:days]).any()
+    assert not group_effects(values, WEEKDAYS[:days]).known
 
 
 def test_sundays_that_are_always_so_are_no_drift_and_a_sunday_that_is_not_so_is() -> None:
