@@ -7,8 +7,9 @@ Quiet days are simulated (benchmarks/drift_days.py) at 1 k, 30 k and 1 M rows: s
 that differ, with days of a thousand times the rows or of a thousandth, correlated, by users, with
 Sundays of which the model does not know, and with another model promoted every week or day, or
 one that ranks otherwise (`promoted_uneven`). Apart
-from these, harder than what the level holds for: days with heavy tails, and models that are off,
-each in its own way, by three times as much (`biased_models`). An alarm is a day on which a test
+from these, harder than what the level holds for: days with heavy tails, models that are off, each
+in its own way, by three times as much (`biased_models`), and models of which some rank far worse
+(`skewed_models`). An alarm is a day on which a test
 finds drift, by default settings; what follows on one trains once more, and is no second alarm.
 
 Then days that change, at 30 k rows: from the 61st day on, at once or over 14 days; found is an

@@ -35,9 +35,8 @@ USER_ROWS, USER_EFFECT = 10, 0.5
 SMALL, LARGE = 1_000, 1_000_000
 MODEL_BIAS, MODEL_SPREAD = 0.02, 0.03
 """Standard deviations of what models differ by, in logits (the second: of the spread's log)."""
-MODEL_ERROR, UNEVEN = 0.3, 0.5
-"""Standard deviation of a model's error, in logits; of its log, of worlds where models rank
-otherwise: their AUC differs by .012."""
+MODEL_ERROR = 0.3
+"""Standard deviation of a model's error, in logits."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class World:
     """Days after which another model serves; 0 = never."""
     biased: float = 1.0
     """How many times as much models differ as usual."""
-    uneven: bool = False
-    """Whether models differ in how well they rank."""
+    error: Callable[[np.random.Generator], float] = lambda _: MODEL_ERROR
+    """Of each model, where they differ in how well they rank."""
     sunday: float = 0.0
     """Added to the true log-odds of Sundays alone."""
     heavy: bool = False
@@ -84,6 +83,15 @@ def steady(rows: int) -> Rows:
 def jumping(usual: int, other: int, every: int = 15) -> Rows:
     """`usual` rows a day, and on every so many days `other`."""
     return lambda number, _: other if number % every == every - 1 else usual
+
+
+def _uneven(random: np.random.Generator) -> float:
+    """Models whose AUC differs by .009 (standard deviation), evenly."""
+    return float(np.sqrt(random.uniform(0.0, 4 * MODEL_ERROR**2)))
+
+
+def _skewed(random: np.random.Generator) -> float:
+    return MODEL_ERROR * float(np.exp(random.normal(0, 0.5)))
 
 
 WORLDS = (
@@ -102,12 +110,14 @@ WORLDS = (
     World("sundays", steady(30_000), sunday=-0.3),
     World("promoted_weekly", steady(30_000), promoted_every=7),
     World("promoted_daily", steady(30_000), promoted_every=1),
-    World("promoted_uneven", steady(30_000), promoted_every=7, uneven=True),
+    World("promoted_uneven", steady(30_000), promoted_every=7, error=_uneven),
 )
 HEAVY = World("heavy_tails", steady(30_000), heavy=True)
 BIASED = World("biased_models", steady(30_000), promoted_every=7, biased=3.0)
 """Where each week's model is off in its own way: an alarm is no false one."""
-HARDER = (HEAVY, BIASED)
+SKEWED = World("skewed_models", steady(30_000), promoted_every=7, error=_skewed)
+"""Where now and then a model ranks far worse than any before it, as a gate would not let it."""
+HARDER = (HEAVY, BIASED, SKEWED)
 """What the check's level does not hold in, and is not said to."""
 
 
@@ -221,8 +231,7 @@ class Promotions:
             if number % self._world.promoted_every == 0 or self.retrained:
                 self._promotions, self.retrained = self._promotions + 1, False
                 self._model = self._another(rate)
-                if self._world.uneven:
-                    self._error = MODEL_ERROR * float(np.exp(random.normal(0, UNEVEN)))
+                self._error = self._world.error(random)
                 # both models on the rows of the day that promotes; their errors have most in common
                 after = self._said(truth, 0.9 * error + random.normal(0, 1 / 3, rows))
                 mapped = quantile_map(said, after)

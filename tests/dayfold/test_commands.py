@@ -22,16 +22,14 @@ from feature_store.days import days_between
 from feature_store.lake import Lake
 from feature_store.ledger import close_day, closed_days
 from feature_store.locks import stepping
+from tests.dayfold.in_process import Ended, in_process
 
 JANUARY = ("--from", "2026-01-01", "--to", "2026-01-02")
 DAYFOLD = str(Path(sys.executable).parent / "dayfold")
 
 
-def dayfold(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DAYFOLD__HOME": str(home)}
-    return subprocess.run(
-        [DAYFOLD, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+def dayfold(home: Path, *arguments: str) -> Ended:
+    return in_process(Path.cwd(), {"DAYFOLD__HOME": str(home)}, *arguments)
 
 
 def test_help_loads_no_engine() -> None:

@@ -20,6 +20,7 @@ from dayfold.status import decision_line
 from dayfold.workplace import Workplace
 from feature_store.days import gap, shift
 from feature_store.lake import Lake
+from feature_store.promotion_ledger import PromotionEvent, write_event
 from feature_store.step import StepContext
 from feature_store.tables import CANDIDATES, DRIFT, PROMOTIONS, SKETCHES
 from tests.dayfold.forget_fixture import SmallPlace
@@ -76,6 +77,29 @@ def test_the_same_settings_decide_what_was_decided(place: Workplace) -> None:
         assert now.extent == was["extent"]
         # as JSON has it: a tuple is a list there
         assert json.loads(json.dumps(now.evidence)).items() <= was.items()
+
+
+def test_a_day_that_was_blocked_counts_for_nothing_in_a_replay_either(tmp_path: Path) -> None:
+    settings = Settings(home=str(tmp_path), dataset="small", lake="{home}/lake/{dataset}")
+    place = SmallPlace(settings, small_dataset())
+    lake = place.lake()
+    history(lake, DAYS)
+    for number in range(4):
+        sketch(lake, shift(CHANGED, number), change=0.0 if number else -0.6)
+    for number in range(DAYS + 4):
+        ds = shift(FIRST, number)
+        if check_drift.run(StepContext((ds,), lake, place.dataset, settings)).facts["train"]:
+            candidate(lake, ds)
+        if ds == CHANGED:
+            bad = PromotionEvent(ds, "rollback", 1, "mlp", 1, {"mlp": 1}, "bad", "me", ds, number=1)
+            write_event(lake, bad, "done")
+    rows = {row["ds"]: row for row in lake.read(DRIFT, lake.days(DRIFT)).to_pylist()}
+    assert rows[CHANGED]["decision"] == "retrain"
+    assert rows[shift(CHANGED, 1)]["decision"] == "skip"  # no follow-up of the blocked day
+    for one in replay(place, FIRST, shift(CHANGED, 3), DriftSettings()):
+        row = rows[one.ds]
+        assert (one.now.decision, one.now.train) == (row["decision"], row["train"]), one.ds
+        assert one.now.reason == row["reason"]
 
 
 def test_days_that_were_decided_are_replayed_and_no_others(place: Workplace) -> None:

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from dayfold.mistakes import is_bug, may_pass, message
+from tests.dayfold.in_process import Ended, in_process
 
 DAYS = ("--from", "2026-01-01", "--to", "2026-01-01")
 
 
-def dayfold(folder: Path, home: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DAYFOLD__HOME": home}
-    return subprocess.run(
-        [sys.executable, "-m", "dayfold", *arguments],
-        env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def dayfold(folder: Path, home: str, *arguments: str) -> Ended:
+    return in_process(folder, {"DAYFOLD__HOME": home}, *arguments)
 
 
 @pytest.mark.parametrize(

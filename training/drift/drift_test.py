@@ -94,7 +94,7 @@ def against_estimates(
     effects = _Effects.of_days(reference)
     values, variances = _in_line(_without(reference, effects))
     k = len(values)
-    free = max(k - 1 - effects.spent, 1)
+    free = float(max(k - 1 - effects.spent, 1))
     variances = np.maximum(variances, _TINY)
     between = _between(values, variances)
     weights = 1 / (between + variances)
@@ -106,7 +106,9 @@ def against_estimates(
     value = float((own * tested).sum() / own.sum())
     alike = 1 + alikeness(residuals, len(tested))
     of_days = scale * alike * (1 / own.sum() + 1 / weights.sum())
-    spread = float(np.sqrt(of_days + effects.uncertainty(now, own / own.sum())))
+    of_version = effects.uncertainty(now, own / own.sum())
+    spread = float(np.sqrt(of_days + of_version))
+    free = _satterthwaite((of_days, free), (of_version, len(effects.version.known) - 1))
     distance = (value - middle) / spread
     sides = 1 if lower_only else 2
     p = sides * float(student.sf(-distance if lower_only else abs(distance), free))
@@ -149,6 +151,12 @@ class _Effects:
         for one, part in zip(now, share.tolist(), strict=True):
             weight[one.version] = weight.get(one.version, 0.0) + part
         return sum(w**2 * self.version.uncertainty(version) for version, w in weight.items())
+
+
+def _satterthwaite(*variances: tuple[float, float]) -> float:
+    """Degrees of freedom of a sum of variances, each with its own (Satterthwaite 1946)."""
+    total = sum(variance for variance, _ in variances)
+    return total**2 / sum(variance**2 / free for variance, free in variances if variance > 0)
 
 
 def _without(estimates: Sequence[Estimate], effects: _Effects) -> Floats:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from feature_store.days import shift
 from tests.training.drift.day_fixture import DRIFT, MONDAY, day, decided_in_turn, quiet_days
 from training.drift.compared import Found, found_by
-from training.drift.decision import decide
+from training.drift.decision import SHARES, decide
+from training.drift.label_tests import label_test
 from training.drift.outcome import DriftDecision, History, PastDecision
 
 
@@ -64,6 +66,32 @@ def test_days_that_are_tested_together_are_of_one_week() -> None:
     last = day(random, shift(MONDAY, 58))
     alone = decided_in_turn([*days, last], len(days))[0]
     assert _windows(alone) == {1}
+
+
+def test_a_day_and_three_together_share_the_level() -> None:
+    """Each at half of it: the limit of the day alone is that of a test at half the level."""
+    random = np.random.default_rng(9)
+    days = quiet_days(random, 41)
+    (now,) = decided_in_turn(days, 40)
+    (label,) = [test for test in now.evidence["tests"] if test["name"] == "label"]
+    reference = days[:40] if label["window"] == 1 else days[:38]
+    tested = days[40:] if label["window"] == 1 else days[:37:-1]
+    alone = label_test(tested, reference, SHARES["label"] * DRIFT.alpha / 2)
+    assert alone is not None
+    assert label["threshold"] == pytest.approx(alone.threshold)
+
+
+def test_calibration_is_compared_with_usual_days_alone() -> None:
+    random = np.random.default_rng(10)
+    days = quiet_days(random, 40)
+    steep = day(random, shift(MONDAY, 40))
+    few = steep.clicks.sum() * steep.rows / steep.rows.sum()
+    days += [replace(steep, ds=shift(MONDAY, 40 + n), clicks=few) for n in range(3)]
+    days.append(day(random, shift(MONDAY, 43)))
+    *found, last = decided_in_turn(days, 40)
+    assert all(one.evidence["labels_drifted"] for one in found)
+    (test,) = [test for test in last.evidence["tests"] if test["name"] == "calibration"]
+    assert test["days"] == 40
 
 
 def _windows(decision: DriftDecision) -> set[int]:
