@@ -77,14 +77,11 @@ def test_a_promotion_is_told_as_an_event_of_the_champions_asset(shop: Shop) -> N
 
 
 def test_airflow_says_how_long_a_run_took(shop: Shop) -> None:
-    query = (
-        "select run_id, (julianday(end_date) - julianday(start_date)) * 86400 from dag_run "
-        "where dag_id = 'dayfold_daily' and state = 'success'"
-    )
+    query = "select (julianday(end_date) - julianday(start_date)) * 86400 from dag_run"
     with closing(sqlite3.connect(shop.home / "airflow" / "airflow.db")) as database:
-        took = dict(database.execute(query).fetchall())
+        took = [seconds for (seconds,) in database.execute(query)]
     assert len(took) >= len(DAYS)
-    assert all(1 < seconds < 3_600 for seconds in took.values())
+    assert all(1 < seconds < 3_600 for seconds in took)
 
 
 def test_the_runs_of_the_first_candidates_of_a_history_say_what_became_of_them(shop: Shop) -> None:

@@ -28,8 +28,8 @@ class GroupEffects:
     """Of each group that has a day."""
     uncertain: Mapping[int, float] = field(default_factory=dict)
     """Variance of how far the group truly lies from that."""
-    between: float = 0.0
-    """Variance of the groups: of one that has no day yet, all that can be said."""
+    of_another: float = 0.0
+    """The same of a group that has no day yet: it lies anywhere among groups like these."""
 
     def of(self, groups: Iterable[int]) -> Floats:
         """The effects of these groups; a group that has no day is as the mean of all."""
@@ -37,7 +37,7 @@ class GroupEffects:
 
     def uncertainty(self, group: int) -> float:
         """Variance of how far the group truly lies from what `of` says."""
-        return self.uncertain.get(group, self.between)
+        return self.uncertain.get(group, self.of_another)
 
 
 def group_effects(values: Floats, groups: npt.NDArray[np.int64]) -> GroupEffects:
@@ -67,5 +67,5 @@ def group_effects(values: Floats, groups: npt.NDArray[np.int64]) -> GroupEffects
     return GroupEffects(
         dict(zip(names, effects.tolist(), strict=True)),
         dict(zip(names, (differ * (1 - share)).tolist(), strict=True)),
-        differ,
+        differ * (1 + 1 / many),
     )
