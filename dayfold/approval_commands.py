@@ -11,6 +11,7 @@ import typer
 
 from dayfold.options import Dataset, LakeRoot
 from dayfold.rollback_commands import Reason, said, workplace_of
+from dayfold.workplace import Workplace
 
 Waiting = Annotated[int, typer.Argument(help="Version that waits, as `dayfold history` says.")]
 Actor = Annotated[str, typer.Option("--by", help="Who decided [the user of this machine].")]
@@ -28,12 +29,24 @@ def approve(
     """Make the version that waits the champion (`promotion.approval: required`)."""
     from dayfold import approval
 
-    event = approval.approve(
-        workplace_of(dataset, lake), version, reason=reason, say=_say(as_json), actor=by
-    )
+    workplace = workplace_of(dataset, lake)
+    event = approval.approve(workplace, version, reason=reason, say=_say(as_json), actor=by)
     _end(as_json, event.kind, event.version, event.scorer, event.ds)
     if not as_json:
-        said()(f"version {version} ({event.scorer}) serves. Next: dayfold history")
+        said()(_serves(workplace, version, event.scorer))
+
+
+def _serves(workplace: Workplace, version: int, scorer: str) -> str:
+    """That it serves; or that it is the champion, and a pool serves without it."""
+    from feature_store.promotion_ledger import blocked_now
+    from training.registry.pool import pool_of, without_share
+    from training.registry.registry import Registry
+
+    lake = workplace.existing_lake()
+    pool = pool_of(Registry(workplace.settings, lake.id), version, blocked_now(lake).versions)
+    if left_out := without_share(pool, version):
+        return f"version {version} ({scorer}) is the champion, but {left_out}"
+    return f"version {version} ({scorer}) serves. Next: dayfold history"
 
 
 def reject(

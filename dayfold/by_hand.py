@@ -175,7 +175,10 @@ def require_reason(reason: str) -> None:
         ConfigError: it is empty.
     """
     if not reason.strip():
-        raise ConfigError("--reason is empty: say why, it is kept in the ledger and in MLflow.")
+        raise ConfigError(
+            "--reason is empty: say why, it is kept in the ledger and in MLflow. Next: the same "
+            'with --reason "WHY"'
+        )
 
 
 def user_of_machine() -> str:

@@ -70,13 +70,14 @@ def replay(
         table.add_column(heading, no_wrap=heading != "why")
     for one in found:
         same = (one.was, one.trained) == (one.now.decision, one.now.train)
-        now, trained = one.now.decision + ("" if same else " *"), "yes" if one.trained else "-"
-        table.add_row(one.ds, one.was, trained, now, one.now.extent or "-", one.now.reason)
+        trained, trains = "yes" if one.trained else "-", one.now.extent or "-"
+        mark = "" if same else " *"
+        table.add_row(one.ds, one.was, trained, one.now.decision, trains + mark, one.now.reason)
     console.print(table, markup=False)
     before, after = sum(one.trained for one in found), sum(one.now.train for one in found)
     console.print(
-        f"{len(found)} days: trained on {before}, would train on {after}. *: decided otherwise "
-        "than it was. Each day is scored by the version that served then. Next: put what you chose "
+        f"{len(found)} days: trained on {before}, would train on {after}. *: otherwise than "
+        "it was. Each day is scored by the version that served then. Next: put what you chose "
         "under `drift:` in conf/base.yaml",
         soft_wrap=True,
     )

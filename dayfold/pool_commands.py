@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from dayfold.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
     from training.measures.arms import Arm
+    from training.registry.pool import Pool
     from training.registry.registry import Registry
 
 _IN_A_PIPE = 160
@@ -47,8 +49,9 @@ def set_(
     from training.registry.pool import set_pool
 
     workplace, registry, champion = _place(dataset)
-    set_pool(registry, _shares(shares), pick, _blocked(workplace))
-    _release(workplace, registry, champion)
+    with _changing(workplace):
+        set_pool(registry, _shares(shares), pick, _blocked(workplace))
+        _release(workplace, registry, champion)
 
 
 @pool.command("clear")
@@ -57,8 +60,9 @@ def clear(dataset: Dataset = None) -> None:
     from training.registry.pool import clear_pool
 
     workplace, registry, champion = _place(dataset)
-    clear_pool(registry)
-    _release(workplace, registry, champion)
+    with _changing(workplace):
+        clear_pool(registry)
+        _release(workplace, registry, champion)
 
 
 @pool.command("report")
@@ -86,7 +90,7 @@ def report(
     for warning in warnings:
         console.print(f"warning: {warning}", markup=False)
     if not arms:
-        console.print(_nothing_to_compare(workplace, log), markup=False)
+        console.print(_nothing_to_compare(workplace, log, dataset), markup=False)
         return
     table = Table(title="What users took of what they were shown", title_justify="left")
     for heading in HEADINGS:
@@ -170,14 +174,16 @@ def _arms(workplace: Workplace, last: int, log: Path | None) -> tuple[list[Arm],
     return arms_of_answers(lake, Registry(workplace.settings, lake.id), last, log)
 
 
-def _nothing_to_compare(workplace: Workplace, log: Path | None) -> str:
+def _nothing_to_compare(workplace: Workplace, log: Path | None, dataset: str | None) -> str:
     """Why there are no arms, and what to do."""
     from training.registry.pool import Pool, pool_of
 
     found = Pool({})
     with suppress(MissingPartition):  # no champion, no pool
-        _, registry, champion = _place(None)
+        _, registry, champion = _place(dataset)
         found = pool_of(registry, champion, _blocked(workplace))
+    if log is not None and len(found.weights) <= 1:
+        return f"No two versions gave answers in {log} on published days. Next: the same, later"
     if len(found.weights) <= 1:
         return (
             "One version showed everything: there is nothing to compare. Next: dayfold pool set "
@@ -198,6 +204,18 @@ def _nothing_to_compare(workplace: Workplace, log: Path | None) -> str:
     )
 
 
+@contextmanager
+def _changing(workplace: Workplace) -> Iterator[None]:
+    """Nobody else changes what serves meanwhile, and nothing that was begun waits for its end."""
+    from dayfold.by_hand import require_none_unfinished
+    from feature_store.locks import changing_what_serves
+
+    lake = workplace.existing_lake()
+    with changing_what_serves(lake.root):
+        require_none_unfinished(lake)
+        yield
+
+
 def _release(workplace: Workplace, registry: Registry, champion: int) -> None:
     """Write the release of the pool, and show it."""
     from training.registry.pool import pool_of
@@ -212,8 +230,8 @@ def _show(workplace: Workplace, registry: Registry, champion: int) -> None:
     """Print the pool, and what is released; nothing is written."""
     from rich.console import Console
 
-    from training.registry.pool import pool_of
-    from training.registry.release import etag_in, name_in_answers
+    from training.registry.pool import pool_of, without_share
+    from training.registry.release import etag_in, name_in_answers, shares_in
 
     found = pool_of(registry, champion, _blocked(workplace))
     folder = workplace.settings.path(workplace.settings.serving.release)
@@ -226,13 +244,25 @@ def _show(workplace: Workplace, registry: Registry, champion: int) -> None:
         console.print(
             f"version {version} ({scorer}{mark}; {name} in answers): {share:.1%} of the requests"
         )
-    if champion not in found.weights:
-        console.print(
-            f"warning: champion {champion} has no share, and later promotions will not serve. "
-            f"Next: dayfold pool set {champion}=0.5 ..., or dayfold pool clear"
-        )
+    for line in (without_share(found, champion), _otherwise(workplace, found, shares_in(folder))):
+        if line:
+            console.print(f"warning: {line}")
     released = f"release {etag} in" if etag else "no release yet in"
     console.print(f"picked {found.pick}; {released} {folder}")
+
+
+def _otherwise(workplace: Workplace, found: Pool, released: Mapping[int, float]) -> str:
+    """That the release still serves something else, and the way on; empty where it does not."""
+    from dayfold.by_hand import go_on_command
+    from feature_store.promotion_ledger import unfinished
+
+    if not released or released == found.weights:
+        return ""
+    begun = unfinished(workplace.existing_lake())
+    shares = " ".join(f"{version}={share:g}" for version, share in sorted(found.weights.items()))
+    anew = f"dayfold pool set {shares}" if len(found.weights) > 1 else "dayfold pool clear"
+    serves = ", ".join(f"version {one} {share:.1%}" for one, share in sorted(released.items()))
+    return f"the release still serves {serves}. Next: {go_on_command(begun) if begun else anew}"
 
 
 def _blocked(workplace: Workplace) -> frozenset[int]:

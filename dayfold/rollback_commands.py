@@ -76,14 +76,17 @@ def release(
 ) -> None:
     """Let a day, or a version, that a rollback blocked be used again."""
     from dayfold import rollback as rolling
+    from feature_store.days import parse_day
 
     workplace = workplace_of(dataset, lake)
+    day = parse_day(day, "--day") if day else None
     rolling.release(workplace, day=day, version=version, reason=reason)
     say = said()
     if version is not None:
         back = f"dayfold rollback --to {version} --reason WHY"
         served = rolling.has_served(workplace, version)
-        say(f"version {version} may serve again. Next: {back if served else 'dayfold history'}")
+        pooled = f"dayfold pool set {version}=1, for it has never been the champion"
+        say(f"version {version} may serve again. Next: {back if served else pooled}")
         return
     say(f"{day} is no longer blocked: trainings whose parent knows only days before it use it")
     say("A parent that was trained on later days has passed it by. Next: dayfold history")

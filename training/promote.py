@@ -32,7 +32,7 @@ from training.promotion.candidates import (
 from training.promotion.gate import GateDecision, decide, not_evaluated
 from training.promotion.gate_record import log_gates
 from training.promotion.noted import note_day
-from training.promotion.outcome import Outcome, outcome_of
+from training.promotion.outcome import Outcome, outcome_of, waiting_for
 from training.promotion.overtaken import require_not_overtaken
 from training.promotion.retriever import find_retriever
 from training.promotion.rows import is_done, write_gates, write_promotion, write_score_map
@@ -192,7 +192,13 @@ def _result(outcome: Outcome, waits: int) -> StepResult:
     version = 0 if after is None else after.version
     what = f"version {version} ({after.scorer})" if after else "no champion"
     verb = "promoted" if outcome.promoted else "kept"
-    summary = f"{verb} {what}: {outcome.reason}" if after else f"{what}: {outcome.reason}"
+    reason = outcome.reason
+    if outcome.proposed is not None and not waits:
+        own = outcome.proposed.version
+        reason = (
+            f"{reason.removesuffix(waiting_for(own))}; a human answered for version {own} before"
+        )
+    summary = f"{verb} {what}: {reason}" if after else f"{what}: {reason}"
     scorer = after.scorer if after else ""
     facts = {"promoted": outcome.promoted, "version": version, "scorer": scorer, "waits": waits}
     return StepResult(summary, facts)

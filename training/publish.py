@@ -18,7 +18,7 @@ from conf.lineage import code_version, config_hash
 from feature_store.champion import standing_after
 from feature_store.ledger import close_day, table_versions
 from feature_store.online import OnlineDay, open_online_store
-from feature_store.promotion_ledger import blocked_now
+from feature_store.promotion_ledger import BY_HAND, blocked_now, events_until
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
     DAILY_METRICS,
@@ -29,12 +29,13 @@ from feature_store.tables import (
     INTAKE,
     PROMOTIONS,
     RECOMMENDATIONS,
+    STEP_RUNS,
     Table,
 )
 from training.features.online_rows import vectors_of_day
 from training.features.reader import FeatureReader
 from training.registry.pages import describe_timeline
-from training.registry.pool import pool_of
+from training.registry.pool import pool_of, without_share
 from training.registry.registry import Registry
 from training.registry.release import write_release
 from training.review.day import review_day
@@ -84,10 +85,8 @@ def _release(context: StepContext) -> tuple[tuple[str, str], ...]:
             write_release(registry, pool, settings.path(settings.serving.release))
         except RegistryError as error:
             return ((context.ds, str(error)),)
-        if standing.version not in pool.weights:
-            named = ", ".join(map(str, sorted(pool.weights)))
-            said = f"the pool of version {named} is released, without champion {standing.version}"
-            return ((context.ds, f"{said}. Next: dayfold pool set, or dayfold pool clear"),)
+        if said := without_share(pool, standing.version):
+            return ((context.ds, said),)
     return ()
 
 
@@ -97,9 +96,12 @@ def _note(context: StepContext, lists: pa.Table, *, current: bool) -> str:
     standing = standing_after(context.lake, context.ds)
     by = "popularity, there is no champion yet"
     if standing is not None:
-        made = sorted(set(lists.column("model_version").to_pylist()) - {standing.version})
-        others = f" and, of a pool, {', '.join(map(str, made))}" if made else ""
-        by = f"version {standing.version} ({standing.scorer}){others}"
+        mine = lists.filter(pc.not_equal(lists.column("user_id"), EVERYBODY))
+        made = set(mine.column("model_version").to_pylist()) or {standing.version}
+        champion = f"version {standing.version} ({standing.scorer})"
+        others = ", ".join(map(str, sorted(made - {standing.version})))
+        parts = [champion] * (standing.version in made)
+        by = " and ".join([*parts, f"version {others} of the pool"] if others else parts)
     out = f"published {_users(lists):,} lists by {by}" if lists.num_rows else "published no lists"
     if not current:
         out += "; the online store keeps those of a later day"
@@ -146,10 +148,22 @@ def _tags(context: StepContext, lists: pa.Table, metrics: Mapping[str, float]) -
     serving = serving_after(lake, ds, promotion)
     tags: dict[str, object] = {
         "mlflow.note.content": day_note(out, promotion, serving, drift, gates, metrics, examples),
-        "code_version": code_version(),
-        "config_hash": config_hash(context.settings, context.dataset),
     }
+    if not _changed_since(context):
+        tags |= {
+            "code_version": code_version(),
+            "config_hash": config_hash(context.settings, context.dataset),
+        }
     return tags | day_tags(lake, ds)
+
+
+def _changed_since(context: StepContext) -> bool:
+    """Whether only the lists are made again, after a change by hand: who computed the day stays."""
+    lake, ds = context.lake, context.ds
+    runs = lake.read(STEP_RUNS, [ds], ["step", "finished_at"]).to_pylist()
+    promoted = [run["finished_at"] for run in runs if run["step"] == "promote"]
+    hands = [event.at for event in events_until(lake, ds, BY_HAND, since=ds) if event.ds == ds]
+    return bool(promoted and hands) and max(hands) > max(promoted)
 
 
 def _metrics(context: StepContext) -> dict[str, float]:

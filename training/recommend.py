@@ -9,10 +9,12 @@ of whom nothing is known.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from conf.dataset import DatasetConfig
 from conf.settings import RecommendSettings
@@ -21,6 +23,7 @@ from feature_store.days import days_between, shift
 from feature_store.lake import Lake
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import (
+    EVERYBODY,
     EXAMPLES,
     HALF_LIVES_DAYS,
     RECOMMENDATIONS,
@@ -30,7 +33,7 @@ from training.features.reader import FeatureReader
 from training.features.rows import Int32, Side
 from training.light.told import popular as popular_because
 from training.measures.positives import positions_in, taken_by
-from training.registry.arms import Arms, arms_of
+from training.registry.arms import arms_of
 from training.scoring.catalogue_ranks import same_moment
 from training.scoring.composite import Composite
 from training.scoring.metrics import Bools, Ints, logit_of
@@ -66,7 +69,9 @@ def run(context: StepContext) -> StepResult:
     lists = in_order_of_users(joined([_no_entries(), *parts]))
     rows = list_rows(lists, user_ids, item_ids, version)
     lake.replace(RECOMMENDATIONS, {"ds": ds}, rows, {"step": "recommend", "ds": ds})
-    result = _result(arms, len(users) - 1, lists, len(catalogue))
+    theirs = version[pc.not_equal(user_ids, EVERYBODY).to_numpy(zero_copy_only=False)]
+    by = {one: composite for one, composite in arms.composites.items() if one in theirs}
+    result = _result(by or arms.composites, len(users) - 1, lists, len(catalogue))
     return replace(result, warnings=tuple((ds, text) for text in warnings))
 
 
@@ -210,8 +215,8 @@ def in_order_of_users(lists: Entries) -> Entries:
     return lists.take(np.argsort(lists.user, kind="stable"))
 
 
-def _result(arms: Arms, users: int, lists: Entries, items: int) -> StepResult:
-    named = [f"version {c.version} ({c.scorer})" for c in arms.composites.values()]
+def _result(made: Mapping[int, Composite], users: int, lists: Entries, items: int) -> StepResult:
+    named = [f"version {c.version} ({c.scorer})" for c in made.values()]
     by = " and ".join(named) or "popularity alone"
     from_model = float((~np.isnan(lists.score)).mean()) if len(lists) else 0.0
     listed = len(np.unique(lists.item))

@@ -155,9 +155,13 @@ def _before_day(
 ) -> _Way:
     """To what `day` began with, else to the first version if it was trained on days before `day`.
 
-    Where that has learned from `day` as well, all have: what serves stays, and the day is blocked.
+    What serves stays where it has learned nothing of `day`, as after going back past it; and where
+    all have learned of it. The day is blocked all the same.
     """
     target = standing_before(lake, day)
+    if now.version not in learned and target is not None and target.version != now.version:
+        heads = {scorer: head for scorer, head in now.heads.items() if head not in learned}
+        return _Way(replace(now, heads=heads), learned)
     if target is None and served[0].standing.version not in learned:
         target = served[0].standing
     if target is None:

@@ -18,6 +18,7 @@ from conf.pseudonym import fingerprint
 from conf.settings import Settings
 from dayfold import pool_commands
 from dayfold.cli import app
+from feature_store.promotion_ledger import PromotionEvent, write_event
 from tests.dayfold.forget_fixture import SmallPlace
 from tests.dayfold.test_commands import dayfold
 from tests.training.home_fixture import fresh_home
@@ -25,6 +26,8 @@ from tests.training.lake_fixture import small_lake
 from tests.training.promoted_home import TRAINED, Home, promoted_home
 from training import publish
 from training.light.server import Server
+from training.registry.pool import set_pool
+from training.registry.registry import Registry
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +71,30 @@ def test_a_pool_is_set_shown_and_cleared(run: CliRunner, home: Home) -> None:
     assert release_of(home.settings) == {champion: 0.75, other: 0.25}
     assert "warning" not in output
     output = said(run, "pool", "set", f"{other}=1")
-    assert f"warning: champion {champion} has no share, and later promotions will not" in output
+    assert f"serves without champion {champion}, and later promotions will not serve" in output
+    assert f"Next: dayfold pool set {other}=1 {champion}=1, or dayfold pool clear" in output
     assert "100.0%" in said(run, "pool", "clear")
     assert release_of(home.settings) == {champion: 1.0}
+
+
+def test_what_is_released_is_told_where_it_is_otherwise(run: CliRunner, home: Home) -> None:
+    """As after a rollback that was killed: only its end writes the release."""
+    champion = next(iter(release_of(home.settings)))
+    other = 3 - champion
+    set_pool(Registry(home.settings, home.lake.id), {champion: 1, other: 1}, "sticky")
+    output = said(run, "pool", "show")
+    assert f"warning: the release still serves version {champion} 100.0%. Next: " in output
+    assert "Next: dayfold pool set 1=0.5 2=0.5" in output
+    event = PromotionEvent(TRAINED, "rollback", other, "mlp", champion, {}, "bad", "me", number=9)
+    write_event(home.lake, event, "intent")
+    try:
+        assert "100.0%. Next: dayfold rollback --resume" in said(run, "pool", "show")
+        for change in (("set", f"{other}=1"), ("clear",)):
+            done = run.invoke(app, ["pool", *change])
+            assert "A rollback was begun and has not ended. Next: " in str(done.exception)
+    finally:
+        write_event(home.lake, event, "withdrawn")
+    assert "warning" not in said(run, "pool", "clear")
 
 
 def test_the_report_says_that_a_pool_has_no_day_yet(

@@ -168,6 +168,18 @@ def test_a_bad_day_before_the_first_champion_is_left_out(place: Workplace) -> No
     assert serving(place) == 6
 
 
+def test_what_serves_since_before_a_bad_day_stays_and_the_day_is_blocked(place: Workplace) -> None:
+    """After going back past it, `--day` may not bring back what a human went away from."""
+    lake = place.lake()
+    roll_back(place, to=2, day=None, reason=WHY, say=quiet)
+    event = roll_back(place, to=None, day=D3, reason=WHY, say=quiet)
+    assert (event.version, event.replaced_version, event.day) == (2, 2, D3)
+    assert blocked_now(lake).days == {D3}
+    assert {4, 6} <= blocked_now(lake).versions
+    assert dict(event.heads) == {"two_tower": 1, "mlp": 2}
+    assert serving(place) == 2
+
+
 def test_the_first_champion_was_trained_before_its_own_day_and_comes_back(
     place: Workplace,
 ) -> None:
@@ -185,7 +197,7 @@ def test_a_pool_loses_what_a_rollback_blocks(place: Workplace) -> None:
     assert {one["registered_version"]: one["weight"] for one in found} == {4: 0.5, 2: 0.5}
     assert named_in_pool(registry) == {4, 2}
     blocked = blocked_now(place.lake()).versions
-    with pytest.raises(ConfigError, match="Version 6 is blocked by a rollback"):
+    with pytest.raises(ConfigError, match="Version 6 was rolled back or rejected"):
         set_pool(registry, {6: 1.0}, "sticky", blocked)
     assert pool_of(registry, 4, frozenset({2, 4, 6})).weights == {4: 1.0}
 

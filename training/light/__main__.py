@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TextIO
 
 from .engines import ENGINES
 from .release import Release
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None, key: bytes | None = None) -> int:
     try:
         release = Release(given.folder, given.engine)
         key = read_key(given.key_file) if given.key_file else key
-        log = given.log.open("a") if given.log else None
+        log = _opened(given.log) if given.log else None
         server = _listening(given.host, given.port, Service(release, key, log))
     except (OSError, ValueError) as error:
         print(f"dayfold_light: {error}", file=sys.stderr)
@@ -67,6 +68,21 @@ def main(arguments: list[str] | None = None, key: bytes | None = None) -> int:
     stop.set()
     server.server_close()
     return 0
+
+
+def _opened(path: Path) -> TextIO:
+    """The file, to be written on at its end.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    try:
+        return path.open("a")
+    except OSError as error:
+        raise OSError(
+            f"--log {path}: {error.strerror or error}. Next: a file that can be written, in a "
+            "folder that is there"
+        ) from error
 
 
 def _listening(host: str, port: int, service: Service) -> Server:

@@ -39,6 +39,11 @@ class Outcome:
         return versions.get(self.after.scorer, max(versions.values()))
 
 
+def waiting_for(version: int) -> str:
+    """How the reason of a proposal ends."""
+    return f"; version {version} waits: dayfold approve {version} --reason WHY"
+
+
 def outcome_of(
     lake: Lake,
     ds: str,
@@ -62,14 +67,9 @@ def outcome_of(
             if not approval:
                 return Outcome(before, winner, reason)
             if before is None or winner.version != before.version:
-                waits = f"; version {winner.version} waits: {_decide(winner.version)}"
-                return Outcome(before, kept, reason + waits, proposed=winner)
+                return Outcome(before, kept, reason + waiting_for(winner.version), proposed=winner)
     reasons = [f"{scorer} {decision.reason}" for scorer, decision in decisions.items()]
     return Outcome(before, kept, "; ".join(reasons) or _no_candidate(lake, ds))
-
-
-def _decide(version: int) -> str:
-    return f"dayfold approve {version} --reason WHY"
 
 
 def _no_candidate(lake: Lake, ds: str) -> str:

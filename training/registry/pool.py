@@ -91,6 +91,18 @@ def leave_pool(
     return f"{went}; what remains: {shares}"
 
 
+def without_share(pool: Pool, champion: int) -> str:
+    """That the champion has no share, and the way on; empty where it has one."""
+    if champion in pool.weights:
+        return ""
+    named = ", ".join(map(str, sorted(pool.weights)))
+    shares = " ".join(f"{one}={share:g}" for one, share in sorted(pool.weights.items()))
+    return (
+        f"the pool of version {named} serves without champion {champion}, and later promotions "
+        f"will not serve. Next: dayfold pool set {shares} {champion}=1, or dayfold pool clear"
+    )
+
+
 def _tagged(registry: Registry) -> Pool | None:
     """The pool as the tag has it; None without."""
     said = client_of(registry).get_registered_model(registry.name).tags.get(POOL_TAG)
@@ -145,8 +157,8 @@ def set_pool(
             )
         if version in blocked:
             raise ConfigError(
-                f"Version {version} is blocked by a rollback, expected one that may serve. Next: "
-                f"dayfold release --version {version} --reason WHY, or dayfold history"
+                f"Version {version} was rolled back or rejected, expected one that may "
+                f"serve. Next: dayfold release --version {version} --reason WHY, or dayfold history"
             )
         if version not in there:
             raise ConfigError(

@@ -18,7 +18,7 @@ def log_event(registry: Registry, event: PromotionEvent) -> str:
         "kind": event.kind,
         "version": str(event.version),
         "replaced_version": str(event.replaced_version),
-        "blocked": ", ".join(event.blocks),
+        "blocked": "" if event.kind == "release" else ", ".join(event.blocks),
         "reason": event.reason[:5000],
         "actor": event.actor,
         "mlflow.note.content": f"{_note(event)}. {event.reason}"[:5000],
@@ -54,8 +54,15 @@ def _note(event: PromotionEvent) -> str:
     if event.kind == "proposal":
         word = f"dayfold approve {event.version} --reason WHY"
         return f"{said} waits for a human's word, until a later day proposes another: {word}"
+    blocks = ", ".join(event.blocks)
+    if event.kind == "release":
+        said = f"{event.kind} after {event.ds}: {blocks} may be used again; version {event.version}"
     instead = f" in the place of {event.replaced_version}" if event.replaced_version else ""
-    return f"{said} serves{instead}"
+    if event.kind == "rejection":
+        said, instead = f"{event.kind} after {event.ds}: {blocks} is blocked, version", ""
+        said += f" {event.version} goes on and"
+    blocked = f"; blocked: {blocks}" if blocks and event.kind == "rollback" else ""
+    return f"{said} serves{instead}{blocked}"
 
 
 def _first_run(registry: Registry, event: PromotionEvent) -> str | None:

@@ -67,6 +67,14 @@ def etag_in(folder: Path) -> str | None:
         return None
 
 
+def shares_in(folder: Path) -> dict[int, float]:
+    """The share of each registered version that is released in `folder`; empty without one."""
+    if etag_in(folder) is None:
+        return {}
+    said = read_release(folder / RELEASE)["versions"]
+    return {one["registered_version"]: one["weight"] for one in said if "registered_version" in one}
+
+
 def name_in_answers(registry: Registry, version: int) -> str | None:
     """What a version calls itself in answers and logs; None where it was registered without.
 

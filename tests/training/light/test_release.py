@@ -91,6 +91,14 @@ def test_a_port_in_use_is_named(released: Path, capsys: pytest.CaptureFixture[st
     )
 
 
+def test_a_log_that_cannot_be_written_is_named(
+    released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "none" / "answers.jsonl"
+    assert main([str(released), "--port=0", f"--log={log}"]) == 2
+    assert f"--log {log}: No such file or directory. Next: a file that" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("port", ["99999", "-1", "x"])
 def test_a_port_that_is_none_is_named(
     released: Path, capsys: pytest.CaptureFixture[str], port: str
