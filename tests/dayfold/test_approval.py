@@ -112,7 +112,7 @@ def test_approved_it_serves_with_lists_aliases_and_drift_reference(place: Workpl
     maps = lake.read(SCORE_MAPS, [D4], ["from_version", "to_version"]).to_pylist()
     assert {(row["from_version"], row["to_version"]) for row in maps} == {(6, 8)}
     # trained up to the day before its gate
-    assert _trained_to(lake, "2026-01-12") == D3
+    assert _trained_to(lake, "2026-01-12", "") == D3
     assert waiting(all_events(lake)) is None
     # the same again changes nothing
     events = all_events(lake)
