@@ -27,10 +27,10 @@ check: setup  ## format, lint, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: setup java  ## everything that fits into 15 minutes on 2 cores
+test: setup java  ## everything but the slow ones: under an hour on 2 cores
 	@$(BIN)/pytest -m "not slow" $(TWO_AT_ONCE)
 
-test-all: setup java  ## the slow ones as well (75 minutes)
+test-all: setup java  ## the slow ones as well (two hours)
 	@$(BIN)/pytest -m "not slow" $(TWO_AT_ONCE)
 	@$(BIN)/pytest -m slow
 
