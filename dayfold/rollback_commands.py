@@ -80,12 +80,13 @@ def release(
 
     workplace = workplace_of(dataset, lake)
     day = parse_day(day, "--day") if day else None
-    rolling.release(workplace, day=day, version=version, reason=reason)
+    event = rolling.release(workplace, day=day, version=version, reason=reason)
     say = said()
     if version is not None:
         back = f"dayfold rollback --to {version} --reason WHY"
         served = rolling.has_served(workplace, version)
-        pooled = f"dayfold pool set {version}=1, for it has never been the champion"
+        # it has never been the champion: a share beside it, and not all requests at once
+        pooled = f"dayfold pool set {event.version}=0.9 {version}=0.1"
         say(f"version {version} may serve again. Next: {back if served else pooled}")
         return
     say(f"{day} is no longer blocked: trainings whose parent knows only days before it use it")

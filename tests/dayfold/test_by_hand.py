@@ -152,7 +152,7 @@ def test_commands_that_are_suggested_can_be_typed(
         return done.output
 
     CHANGES["a rejection"](place)
-    assert "again. Next: dayfold pool set 8=1, for" in said("release", "--version", "8")
+    assert "again. Next: dayfold pool set 6=0.9 8=0.1" in said("release", "--version", "8")
     assert f"until `dayfold release --day {D4} --reason WHY`" in said("rollback", "--day", D4)
     output = said("rollback", "--to", "4")
     assert "`dayfold release --version 6 --reason WHY` lets one serve again" in output
