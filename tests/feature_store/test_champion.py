@@ -15,7 +15,7 @@ from feature_store.champion import champions_on, last_succession
 from feature_store.days import shift
 from feature_store.lake import Lake
 from feature_store.promotion_ledger import Kind, PromotionEvent, write_event
-from feature_store.tables import PROMOTIONS
+from feature_store.tables import PROMOTIONS, Table
 from tests.training.lake_fixture import small_dataset
 
 FIRST, DAYS = "2026-01-05", 40
@@ -92,3 +92,23 @@ def test_the_last_succession_is_found_however_far_back_it_lies(
             came = [ds for ds, _, v, new in changes if new and v == version and ds <= until]
             found = last_succession(lake, version, until)
             assert (found and found.ds) == (came[-1] if came else None)
+            for since in (shift(FIRST, 6), shift(FIRST, 24)):
+                recent = [day for day in came if day >= since]
+                found = last_succession(lake, version, until, since)
+                assert (found and found.ds) == (recent[-1] if recent else None)
+
+
+def test_no_promotion_from_before_the_bound_is_opened(
+    written: tuple[Lake, list[Change]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, since, opened = written[0], shift(FIRST, 30), list[str]()
+    read = lake.read
+
+    def reads(table: Table, days: list[str], *columns: list[str]) -> pa.Table:
+        opened.extend(days)
+        return read(table, days, *columns)
+
+    monkeypatch.setattr(lake, "read", reads)
+    last_succession(lake, 9, shift(FIRST, DAYS), since)
+    assert opened
+    assert min(opened) >= since

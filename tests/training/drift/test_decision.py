@@ -47,6 +47,16 @@ def test_score_drift_alone_is_watched_and_says_what_moved() -> None:
     assert watched.evidence["moved"][0]["share"] != watched.evidence["moved"][0]["normal_share"]
 
 
+def test_what_there_is_to_gain_is_said_where_the_labels_drifted_and_only_there() -> None:
+    random = np.random.default_rng(0)
+    before, later = quiet_days(random, 21), shift(MONDAY, 21)
+    drifted = decision_of(day(random, later, change=-0.5), before)
+    assert drifted.evidence["gain"] > 0
+    watched = decision_of(day(random, later, score=0.5), before)
+    for other in (watched, decision_of(day(random, later), before)):
+        assert "gain" not in other.evidence
+
+
 def test_the_evidence_names_statistic_threshold_and_rows_of_each_test() -> None:
     random = np.random.default_rng(0)
     decision = decision_of(day(random, shift(MONDAY, 21)), quiet_days(random, 21))
