@@ -93,7 +93,9 @@ def _unnamed_lineage(
     )
     parent = tags.get("parent", "0")
     start = f"from version {parent}" if parent != "0" else "without parent"
-    tree.add(f"trained on {tags.get('training_days', 'days unknown')}, {start}")
+    left_out = tags.get("blocked_days", "none")
+    without = f" without the blocked {left_out}" if left_out != "none" else ""
+    tree.add(f"trained on {tags.get('training_days', 'days unknown')}{without}, {start}")
     for key, number in sorted(found.table_versions.items()):
         tree.add(f"{key} version {number}")
     now = sorted(row["version"] for row in gates if row["ds"] == ds and row["version"])

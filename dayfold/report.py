@@ -130,7 +130,7 @@ def _table(days: list[dict[str, Any]]) -> str:
             ("", (champion and champion["by_hand"]) or ("promoted" if promoted else "")),
         )
         rows.append("".join(f"<td class='{css}'>{html.escape(text)}</td>" for css, text in cells))
-    headings = ("day", "state", "rows in", "rejected", "decision", "reason", "champion", "")
+    headings = ("day", "state", "rows in", "rejected", "decision", "reason", "champion", "change")
     head = "".join(f"<th>{heading}</th>" for heading in headings)
     return f"<table><tr>{head}</tr>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
 

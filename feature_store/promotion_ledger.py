@@ -83,6 +83,16 @@ class Blocked:
     versions: frozenset[int] = frozenset()
     """Never what serves."""
 
+    def days_within(self, first: str, last: str) -> list[str]:
+        """The days that a training from `first` to `last` left out, in order."""
+        return sorted(day for day in self.days if first <= day <= last)
+
+    def span(self, first: str, last: str) -> str:
+        """`first` to `last` in words, and which days of it a training left out."""
+        said = first if first == last else f"{first} to {last}"
+        left_out = self.days_within(first, last)
+        return f"{said} without the blocked {', '.join(left_out)}" if left_out else said
+
 
 def events_until(
     lake: Lake, ds: str, kinds: Collection[str] | None = None, since: str = ""

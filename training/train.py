@@ -16,6 +16,7 @@ from conf.processes import started_together
 from conf.training import TrainingSettings
 from feature_store.champion import standing_before
 from feature_store.days import shift
+from feature_store.promotion_ledger import Blocked, blocked_before
 from feature_store.step import StepContext, StepResult
 from feature_store.tables import CANDIDATES, EXAMPLES
 from training.drift.extent import training_of
@@ -77,7 +78,8 @@ def run(context: StepContext) -> StepResult:
     lineage = {"step": "train", "ds": ds, "scorer": scorer, "input_hash": candidate.input_hash}
     context.lake.replace(CANDIDATES, {"ds": ds, "scorer": scorer}, rows, lineage)
     progress.unlink(missing_ok=True)
-    return StepResult(_summary(candidate, seconds), {"scorer": scorer, "run_id": run_id})
+    summary = _summary(candidate, seconds, blocked_before(context.lake, ds))
+    return StepResult(summary, {"scorer": scorer, "run_id": run_id})
 
 
 def _to_the_extent(context: StepContext) -> StepContext:
@@ -208,7 +210,7 @@ def _log(
     )
 
 
-def _summary(candidate: Candidate, seconds: float) -> str:
+def _summary(candidate: Candidate, seconds: float, blocked: Blocked) -> str:
     trained = candidate.checkpoint.training
     start = f"from version {trained.parent_version}" if trained.parent_version else "without parent"
     if candidate.fresh_because:
@@ -219,7 +221,7 @@ def _summary(candidate: Candidate, seconds: float) -> str:
     speed = f"{pace:,.0f} samples/s, " if pace else ""
     loss = f", validation loss {losses[candidate.best_pass - 1]:.4f}" if losses else ""
     return (
-        f"{candidate.checkpoint.name} {start}: {trained.rows} rows of {trained.first_day} to "
-        f"{trained.last_day}, {trained.replay_rows} replayed{loss}, {passes}{speed}"
-        f"{seconds:.1f} s"
+        f"{candidate.checkpoint.name} {start}: {trained.rows} rows of "
+        f"{blocked.span(trained.first_day, trained.last_day)}, {trained.replay_rows} replayed"
+        f"{loss}, {passes}{speed}{seconds:.1f} s"
     )

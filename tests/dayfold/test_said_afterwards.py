@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from feature_store.promotion_ledger import PromotionEvent
 from tests.dayfold.forget_fixture import quiet
 from tests.dayfold.rollback_fixture import AGAIN, D4, put_back, three_days
 from tests.dayfold.test_approval import a_day, place_at
+from tests.dayfold.test_by_hand import D5
 from tests.dayfold.test_rollback import WHY, registry_of
-from tests.training.promotion_fixture import D2, D3, context_of, promote
-from training import publish, recommend
+from tests.training.promotion_fixture import D2, D3, context_of, promote, versions_of
+from training import publish, recommend, train
 from training.registry.pool import set_pool
 from training.registry.promotion_runs import log_event
 from training.registry.versions import client_of
@@ -115,12 +117,25 @@ def test_the_runs_of_changes_say_what_they_block_and_free(place: Workplace) -> N
         f"rejection after {D4}: v8 is blocked, version 6 goes on and serves"
     )
     freed = rollback.release(place, day=None, version=8, reason=WHY)
-    assert note_of(place, freed) == (
-        f"release after {D4}: v8 may be used again; version 6 serves"
-    )
+    assert note_of(place, freed) == (f"release after {D4}: v8 may be used again; version 6 serves")
     assert tags_of(place, log_event(registry_of(place), freed))["blocked"] == ""
     back = rollback.roll_back(place, to=None, day=D2, reason=WHY, say=quiet)
     assert note_of(place, back).startswith(
         f"rollback after {D4}: version 2 serves in the place of 6; blocked: "
     )
     assert D2 in tags_of(place, log_event(registry_of(place), back))["blocked"]
+
+
+def test_a_training_and_its_version_name_the_blocked_days_that_they_left_out(
+    place: Workplace,
+) -> None:
+    lake, registry = place.lake(), registry_of(place)
+    rollback.roll_back(place, to=None, day=D2, reason=WHY, say=quiet)
+    rollback.roll_back(place, to=None, day=D4, reason=WHY, say=quiet)
+    context = replace(context_of(lake, place.settings, D5), scorer="mlp")
+    assert f" to {D4} without the blocked {D2}, {D4}, " in train.run(context).summary
+    a_day(place, D5, AGAIN)
+    version = max(versions_of(registry))
+    assert registry.version_tags(version)["blocked_days"] == D4  # the fixture's span is one day
+    card = (registry.version_directory(version) / "light" / "MODEL_CARD.md").read_text()
+    assert f"| of them left out, as blocked | {D4} |" in card

@@ -12,6 +12,7 @@ from pathlib import Path
 from conf.lineage import digest, model_hash
 from conf.training import TEXT_SCORERS
 from feature_store.ledger import table_versions
+from feature_store.promotion_ledger import blocked_before
 from feature_store.step import StepContext
 from feature_store.tables import EVALUATIONS
 from training.features.digest import digest_of
@@ -115,6 +116,8 @@ class Assembly:
         )
 
     def _tags(self, candidate: TrainedCandidate) -> Mapping[str, object]:
+        blocked = blocked_before(self._context.lake, self._context.ds)
+        left_out = blocked.days_within(candidate.first_day, candidate.last_day)
         return {
             "dataset": self._context.dataset.name,
             "ds": self._context.ds,
@@ -123,4 +126,5 @@ class Assembly:
             "retriever": self._retriever.key,
             "vocabulary_day": candidate.last_day,
             "training_days": f"{candidate.first_day} to {candidate.last_day}",
+            "blocked_days": ", ".join(left_out) or "none",
         }

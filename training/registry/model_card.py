@@ -33,7 +33,7 @@ def model_card(
 
     Args:
         dataset: that it was trained on.
-        tags: of the version: ds, scorer, parent, training_days, vocabulary_day.
+        tags: of the version: ds, scorer, parent, training_days, blocked_days, vocabulary_day.
         evaluations: rows of table `evaluations` of the version's scorer and day.
         name: what answers call the version.
         users: whom it knows.
@@ -54,6 +54,7 @@ def model_card(
             ("what", "value"),
             [
                 ("trained on the days", tags["training_days"]),
+                ("of them left out, as blocked", tags["blocked_days"]),
                 ("tested on the day, which it has not seen", tags["ds"]),
                 ("vocabulary as of the end of", tags["vocabulary_day"]),
                 ("continues version", tags["parent"] or "none, trained from nothing"),

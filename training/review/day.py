@@ -72,7 +72,7 @@ def log_candidates(lake: Lake, registry: Registry, ds: str) -> None:
     """Log to the runs of the candidates of `ds` what became of them."""
     candidates = {row["scorer"]: row for row in lake.read(CANDIDATES, [ds]).to_pylist()}
     promotion = next(iter(lake.read(PROMOTIONS, [ds]).to_pylist()), None)
-    blocked = blocked_before(lake, ds).days
+    blocked = blocked_before(lake, ds)
     for gate in lake.read(GATES, [ds]).to_pylist():
         scorer = gate["scorer"]
         note = candidate_note(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from feature_store.promotion_ledger import Blocked
 from training.review.day_tags import Serving, waited
 
 Row = Mapping[str, object]
+_NOTHING_BLOCKED = Blocked()
 
 _SHOWN = {
     "champion.auc": "AUC",
@@ -47,7 +49,7 @@ def day_note(
 
 
 def candidate_note(
-    gate: Row, candidate: Row | None, *, waits: bool = False, blocked: frozenset[str] = frozenset()
+    gate: Row, candidate: Row | None, *, waits: bool = False, blocked: Blocked = _NOTHING_BLOCKED
 ) -> str:
     """Markdown, two sentences: what became of the candidate and why; from what it was trained.
 
@@ -55,7 +57,7 @@ def candidate_note(
         gate: its row of table `gates`.
         candidate: its row of `candidates`.
         waits: whether it won and a human has to approve it.
-        blocked: days that no training used.
+        blocked: what was blocked when its day began.
     """
     version = f", version {gate['version']}" if gate["version"] else ""
     outcome = str(gate["outcome"])
@@ -67,13 +69,7 @@ def candidate_note(
         return said
     parent = candidate["parent_version"]
     start = f"from version {parent} on" if parent else "without a parent"
-    days = str(candidate["first_day"])
-    if candidate["last_day"] != candidate["first_day"]:
-        days += f" to {candidate['last_day']}"
-        between = sorted(
-            ds for ds in blocked if str(candidate["first_day"]) < ds < str(candidate["last_day"])
-        )
-        days += f" without the blocked {', '.join(between)}" if between else ""
+    days = blocked.span(str(candidate["first_day"]), str(candidate["last_day"]))
     return (
         f"{said} Trained {start}, on {_count(candidate['rows'])} rows of {days} and "
         f"{_count(candidate['replay_rows'])} replayed ones."

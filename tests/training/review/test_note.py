@@ -2,6 +2,7 @@
 
 import pytest
 
+from feature_store.promotion_ledger import Blocked
 from training.review.note import candidate_note
 
 GATE = {"version": 4, "outcome": "head", "reason": "head: of its family"}
@@ -18,6 +19,7 @@ CANDIDATE = {
     ("blocked", "days"),
     [
         ((), "2026-02-07 to 2026-02-10 and"),
+        (("2026-02-07",), "2026-02-07 to 2026-02-10 without the blocked 2026-02-07 and"),
         (("2026-02-06", "2026-02-11"), "2026-02-07 to 2026-02-10 and"),
         (
             ("2026-02-09", "2026-02-08"),
@@ -26,5 +28,5 @@ CANDIDATE = {
     ],
 )
 def test_days_that_no_training_used_are_named(blocked: tuple[str, ...], days: str) -> None:
-    note = candidate_note(GATE, CANDIDATE, blocked=frozenset(blocked))
+    note = candidate_note(GATE, CANDIDATE, blocked=Blocked(frozenset(blocked)))
     assert f"from version 3 on, on 1,200 rows of {days} 600 replayed ones." in note
