@@ -36,14 +36,13 @@ import numpy as np
 from scipy.stats import binomtest, kstwobign
 
 from benchmarks.drift_days import HARDER, WORLDS, Change, Promotions, World, days_of, steady
+from benchmarks.drift_in_turn import decided
 from benchmarks.drift_lasting import LASTING, lasting_change
 from benchmarks.result import write_result
 from conf.drift import DriftSettings
-from feature_store.days import gap, shift
 from training.drift.bin_groups import grouped, groups_of
 from training.drift.day_counts import DayCounts
-from training.drift.decision import decide
-from training.drift.outcome import DriftDecision, History, PastDecision
+from training.drift.outcome import PastDecision
 from training.drift.past import past_of
 from training.drift.score_test import divergence
 
@@ -127,7 +126,7 @@ def quiet_world(place: int, *, days: int, seed: int) -> dict[str, Any]:
     promotions = Promotions(world, random) if world.promoted_every else None
     known_days = promotions.days() if promotions else _known_days(world, random)
     for known in islice(known_days, WARM_UP, WARM_UP + days):
-        decision = decided(known, last, past)
+        decision = decided(known, last, past, DRIFT)
         past = [*past[-56:], past_of(known[-1].ds, decision)]
         last = known[-1].ds if decision.train else last
         if promotions:
@@ -167,7 +166,7 @@ def changed_days(name: str, *, trials: int, seed: int) -> dict[str, Any]:
         for end in range(WARM_UP, WARM_UP + within):
             until = known[max(end - 56, 0) : end + 1]
             if delay is None or "score" in name:
-                decision = decided(until, None)
+                decision = decided(until, None, drift=DRIFT)
                 retrained += decision.decision == "retrain"
                 days += 1
                 if delay is None and decision.decision in counts_as:
@@ -192,16 +191,6 @@ def _known_days(world: World, random: np.random.Generator) -> Iterator[list[DayC
     for day in days_of(world, random):
         known = [*known[-56:], day]
         yield known
-
-
-def decided(
-    known: Sequence[DayCounts], last: str | None, past: Sequence[PastDecision] = ()
-) -> DriftDecision:
-    """The decision of the last of these days, by the days before it and what they decided."""
-    *before, today = known
-    before = [day for day in before if gap(day.ds, today.ds) <= DRIFT.reference_days]
-    history = History(tuple(before), True, shift(today.ds, -2), last, tuple(past))
-    return decide(today.ds, today, history, DRIFT, sampled=False)
 
 
 def peer_alarms(known: Sequence[DayCounts]) -> dict[str, bool]:

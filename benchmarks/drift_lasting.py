@@ -15,12 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.drift_days import Change, World, days_of, steady
+from benchmarks.drift_in_turn import decided_in_turn
 from conf.drift import DriftSettings
-from feature_store.days import shift
-from training.drift.day_counts import DayCounts
-from training.drift.decision import decide
-from training.drift.outcome import DriftDecision, History, PastDecision
-from training.drift.past import past_of
 
 FIRST, SECOND, WITHIN = 60, 110, 14
 LIFTED = 39
@@ -64,7 +60,7 @@ class _Run:
 def _drifted(name: str, trial: int, at: int, seed: int, drift: DriftSettings) -> _Run:
     random = np.random.default_rng([seed, trial, 100 + LASTING.index(name)])
     days = list(islice(_days(name, random), at + WITHIN))
-    decisions = _in_turn(days, drift, learns=name != "second_fall")
+    decisions = decided_in_turn(days, FIRST, drift, learns=name != "second_fall")
     drifted = np.array([bool(one.evidence.get("labels_drifted")) for one in decisions])
     settled = (n + 1 for n, one in enumerate(decisions) if one.evidence.get("usual_since"))
     return _Run(drifted, next(settled, len(decisions)))
@@ -80,21 +76,3 @@ def _days(name: str, random: np.random.Generator) -> Any:
 
 def _fallen_twice(number: int) -> Change:
     return Change(slope=((number >= FIRST) + (number >= SECOND)) * SLOPE)
-
-
-def _in_turn(days: list[DayCounts], drift: DriftSettings, *, learns: bool) -> list[DriftDecision]:
-    """Each day from FIRST on, by the days before it and what they decided."""
-    past: list[PastDecision] = []
-    found: list[DriftDecision] = []
-    last: str | None = None
-    for number in range(FIRST, len(days)):
-        ds = days[number].ds
-        window = shift(ds, -drift.reference_days)
-        knows = shift(ds, -2) if learns else window
-        before = tuple(day for day in days[:number] if day.ds >= window)
-        decisions = tuple(one for one in past if one.ds >= window)
-        history = History(before, True, knows, last, decisions)
-        found.append(decide(ds, days[number], history, drift, sampled=False))
-        past.append(past_of(ds, found[-1]))
-        last = ds if found[-1].train else last
-    return found

@@ -259,8 +259,7 @@ def _otherwise(workplace: Workplace, found: Pool, released: Mapping[int, float])
     if not released or released == found.weights:
         return ""
     begun = unfinished(workplace.existing_lake())
-    shares = " ".join(f"{version}={share:g}" for version, share in sorted(found.weights.items()))
-    anew = f"dayfold pool set {shares}" if len(found.weights) > 1 else "dayfold pool clear"
+    anew = found.command() if len(found.weights) > 1 else "dayfold pool clear"
     serves = ", ".join(f"version {one} {share:.1%}" for one, share in sorted(released.items()))
     return f"the release still serves {serves}. Next: {go_on_command(begun) if begun else anew}"
 

@@ -72,7 +72,7 @@ def test_a_pool_is_set_shown_and_cleared(run: CliRunner, home: Home) -> None:
     assert "warning" not in output
     output = said(run, "pool", "set", f"{other}=1")
     assert f"serves without champion {champion}, and later promotions will not serve" in output
-    assert f"Next: dayfold pool set {other}=1 {champion}=1, or dayfold pool clear" in output
+    assert "Next: dayfold pool set 1=1 2=1, or dayfold pool clear" in output
     assert "100.0%" in said(run, "pool", "clear")
     assert release_of(home.settings) == {champion: 1.0}
 
@@ -81,10 +81,10 @@ def test_what_is_released_is_told_where_it_is_otherwise(run: CliRunner, home: Ho
     """As after a rollback that was killed: only its end writes the release."""
     champion = next(iter(release_of(home.settings)))
     other = 3 - champion
-    set_pool(Registry(home.settings, home.lake.id), {champion: 1, other: 1}, "sticky")
+    set_pool(Registry(home.settings, home.lake.id), {champion: 1, other: 1}, "random")
     output = said(run, "pool", "show")
     assert f"warning: the release still serves version {champion} 100.0%. Next: " in output
-    assert "Next: dayfold pool set 1=0.5 2=0.5" in output
+    assert "Next: dayfold pool set 1=0.5 2=0.5 --pick random\n" in output
     event = PromotionEvent(TRAINED, "rollback", other, "mlp", champion, {}, "bad", "me", number=9)
     write_event(home.lake, event, "intent")
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from feature_store.tables import EVENTS
 from tests.dayfold.forget_fixture import files_naming
-from tests.e2e.test_key import files_with, forms_of
+from tests.key_search import files_with, forms_of
 from tests.pipelines.workbench import KEY, MONDAY, Workbench, event
 
 pytestmark = pytest.mark.spark
@@ -33,3 +33,9 @@ def test_the_spark_steps_write_neither_the_key_nor_a_raw_id(
     said = "".join(capfd.readouterr())
     assert USER not in said
     assert KEY.hex() not in said.lower()
+
+
+def test_the_search_would_find_the_key(tmp_path: Path) -> None:
+    for number, form in enumerate(forms_of(KEY)):
+        (tmp_path / f"{number}.bin").write_bytes(b"x" + form + b"y")
+    assert len(files_with(tmp_path, forms_of(KEY))) == len(forms_of(KEY))

@@ -30,6 +30,11 @@ class Pool:
     pick: Pick = "sticky"
     """sticky: a user always gets the same version; random: drawn for each request."""
 
+    def command(self) -> str:
+        """What to type for it."""
+        shares = " ".join(f"{version}={share:g}" for version, share in sorted(self.weights.items()))
+        return f"dayfold pool set {shares}" + (" --pick random" if self.pick == "random" else "")
+
 
 def pool_of(registry: Registry, champion: int, blocked: frozenset[int] = frozenset()) -> Pool:
     """What serves: the pool of the tag without `blocked` versions, or the champion alone.
@@ -96,10 +101,10 @@ def without_share(pool: Pool, champion: int) -> str:
     if champion in pool.weights:
         return ""
     named = ", ".join(map(str, sorted(pool.weights)))
-    shares = " ".join(f"{one}={share:g}" for one, share in sorted(pool.weights.items()))
+    with_it = Pool({**pool.weights, champion: 1.0}, pool.pick).command()
     return (
         f"the pool of version {named} serves without champion {champion}, and later promotions "
-        f"will not serve. Next: dayfold pool set {shares} {champion}=1, or dayfold pool clear"
+        f"will not serve. Next: {with_it}, or dayfold pool clear"
     )
 
 

@@ -8,13 +8,12 @@ from dataclasses import asdict
 
 import numpy as np
 
+from benchmarks.drift_in_turn import decided
 from conf.drift import DriftSettings
 from feature_store.days import shift
 from training.drift.day_counts import DayCounts
-from training.drift.decision import decide
 from training.drift.drift_test import DriftTest
-from training.drift.outcome import DriftDecision, History, PastDecision
-from training.drift.past import past_of
+from training.drift.outcome import DriftDecision
 from training.measures.sketch import BINS, bin_of
 from training.scoring.metrics import sigmoid
 
@@ -60,36 +59,8 @@ def decision_of(
     *,
     sampled: bool = False,
 ) -> DriftDecision:
-    history = History(tuple(before), True, shift(today.ds, -2), shift(today.ds, -1))
-    return decide(today.ds, today, history, drift, sampled=sampled)
-
-
-def decided_in_turn(
-    days: Sequence[DayCounts],
-    first: int,
-    drift: DriftSettings = DRIFT,
-    *,
-    learns: bool = True,
-    sampled: bool = False,
-) -> list[DriftDecision]:
-    """Each of `days` from `first` on, by the days before it and what they decided.
-
-    What serves knows the days up to two before; unless it `learns`, those before the first.
-    """
-    past: list[PastDecision] = []
-    found: list[DriftDecision] = []
-    last = shift(days[first].ds, -1)
-    for number in range(first, len(days)):
-        ds = days[number].ds
-        window = shift(ds, -drift.reference_days)
-        before = tuple(day for day in days[:number] if day.ds >= window)
-        decisions = tuple(one for one in past if one.ds >= window)
-        knows = shift(ds, -2) if learns else shift(days[first].ds, -2)
-        history = History(before, True, knows, last, decisions)
-        found.append(decide(ds, days[number], history, drift, sampled=sampled))
-        past.append(past_of(ds, found[-1]))
-        last = ds if found[-1].train else last
-    return found
+    """The decision of a shop that trains every day."""
+    return decided([*before, today], shift(today.ds, -1), drift=drift, sampled=sampled)
 
 
 def quiet_evidence() -> str:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.drift_in_turn import decided_in_turn
 from feature_store.days import shift
-from tests.training.drift.day_fixture import DRIFT, MONDAY, day, decided_in_turn, quiet_days
+from tests.training.drift.day_fixture import DRIFT, MONDAY, day, quiet_days
 from training.drift.compared import Found, found_by
 from training.drift.decision import SHARES, decide
 from training.drift.label_tests import label_test

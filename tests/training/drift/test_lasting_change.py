@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.drift_in_turn import decided_in_turn
 from conf.drift import DriftSettings
 from feature_store.days import shift
-from tests.training.drift.day_fixture import DRIFT, MONDAY, day, decided_in_turn, quiet_days
+from tests.training.drift.day_fixture import DRIFT, MONDAY, day, quiet_days
 from training.drift.day_counts import DayCounts
 from training.drift.outcome import DriftDecision
 
