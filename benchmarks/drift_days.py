@@ -67,8 +67,12 @@ class World:
     """Days after which another model serves; 0 = never."""
     biased: float = 1.0
     """How many times as much models differ as usual."""
+    bias: float = 0.0
+    """Added to what every model says."""
     error: Callable[[np.random.Generator], float] = lambda _: MODEL_ERROR
     """Of each model, where they differ in how well they rank."""
+    score: float = 0.0
+    """Added to the true log-odds and the scores of all days."""
     sunday: float = 0.0
     """Added to the true log-odds of Sundays alone."""
     heavy: bool = False
@@ -111,6 +115,8 @@ WORLDS = (
     World("promoted_weekly", steady(30_000), promoted_every=7),
     World("promoted_daily", steady(30_000), promoted_every=1),
     World("promoted_uneven", steady(30_000), promoted_every=7, error=_uneven),
+    World("promoted_biased", steady(30_000), promoted_every=1, bias=0.1),
+    World("few_clicks", steady(1_200), score=-3.7),
 )
 HEAVY = World("heavy_tails", steady(30_000), heavy=True)
 BIASED = World("biased_models", steady(30_000), promoted_every=7, biased=3.0)
@@ -144,7 +150,7 @@ def days_of(
         if number % 7 == SUNDAY:
             rate += world.sunday
         other = change(number)
-        asked = replace(other, score=other.score + score, rate=other.rate + rate)
+        asked = replace(other, score=other.score + world.score + score, rate=other.rate + rate)
         rows = world.rows(number, random)
         make = _day_of_users if world.users else _day
         yield make(random, ds, rows, asked, float(np.exp(spread)))
@@ -209,7 +215,7 @@ class Promotions:
     def _another(self, rate: float) -> tuple[float, float]:
         """What it adds, and how it spreads, after a day whose rate differed by `rate`."""
         times = self._world.biased
-        added = 0.5 * rate + self._random.normal(0.0, MODEL_BIAS * times)
+        added = self._world.bias + 0.5 * rate + self._random.normal(0.0, MODEL_BIAS * times)
         return float(added), float(np.exp(self._random.normal(0.0, MODEL_SPREAD * times)))
 
     def days(self) -> Iterator[list[DayCounts]]:

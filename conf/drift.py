@@ -19,8 +19,10 @@ class DriftSettings(Frozen):
     min_reference_days: Days = 14
     min_weekday_class_days: Days = 6
     min_labelled_rows: PositiveInt = 1000
+    min_expected_clicks: PositiveInt = 20
+    """Where impressions are labelled: below that the clicks of a day are too skewed for a test."""
     pool_days: Days = 7
-    """Days pooled, at most, to reach `min_labelled_rows`."""
+    """Days pooled, at most, to reach both."""
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.003
     """Joint level of all tests of one day."""
     fallback_every_days: Days = 7

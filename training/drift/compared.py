@@ -22,25 +22,38 @@ class Found:
     """What was found before today."""
 
     days: frozenset[str] = frozenset()
-    """Whose labels drifted: neither tested again nor part of what is usual."""
+    """Whose labels drifted, or of what ended: neither tested again nor part of what is usual."""
     usual_since: str = ""
     """First day of the last change that became usual: what was before it no longer is."""
 
+    before_that: str = ""
+    """The same of what was usual before; empty = all days."""
+
+    def without_the_last(self, today: str) -> Found:
+        """The same where what became usual last has ended with `today`."""
+        over = days_between(self.usual_since, shift(today, -1))
+        return Found(self.days | set(over), self.before_that)
+
 
 def found_by(past: Sequence[PastDecision]) -> Found:
-    """What earlier days found: each day that was tested together with others is found with them.
+    """What earlier days found: each day of a pool that drifted is found with it.
 
     A change that trainings met in vain is how the world is: with the day that says so its days
-    become usual. Two levels are never usual at once: a change on top of it would hide between them.
+    become usual. Two levels are never usual at once: a change on top of it would hide between
+    them. Where it ends, its days are usual no more, and those before it are again.
     """
-    settled = max((n for n, one in enumerate(past) if one.usual_since), default=-1)
-    days = {
-        ds
-        for one in past[settled + 1 :]
-        if one.labels_drifted
-        for ds in days_between(one.since, one.ds)
-    }
-    return Found(frozenset(days), past[settled].usual_since if settled >= 0 else "")
+    days: set[str] = set()
+    usual_since = [""]
+    for one in past:
+        if one.ended:
+            days |= set(days_between(one.ended, shift(one.since, -1)))
+            usual_since = usual_since[:-1] or [""]
+        if one.usual_since:
+            days -= set(days_between(one.usual_since, one.ds))
+            usual_since.append(one.usual_since)
+        elif one.labels_drifted:
+            days |= set(days_between(one.since, one.ds))
+    return Found(frozenset(days), usual_since[-1], usual_since[-2] if usual_since[1:] else "")
 
 
 def pooled_days(
@@ -48,16 +61,16 @@ def pooled_days(
     days: Block,
     drift: DriftSettings,
     found: Found,
-    labelled: Callable[[DayCounts], int],
+    enough: Callable[[Block], bool],
 ) -> tuple[list[DayCounts], list[DayCounts]]:
-    """Today with as many days before it as it takes to have enough rows; and the days before.
+    """Today with as many days before it as it takes to have `enough`; and the days before.
 
     A day that was found to have drifted is not tested again.
     """
     pooled, earlier = [today], list(days)
     while (
         earlier
-        and sum(map(labelled, pooled)) < drift.min_labelled_rows
+        and not enough(pooled)
         and gap(earlier[-1].ds, today.ds) < drift.pool_days
         and earlier[-1].ds not in found.days
     ):
@@ -65,18 +78,36 @@ def pooled_days(
     return pooled, earlier
 
 
-def soonest(
-    test: Callable[[Block, Block, float], DriftTest | None],
-    pooled: Block,
-    reference: Block,
-    found: Found,
-    alpha: float,
+Test = Callable[[Block, Block, float], DriftTest | None]
+
+
+def clearest(
+    test: Test, pooled: Block, reference: Block, found: Found, alpha: float
 ) -> DriftTest | None:
     """Of the day, and of the last WINDOW days, what says more; each at half of the level.
 
     What is small and stays is found by its days together before it becomes what is usual. Days
     that were found to have drifted are not tested again, and are not usual.
     """
+    made = _both(test, pooled, reference, found, alpha)
+    if not made:
+        return None
+    return replace(min(made, key=lambda one: one.p), alone=made[0].value)
+
+
+def is_better(test: Test, pooled: Block, reference: Block, found: Found, alpha: float) -> bool:
+    """Whether the day, or the last WINDOW days, lie as far on the other side as drift lies on its.
+
+    Of tests of one side alone.
+    """
+    made = _both(test, pooled, reference, found, alpha)
+    return any(1 - one.p < alpha / len(made) for one in made)
+
+
+def _both(
+    test: Test, pooled: Block, reference: Block, found: Found, alpha: float
+) -> list[DriftTest]:
+    """The test of the day, and that of the last WINDOW days; none where the day has none."""
     latest = shift(pooled[0].ds, -_APART)
     recent = _last_ones([day for day in reference if day.ds >= latest], found, WINDOW - len(pooled))
     before = usual(reference[: len(reference) - len(recent)], found)
@@ -84,9 +115,7 @@ def soonest(
     if recent and len(before) >= FEWEST_DAYS * WINDOW:
         windows.append(([*pooled, *recent], before))
     made = [test(days, others, alpha / len(windows)) for days, others in windows]
-    shown = min((one for one in made if one is not None), key=lambda one: one.p, default=None)
-    alone = made[0].value if made[0] is not None else None
-    return None if shown is None else replace(shown, alone=alone)
+    return [] if made[0] is None else [one for one in made if one is not None]
 
 
 def usual(days: Block, found: Found) -> list[DayCounts]:

@@ -8,15 +8,16 @@ became so. `train` also where nothing changed and no day of late has trained.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from conf.drift import DriftSettings
-from feature_store.days import gap, ordinal, shift
-from training.drift.compared import Found, found_by, pooled_days, soonest, usual
-from training.drift.day_counts import DayCounts
+from feature_store.days import gap, shift
+from training.drift.compared import found_by, pooled_days, usual
+from training.drift.day_counts import Block, DayCounts
+from training.drift.day_tests import tests_of, usual_today
 from training.drift.drift_test import FEWEST_DAYS, DriftTest
 from training.drift.extent import (
     extent_by_calendar,
@@ -26,19 +27,9 @@ from training.drift.extent import (
     usual_from_now,
 )
 from training.drift.gain import expected_gain
-from training.drift.label_tests import (
-    calibration_test,
-    label_test,
-    rank_test,
-)
-from training.drift.order_test import order_test
-from training.drift.outcome import DriftDecision, History
-from training.drift.score_test import moved_groups, score_test
-
-SHARES = {"score": 0.2, "label": 0.35, "auc": 0.35, "calibration": 0.1}
-"""Each test's share of the day's level: labels decide, scores are watched."""
-RANKED_SHARES = {"score": 0.25, "rank": 0.75}
-"""The same where negatives are drawn."""
+from training.drift.label_tests import FEWEST_RANKED
+from training.drift.outcome import DriftDecision, History, PastDecision
+from training.drift.score_test import moved_groups
 
 
 def decide(
@@ -86,33 +77,37 @@ def _decided(
 ) -> DriftDecision:
     """The decision by what the day says."""
     found = found_by(history.decisions)
-    labelled = partial(_labelled, sampled=sampled)
-    pooled, reference = pooled_days(today, history.days, drift, found, labelled)
+    enough = partial(_enough, drift=drift, sampled=sampled)
+    pooled, reference = pooled_days(today, history.days, drift, found, enough)
     same_class = [day for day in reference if day.weekend == today.weekend]
     evidence: dict[str, Any] = {
         "rows": today.n,
         "pooled_days": len(pooled),
-        "pooled_rows": sum(map(labelled, pooled)),
+        **_labelled(pooled, sampled=sampled),
         "reference_days": len(reference),
         "weekday_class_days": len(same_class),
         "found_days": len(found.days & {day.ds for day in reference}),
+        "trained_to": history.champion_trained_to or "",
     }
-    if found.usual_since:
-        evidence["reference_since"] = found.usual_since
     if len(pooled) > 1:
         evidence["first_tested"] = pooled[-1].ds
     if lacking := _lacking(evidence, drift):
         return _untested(ds, lacking, history, drift, evidence)
     # Pooled days are of both classes, and so must be the days they are compared with.
     alike = same_class if len(pooled) == 1 else reference
-    tests = _tests(pooled, reference, alike, found, drift, ordinal(ds), sampled=sampled)
+    found, changed = usual_today(pooled, reference, found, drift, sampled=sampled)
+    tests = tests_of(pooled, alike, reference, found, drift, sampled=sampled)
     evidence |= {"tests": [asdict(test) for test in tests], "moved": moved_groups(pooled, alike)}
+    evidence |= changed | ({"reference_since": found.usual_since} if found.usual_since else {})
     if all(test.name == "score" for test in tests):
         what = "ranked positives" if sampled else "rows"
         lacking = f"fewer than {FEWEST_DAYS} days with {what} to compare the labels with"
+        if sampled and today.ranked < FEWEST_RANKED:
+            lacking = f"{today.ranked} ranked positives today of {FEWEST_RANKED}"
         return _untested(ds, lacking, history, drift, evidence)
     usual_days = usual(reference, found)
     decision = _from_tests(ds, tests, pooled, usual_days, history, drift, evidence)
+    decision = replace(decision, reason=decision.reason + _what_is_usual(changed))
     if sampled or not evidence.get("labels_drifted"):
         return decision
     return replace(decision, evidence={**decision.evidence, "gain": expected_gain(pooled)})
@@ -122,21 +117,43 @@ def _days_since_training(ds: str, history: History) -> int | None:
     return None if history.last_training is None else gap(history.last_training, ds)
 
 
-def _labelled(day: DayCounts, *, sampled: bool) -> int:
-    return day.ranked if sampled else day.n
+def _labelled(pooled: Block, *, sampled: bool) -> dict[str, float]:
+    """What the tests of labels go by: of drawn rows the ranked positives alone."""
+    if sampled:
+        return {"pooled_rows": sum(day.ranked for day in pooled)}
+    expected = sum(float(day.expected.sum()) for day in pooled)
+    return {
+        "pooled_rows": sum(day.n for day in pooled),
+        "pooled_expected_clicks": round(expected, 1),
+    }
 
 
-def _lacking(evidence: dict[str, Any], drift: DriftSettings) -> str:
+def _enough(pooled: Block, *, drift: DriftSettings, sampled: bool) -> bool:
+    return not _lacking(_labelled(pooled, sampled=sampled), drift)
+
+
+def _lacking(evidence: Mapping[str, Any], drift: DriftSettings) -> str:
+    """What of the evidence is too little, in words."""
     wanted = {
         "reference_days": drift.min_reference_days,
         "weekday_class_days": drift.min_weekday_class_days,
         "pooled_rows": drift.min_labelled_rows,
+        "pooled_expected_clicks": drift.min_expected_clicks,
     }
     return ", ".join(
         f"{evidence[what]} {what.replace('_', ' ')} of {least}"
         for what, least in wanted.items()
-        if evidence[what] < least
+        if what in evidence and evidence[what] < least
     )
+
+
+def _what_is_usual(changed: Mapping[str, str]) -> str:
+    """What `usual_today` said, in words."""
+    if "ended" in changed:
+        return f"; what was usual before {changed['ended']} is so again"
+    if "usual_since" in changed:
+        return "; people are better known than of late: what is usual begins anew with this day"
+    return ""
 
 
 def _untested(
@@ -151,29 +168,6 @@ def _untested(
     reason = f"{lacking}; meanwhile training every {_days(every, 'day')}, {_last_trained(since)}"
     decision = DriftDecision("not_enough_data", False, reason, evidence)
     return _by_calendar(decision, drift) if since is None or since >= every else decision
-
-
-def _tests(
-    pooled: Sequence[DayCounts],
-    reference: Sequence[DayCounts],
-    alike: Sequence[DayCounts],
-    found: Found,
-    drift: DriftSettings,
-    seed: int,
-    *,
-    sampled: bool,
-) -> list[DriftTest]:
-    """Those that can be made."""
-    shares = RANKED_SHARES if sampled else SHARES
-    alpha = {name: share * drift.alpha for name, share in shares.items()}
-    tests = [score_test(pooled, alike, alpha["score"], seed)]
-    if sampled:
-        tests.append(soonest(rank_test, pooled, reference, found, alpha["rank"]))
-    else:
-        tests.append(soonest(label_test, pooled, reference, found, alpha["label"]))
-        tests.append(soonest(order_test, pooled, reference, found, alpha["auc"]))
-        tests.append(calibration_test(pooled, usual(reference, found), alpha["calibration"], seed))
-    return [test for test in tests if test is not None]
 
 
 def _from_tests(
@@ -206,11 +200,19 @@ def _from_tests(
 
 
 def _not_learned(ds: str, history: History, drift: DriftSettings) -> str | None:
-    """The first day of the last change that was found, if what serves was trained on none of it."""
-    drifted = [one.ds for one in history.decisions if one.labels_drifted]
-    if not drifted or gap(drifted[-1], ds) > drift.follow_up_days:
+    """The first day of the last change that was found, if what serves was trained on none of it.
+
+    What became usual is followed no more: trainings have met it in vain.
+    """
+    drifted: list[PastDecision] = []
+    for one in history.decisions:
+        drifted = [] if one.usual_since else [*drifted, one] if one.labels_drifted else drifted
+    # what is held back by `min_gap_days` is trained on when these are over
+    if not drifted or gap(drifted[-1].ds, ds) > max(drift.follow_up_days, drift.min_gap_days - 1):
         return None
-    first = first_of_change(drifted, drift.follow_up_days)
+    first = first_of_change([one.ds for one in drifted], drift.follow_up_days)
+    for one in drifted:  # of a day that what served knew of already it is another one
+        first = one.ds if first <= one.trained_to < one.ds else first
     trained_to = history.champion_trained_to
     return first if trained_to is None or trained_to < first else None
 
@@ -241,7 +243,7 @@ def _respond(
         )
     usual_since = ""
     if evidence.get("labels_drifted"):
-        usual_since = usual_from_now(drift, history.decisions)
+        usual_since = usual_from_now(ds, drift, history.decisions)
     extent, rule = extent_of(ds, drift, moved, history.decisions, usual_since)
     evidence |= {"extent_rule": rule} | ({"usual_since": usual_since} if usual_since else {})
     return DriftDecision("retrain", True, f"{why}; {extent} training ({rule})", evidence, extent)

@@ -24,7 +24,7 @@ FEWEST_DAYS = 3
 _OUT_OF_LINE = float(norm.sf(4.0))
 """Chance of a day to lie so far above the others, if it is like them: beyond that it is out of
 line."""
-_OF_A_MEDIAN = 0.37
+_EFFICIENCY = 0.37
 """Efficiency of the median absolute deviation, beside the standard deviation, of normal values."""
 _TOO_MANY = 0.25
 _TINY = 1e-12
@@ -53,7 +53,7 @@ class DriftTest:
     """Beyond it the value counts as drift; on the side of normal on which the value lies."""
     p: float
     rows: int
-    """Of today."""
+    """Of the days that the value is of."""
     days: int
     """Reference days."""
     drifted: bool
@@ -186,7 +186,14 @@ def alikeness(residuals: Floats, window: int) -> float:
 
 
 def against_thinned_days(
-    name: str, now: Floats, reference: Floats, alpha: float, *, power: float, rows: int
+    name: str,
+    now: Floats,
+    reference: Floats,
+    alpha: float,
+    *,
+    power: float,
+    rows: int,
+    window: int = 1,
 ) -> DriftTest | None:
     """Today's distance against the reference days', one-sided; None with too few of them.
 
@@ -200,7 +207,8 @@ def against_thinned_days(
         reference: (k, R) the same of the reference days.
         alpha: level.
         power: of the distance; 1/6 for a sum of squares, 1/3 for a sum of absolutes.
-        rows: rows of today.
+        rows: rows of the tested days.
+        window: how many these are.
     """
     if len(reference) < FEWEST_DAYS:
         return None
@@ -216,7 +224,7 @@ def against_thinned_days(
     threshold = middle + float(student.isf(alpha, k - 1)) * spread
     back = 1 / power
     return DriftTest(
-        name, value**back, max(middle, 0.0) ** back, threshold**back, p, rows, k, p < alpha
+        name, value**back, max(middle, 0.0) ** back, threshold**back, p, rows, k, p < alpha, window
     )
 
 
@@ -239,7 +247,7 @@ def _in_line(estimates: Floats) -> tuple[Floats, Floats]:
         return values, variances
     middle = np.median(values)
     spread = 1.4826 * np.median(np.abs(values - middle))
-    reach = student.isf(_OUT_OF_LINE, _OF_A_MEDIAN * len(values))
+    reach = student.isf(_OUT_OF_LINE, _EFFICIENCY * len(values))
     inside = np.abs(values - middle) <= reach * np.sqrt(spread**2 + variances)
     if (~inside).mean() >= _TOO_MANY:
         inside[:] = True

@@ -27,7 +27,7 @@ from training.drift.outcome import PastDecision
 
 GRADUAL_DAYS = 5
 """Days before today that tell a gradual change from a sudden one."""
-_OF_A_MEDIAN = 1.2533
+_MEDIAN_ERROR = 1.2533
 """Its standard error, in those of a mean of normal values."""
 
 
@@ -56,7 +56,7 @@ def recent_shift(name: str, pooled: Block, reference: Block) -> float:
     towards = float(np.sign(today[:, 0].mean() - middle))
     # of the recent days too: one or two days of a sudden change do not make it a gradual one
     moved = float(np.median(recent[:, 0])) - middle
-    return towards * moved / (_OF_A_MEDIAN * spread / float(np.sqrt(len(recent))))
+    return towards * moved / (_MEDIAN_ERROR * spread / float(np.sqrt(len(recent))))
 
 
 def _rate(day: DayCounts) -> Estimate | None:
@@ -66,23 +66,31 @@ def _rate(day: DayCounts) -> Estimate | None:
 _ESTIMATES = {"auc": auc_of, "rank": mean_rank}
 
 
-def usual_from_now(drift: DriftSettings, past: Sequence[PastDecision]) -> str:
+def usual_from_now(ds: str, drift: DriftSettings, past: Sequence[PastDecision]) -> str:
     """First day of the change that becomes usual, as trainings met it in vain; empty = none does.
 
     Args:
+        ds: the day, whose labels drift, and which trains.
         drift: settings.
-        past: what the days before today decided, ascending; today drifts and trains.
+        past: what the days before it decided, ascending.
     """
     in_a_row: list[PastDecision] = []
+    after = ds
     for one in reversed(past):
         if one.untested:
             continue
-        if not one.labels_drifted or one.usual_since:
+        # what was found long before is no part of the same row, whatever could not be tested since
+        if not one.labels_drifted or one.usual_since or gap(one.ds, after) > _longest_gap(drift):
             break
         in_a_row.append(one)
+        after = one.ds
     # those that do not train were held back by `min_gap_days`
     in_vain = sum(one.train for one in in_a_row)
     return in_a_row[-1].since if in_vain >= drift.full_after_days else ""
+
+
+def _longest_gap(drift: DriftSettings) -> int:
+    return drift.follow_up_days + drift.min_gap_days
 
 
 def extent_of(

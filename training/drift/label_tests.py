@@ -66,13 +66,15 @@ def _usual_biases(
 ) -> Floats:
     """(k + m,) by how much what scored each day is usually off; the first `known` are reference.
 
-    A version that scored FEWEST_DAYS of these or more is off by their mean, another by what it
-    shows; but only as far as that lies between 0 and what all are: where one version is off by a
-    lot, another that is not is no change of the world.
+    A version that scored FEWEST_DAYS of these or more is off by their mean, another one as all are;
+    of the days that are tested by what it shows. But only as far as that lies between 0 and what
+    all are: where one version is off by a lot, another that is not is no change of the world.
     """
     weights = 1 / np.maximum(chance, 1e-12)
-    low, high = sorted((0.0, float(np.average(values[:known], weights=weights[:known]))))
-    biases = values.copy()
+    of_all = float(np.average(values[:known], weights=weights[:known]))
+    low, high = sorted((0.0, of_all))
+    # a reference day that were off by what it shows would be none that differs
+    biases = np.concatenate([np.full(known, of_all), values[known:]])
     for version in np.unique(versions[:known]):
         mine = np.flatnonzero(versions[:known] == version)
         if len(mine) >= FEWEST_DAYS:
@@ -83,15 +85,15 @@ def _usual_biases(
 def rank_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
     """The positives' mean percentile rank of `days` against that of each of `reference`.
 
-    None as well where no positive of `days` has a rank.
+    None as well where today, the first of `days`, has few positives with a rank.
     """
     tested, known = (
         [rank for day in of for rank in [mean_rank(day)] if rank is not None]
         for of in (days, reference)
     )
-    if not tested:
+    if mean_rank(days[0]) is None:
         return None
-    ranked = sum(day.ranked for day in days)
+    ranked = sum(day.ranked for day in days if mean_rank(day) is not None)
     return against_estimates("rank", tested, known, alpha, rows=ranked, lower_only=True)
 
 
@@ -108,7 +110,9 @@ def calibration_test(
     value = _calibration_errors(pooled, group, size, random)
     null = np.stack([_calibration_errors([day], group, size, random) for day in days])
     rows = sum(day.n for day in pooled)
-    return against_thinned_days("calibration", value, null, alpha, power=1 / 3, rows=rows)
+    return against_thinned_days(
+        "calibration", value, null, alpha, power=1 / 3, rows=rows, window=len(pooled)
+    )
 
 
 def log_observed_expected(days: Sequence[DayCounts]) -> tuple[float, float]:

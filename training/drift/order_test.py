@@ -20,14 +20,15 @@ _LEAST_SHARE = 0.1
 def order_test(days: Block, reference: Block, alpha: float) -> DriftTest | None:
     """The AUC of `days` against that of each of `reference`: only lower is drift.
 
-    None where the rows of each of `days` are of one class, or with too few days to compare with.
+    None where today, the first of `days`, has few rows of a class, or with too few days to compare
+    with.
     """
     tested, known = (
         [auc for day in of for auc in [auc_of(day)] if auc is not None] for of in (days, reference)
     )
-    if not tested:
+    if auc_of(days[0]) is None:
         return None
-    rows = sum(day.n for day in days)
+    rows = sum(day.n for day in days if auc_of(day) is not None)
     return against_estimates("auc", tested, known, alpha, rows=rows, lower_only=True)
 
 

@@ -22,9 +22,13 @@ class PastDecision:
     first_tested: str = ""
     """First of the days that were tested together with it; empty = it was tested alone."""
     usual_since: str = ""
-    """First day of the change that became usual with this day; empty = none did."""
+    """First day of what became usual with this day; empty = nothing did."""
+    ended: str = ""
+    """First day of what had become usual and ended with this day; empty = nothing did."""
     untested: bool = False
     """Whether it had too few data to test its labels."""
+    trained_to: str = ""
+    """The last training day of what served; empty = before all days that it was compared with."""
 
     @property
     def since(self) -> str:

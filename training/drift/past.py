@@ -43,9 +43,11 @@ def _past(ds: str, train: bool, evidence: Mapping[str, Any]) -> PastDecision:
         bool(evidence.get("labels_drifted")),
         train,
         _extent(train, evidence),
-        evidence.get("first_tested", ""),
-        evidence.get("usual_since", ""),
-        all(test["name"] == "score" for test in evidence.get("tests", ())),
+        first_tested=evidence.get("first_tested", ""),
+        usual_since=evidence.get("usual_since", ""),
+        ended=evidence.get("ended", ""),
+        untested=all(test["name"] == "score" for test in evidence.get("tests", ())),
+        trained_to=evidence.get("trained_to", ""),
     )
 
 

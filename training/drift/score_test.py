@@ -24,7 +24,8 @@ def score_test(
     What is normal: each reference day against the others. All are thinned to one number of rows.
     None if today's, or fewer than FEWEST_DAYS of the others, can be carried over.
     """
-    today = carried(pooled).sum(axis=0)
+    tested = carried(pooled)
+    today = tested.sum(axis=0)
     days = carried(reference)
     days = days[days.sum(axis=1) >= 1]
     if len(days) < FEWEST_DAYS or today.sum() < 1:
@@ -37,7 +38,9 @@ def score_test(
     value = divergence(thinned(now, size, random), pool)
     null = np.stack([divergence(thinned(day, size, random), pool - day) for day in counts])
     rows = round(float(now.sum()))
-    return against_thinned_days("score", value, null, alpha, power=1 / 6, rows=rows)
+    return against_thinned_days(
+        "score", value, null, alpha, power=1 / 6, rows=rows, window=len(tested)
+    )
 
 
 def moved_groups(

@@ -223,3 +223,17 @@ def test_a_promotion_is_not_taken_for_drift() -> None:
         naive = [replace(d, carried=d.rows) for d in before]
         assert decision_of(today, naive).decision != "skip"
     assert alarms == 0
+
+
+def test_days_of_few_clicks_are_pooled_too() -> None:
+    random = np.random.default_rng(0)
+    before = [day(random, shift(MONDAY, number), rows=2_000, score=-4.0) for number in range(30)]
+    today = day(random, shift(MONDAY, 30), rows=2_000, score=-4.0)
+    pooled = decision_of(today, before)
+    each = float(today.expected.sum())
+    assert 4 < each < 8
+    assert 20 <= pooled.evidence["pooled_expected_clicks"] < 20 + 8
+    assert pooled.evidence["pooled_days"] in {3, 4, 5}
+    assert {test["window"] for test in pooled.evidence["tests"]} == {pooled.evidence["pooled_days"]}
+    never = DRIFT.model_copy(update={"min_expected_clicks": 100})
+    assert "pooled expected clicks of 100; meanwhile" in decision_of(today, before, never).reason

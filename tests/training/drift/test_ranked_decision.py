@@ -37,11 +37,11 @@ def test_days_without_a_ranked_positive_are_tested_on_no_drawn_negative() -> Non
     before = [_ranked(random, shift(MONDAY, i), 0.8) for i in range(21)]
     unranked = replace(day(random, shift(MONDAY, 21), rows=5000, change=-2.0), ranked=0)
     decision = decision_of(unranked, before, sampled=True)
-    # 500 of yesterday and 500 of the day before are pooled with today's none
-    assert decision.decision == "skip"
+    # the 1,000 ranks of the two days before it are not tested once more in its name
+    assert decision.decision == "not_enough_data"
+    assert decision.reason.startswith("0 ranked positives today of 10; meanwhile training")
     assert decision.evidence["pooled_rows"] == 1000
-    assert decision.evidence["pooled_days"] == 3
-    assert {test["name"] for test in decision.evidence["tests"]} == {"score", "rank"}
+    assert {test["name"] for test in decision.evidence["tests"]} == {"score"}
 
 
 def test_drawn_negatives_are_no_labelled_rows() -> None:

@@ -103,7 +103,7 @@ IN_VAIN = (True, True, "incremental")
 def test_the_kind_of_change_says_how_much_is_trained(
     decisions: list[tuple[bool, bool, str | None]], moved: float, extent: str
 ) -> None:
-    usual_since = usual_from_now(DRIFT, past(*decisions))
+    usual_since = usual_from_now(TODAY, DRIFT, past(*decisions))
     found, why = extent_of(TODAY, DRIFT, moved, past(*decisions), usual_since)
     assert found == extent
     assert usual_since == (shift(TODAY, -len(decisions)) if extent == "full" else "")
@@ -120,41 +120,6 @@ def test_the_decision_carries_the_extent_and_says_why() -> None:
     full = changed(DRIFT, shift(TODAY, -1), past(*[IN_VAIN] * 7))
     assert full.extent == "full"
     assert "although 7 trainings in a row met them" in full.reason
-
-
-def test_what_is_found_trains_until_what_serves_has_learned_of_it() -> None:
-    random = np.random.default_rng(0)
-    before, today = quiet_days(random, 28), day(random, TODAY)
-
-    def decided(found: int, trained_to: int, drift: DriftSettings = DRIFT) -> DriftDecision:
-        earlier = (PastDecision(shift(TODAY, -found), True, True, "incremental"),)
-        history = History(tuple(before), True, shift(TODAY, -trained_to), shift(TODAY, -1), earlier)
-        return decide(TODAY, today, history, drift, sampled=False)
-
-    open_change = decided(1, 2)
-    assert (open_change.decision, open_change.train) == ("retrain", True)
-    assert f"the change of {shift(TODAY, -1)} is not learned yet" in open_change.reason
-    assert not open_change.evidence["labels_drifted"]
-    assert decided(1, 1).decision == "skip"  # what serves was trained on that day
-    assert decided(3, 2).decision == "skip"
-    assert decided(5, 6).decision == "retrain"
-    assert decided(6, 7).decision == "skip"  # it was given its days
-    never = DRIFT.model_copy(update={"follow_up_days": 0})
-    assert decided(1, 2, never).decision == "skip"
-
-
-@pytest.mark.parametrize(("trained_to", "decision"), [(6, "retrain"), (5, "skip")])
-def test_a_change_is_learned_of_from_its_first_day_on(trained_to: int, decision: str) -> None:
-    """Found on days that lie apart, it is one; the day of another one before counts for nothing."""
-    random = np.random.default_rng(0)
-    drifted = {14, 5, 2, 1}
-    earlier = past(*[(n in drifted, n in drifted, None) for n in range(20, 0, -1)])
-    history = History(
-        tuple(quiet_days(random, 28)), True, shift(TODAY, -trained_to), shift(TODAY, -1), earlier
-    )
-    found = decide(TODAY, day(random, TODAY), history, DRIFT, sampled=False)
-    assert found.decision == decision
-    assert (f"the change of {shift(TODAY, -5)} is not" in found.reason) == (decision == "retrain")
 
 
 @pytest.mark.parametrize("extent", ["auto", "replay", "full"])
