@@ -22,13 +22,13 @@ from training.drift.drift_test import FEWEST_DAYS, DriftTest
 from training.drift.extent import (
     extent_by_calendar,
     extent_of,
-    first_of_change,
+    last_change,
     recent_shift,
     usual_from_now,
 )
 from training.drift.gain import expected_gain
 from training.drift.label_tests import FEWEST_RANKED
-from training.drift.outcome import DriftDecision, History, PastDecision
+from training.drift.outcome import DriftDecision, History
 from training.drift.score_test import moved_groups
 
 
@@ -200,21 +200,13 @@ def _from_tests(
 
 
 def _not_learned(ds: str, history: History, drift: DriftSettings) -> str | None:
-    """The first day of the last change that was found, if what serves was trained on none of it.
-
-    What became usual is followed no more: trainings have met it in vain.
-    """
-    drifted: list[PastDecision] = []
-    for one in history.decisions:
-        drifted = [] if one.usual_since else [*drifted, one] if one.labels_drifted else drifted
+    """The first day of the last change that was found, if what serves was trained on none of it."""
+    change = last_change(history.decisions, drift.follow_up_days)
     # what is held back by `min_gap_days` is trained on when these are over
-    if not drifted or gap(drifted[-1].ds, ds) > max(drift.follow_up_days, drift.min_gap_days - 1):
+    if not change or gap(change.last, ds) > max(drift.follow_up_days, drift.min_gap_days - 1):
         return None
-    first = first_of_change([one.ds for one in drifted], drift.follow_up_days)
-    for one in drifted:  # of a day that what served knew of already it is another one
-        first = one.ds if first <= one.trained_to < one.ds else first
     trained_to = history.champion_trained_to
-    return first if trained_to is None or trained_to < first else None
+    return change.first if trained_to is None or trained_to < change.first else None
 
 
 def _learned_to(found: str, history: History) -> str:

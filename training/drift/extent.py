@@ -13,6 +13,7 @@ but the calendar, is `incremental`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -111,25 +112,40 @@ def extent_of(
         many = drift.full_after_days
         return "full", f"the labels drift although {many} trainings in a row met them"
     before = [one for one in past if one.labels_drifted and one.train and one.extent != "full"]
-    if before and before[-1].extent and gap(before[-1].ds, ds) <= drift.follow_up_days:
-        first = first_of_change([one.ds for one in before], drift.follow_up_days)
-        return before[-1].extent, f"as on {first}, which trained on the change first"
+    change = last_change(before, drift.follow_up_days)
+    if change and before[-1].extent and gap(change.last, ds) <= drift.follow_up_days:
+        return before[-1].extent, f"as on {change.first}, which trained on the change first"
     if moved > drift.gradual_from:
         return "replay", f"gradual: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
     return "incremental", f"sudden: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
 
 
-def first_of_change(drifted: Sequence[str], follow_up_days: int) -> str:
-    """The first day of the change of which the last of `drifted`, ascending, is a day.
+@dataclass(frozen=True)
+class Change:
+    """Days whose labels drifted, of one change."""
+
+    first: str
+    last: str
+
+
+def last_change(past: Sequence[PastDecision], follow_up_days: int) -> Change | None:
+    """The last change that was found, of those that have not become usual; None = there is none.
 
     Of one change are days whose labels drifted, each at most `follow_up_days` after the one before.
+    But a day that what served knew of already, and that came after a quiet one, begins another.
     """
-    first = drifted[-1]
-    for day in reversed(drifted):
-        if gap(day, first) > follow_up_days:
-            break
-        first = day
-    return first
+    found: Change | None = None
+    quiet = False
+    for one in past:
+        if one.usual_since:
+            found = None
+        elif one.labels_drifted:
+            same = found is not None and gap(found.last, one.ds) <= follow_up_days
+            if found is None or not same or (quiet and found.first <= one.trained_to):
+                found = Change(one.ds, one.ds)
+            found = Change(found.first, one.ds)
+        quiet = not one.labels_drifted and (quiet or not one.untested)
+    return found
 
 
 def extent_by_calendar(drift: DriftSettings) -> tuple[Extent, str]:

@@ -51,21 +51,25 @@ def test_a_change_is_learned_of_from_its_first_day_on(trained_to: int, decision:
     assert (f"the change of {shift(TODAY, -5)} is not" in found.reason) == (decision == "retrain")
 
 
-@pytest.mark.parametrize(("knew", "decision"), [(5, "retrain"), (6, "skip")])
+@pytest.mark.parametrize(
+    ("knew", "quiet", "another"), [(5, True, True), (6, True, False), (5, False, False)]
+)
 def test_what_a_champion_drifts_by_that_knew_the_change_is_another_one(
-    knew: int, decision: str
+    knew: int, quiet: bool, another: bool
 ) -> None:
-    """Found 6 days ago and, by a champion trained up to `knew` days ago, yesterday."""
+    """Found 5 days ago and, by a champion trained up to `knew` days ago, yesterday."""
     random = np.random.default_rng(0)
     first, again = shift(TODAY, -5), shift(TODAY, -1)
     earlier = (
         PastDecision(first, True, True, "incremental", trained_to=shift(TODAY, -7)),
+        PastDecision(shift(TODAY, -3), not quiet, True, None, trained_to=shift(TODAY, -6)),
+        PastDecision(shift(TODAY, -2), False, False, None, untested=True),
         PastDecision(again, True, True, "incremental", trained_to=shift(TODAY, -knew)),
     )
     history = History(tuple(quiet_days(random, 28)), True, shift(TODAY, -2), again, earlier)
     found = decide(TODAY, day(random, TODAY), history, DRIFT, sampled=False)
-    assert found.decision == decision
-    assert (f"the change of {again} is not learned yet" in found.reason) == (knew == 5)
+    assert found.decision == ("retrain" if another else "skip")
+    assert (f"the change of {again} is not learned yet" in found.reason) == another
 
 
 def test_what_became_usual_is_followed_by_no_training() -> None:
