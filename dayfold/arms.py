@@ -47,8 +47,8 @@ def arms_of_answers(
         warnings.append(f"{damaged} lines of {log} are no answers, and were skipped")
     if found.unknown:
         warnings.append(
-            f"{len(found.unknown)} days of {log} are not among the last {last} published ones, and "
-            f"were left out: {found.unknown[0]} to {found.unknown[-1]}"
+            f"{len(found.unknown)} day(s) of {log} are not among the last {last} published ones, "
+            f"and were left out, the first is {found.unknown[0]}"
         )
     if found.moved:
         warnings.append(

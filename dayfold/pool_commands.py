@@ -46,12 +46,16 @@ def set_(
     dataset: Dataset = None,
 ) -> None:
     """Give versions their shares, in one write; services that watch the release follow at once."""
+    from dayfold.standing_lines import waits_with_a_share
     from training.registry.pool import set_pool
 
     workplace, registry, champion = _place(dataset)
     with _changing(workplace):
-        set_pool(registry, _shares(shares), pick, _blocked(workplace))
+        given = _shares(shares)
+        set_pool(registry, given, pick, _blocked(workplace))
         _release(workplace, registry, champion)
+    for line in waits_with_a_share(workplace.existing_lake(), given):
+        typer.echo(f"warning: {line}")
 
 
 @pool.command("clear")

@@ -14,6 +14,7 @@ from dayfold.by_hand import (
 )
 from dayfold.workplace import Workplace
 from feature_store.lake import Lake
+from feature_store.ledger import closed_days
 from feature_store.locks import changing_what_serves
 from feature_store.promotion_ledger import (
     PromotionEvent,
@@ -22,6 +23,7 @@ from feature_store.promotion_ledger import (
     unfinished,
     write_event,
 )
+from feature_store.rebuild import way_of_history
 
 
 def roll_back(
@@ -54,7 +56,7 @@ def roll_back(
             if day is not None and standing_before(lake, day) is None:
                 say(
                     f"no version that served before {day} is known, so it may have learned from "
-                    "it. Next, with mended raw files: dayfold run --cascade from that day on"
+                    f"it. Next, with mended raw files: {_rebuild(lake, day)}"
                 )
         else:
             moved = f"from version {event.replaced_version} to version {event.version}"
@@ -127,6 +129,14 @@ def has_served(workplace: Workplace, version: int) -> bool:
     lake = workplace.existing_lake()
     served = reigns(lake, last_published(lake, workplace.dataset.name))
     return version in {reign.standing.version for reign in served}
+
+
+def _rebuild(lake: Lake, day: str) -> str:
+    """The commands that build `day` again, and those after it."""
+    closed = closed_days(lake)
+    if any(row.state == "history" for ds, row in closed.items() if ds >= day):
+        return way_of_history(closed, day)
+    return f"`dayfold run --from {day} --to {day} --cascade`"
 
 
 def _require_blocked(lake: Lake, day: str | None, version: int | None) -> None:

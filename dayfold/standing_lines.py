@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from dayfold.by_hand import go_on_command
 from feature_store.champion import waiting_now
 from feature_store.lake import Lake
@@ -27,3 +29,16 @@ def standing_lines(lake: Lake) -> list[str]:
     if begun is not None:
         lines.append(f"The {begun.kind} has not ended. Next: {go_on_command(begun)}")
     return lines
+
+
+def waits_with_a_share(lake: Lake, versions: Collection[int]) -> list[str]:
+    """That one of `versions`, which have a share of the requests, still waits for a human."""
+    proposal = waiting_now(lake)
+    if proposal is None or proposal.version not in versions:
+        return []
+    version = proposal.version
+    return [
+        f"version {version} waits for approval, and answers its share meanwhile. Next: dayfold "
+        f"approve {version} --reason WHY, or dayfold reject {version} --reason WHY, which takes it "
+        "out"
+    ]

@@ -10,7 +10,7 @@ from rich.box import SIMPLE
 from rich.table import Table as RichTable
 
 from feature_store.ledger import begun_days, closed_days
-from feature_store.promotion_ledger import BY_HAND, PromotionEvent, events_until
+from feature_store.promotion_ledger import PromotionEvent, last_that_moved
 from feature_store.step import EXAMPLES
 from feature_store.tables import (
     CANDIDATES,
@@ -36,16 +36,10 @@ def collect_status(lake: Lake, last: int) -> list[dict[str, Any]]:
     closed = closed_days(lake)
     days = sorted({*closed, *_begun(lake)})[-last:]
     rows = {table.key: _by_day(lake, table, days) for table in _READ}
-    by_hand = _by_hand(lake, days)
+    by_hand = last_that_moved(lake, days[-1], since=days[0]) if days else {}
     return [
         _day(ds, closed[ds].state if ds in closed else "open", rows, by_hand.get(ds)) for ds in days
     ]
-
-
-def _by_hand(lake: Lake, days: list[str]) -> dict[str, PromotionEvent]:
-    """What was last changed by hand after each of `days`."""
-    events = events_until(lake, days[-1], BY_HAND, since=days[0]) if days else []
-    return {event.ds: event for event in events if event.holds}
 
 
 def decision_line(lake: Lake, days: list[dict[str, Any]]) -> str | None:
@@ -248,12 +242,15 @@ def status_table(days: list[dict[str, Any]], width: int) -> RichTable:
     rows = [_cells(day) for day in days]
     shown = [name for name in (rows[0] if rows else ()) if width >= _WIDE or name not in _LEFT_OUT]
     # Without frames the narrow table fits into 80 columns.
-    table = RichTable(title="Days", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    title = "Days" if "trained" in shown else "Days (+: trained all the same)"
+    table = RichTable(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     for name in shown:
         table.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")
     for row in rows:
         if "state" not in shown and row["state"] in {"open", "waived"}:
             row["day"] += f" {row['state']}"
+        if "trained" not in shown and row["trained"] != "-" and "retrain" not in row["decision"]:
+            row["decision"] += " +"
         table.add_row(*(row[name] for name in shown))
     return table
 

@@ -178,6 +178,16 @@ def last_by_hand(lake: Lake, ds: str) -> PromotionEvent | None:
     return max(events, key=lambda event: (event.ds, event.number), default=None)
 
 
+def last_that_moved(lake: Lake, ds: str, since: str = "") -> dict[str, PromotionEvent]:
+    """By day, what was done by hand last after it and changed the champion; else what was last."""
+    found: dict[str, PromotionEvent] = {}
+    for event in events_until(lake, ds, BY_HAND, since=since):
+        moved = event.version != event.replaced_version
+        if event.holds and (moved or event.ds not in found):
+            found[event.ds] = event
+    return found
+
+
 def unfinished(lake: Lake) -> PromotionEvent | None:
     """What was begun by hand and has not ended; None without."""
     by_hand = events_until(lake, ALWAYS, BY_HAND)

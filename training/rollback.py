@@ -15,7 +15,7 @@ from feature_store.lake import Lake
 from feature_store.ledger import closed_days
 from feature_store.promotion_ledger import PromotionEvent, blocked_now
 from training.registry.registry import Registry
-from training.registry.versions import versions_trained_since
+from training.registry.versions import versions_tested_since, versions_trained_since
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,9 @@ def rollback_event(
     if day is not None:
         _require_built(lake, day, published, blocked.days)
         learned = frozenset(versions_trained_since(registry, lake.id, day))
-        way = _before_day(lake, served, day, now, learned)
+        tested = frozenset(versions_tested_since(registry, lake.id, day))
+        way = _before_day(lake, served, day, now, learned, tested)
+        way = _past_blocked(way, served, day, blocked.versions)
     elif to is not None:
         way = _back_to(served, to, now.version, blocked.versions)
     else:
@@ -151,15 +153,21 @@ def _before_champion(lake: Lake, served: list[Reign], now: Standing) -> _Way:
 
 
 def _before_day(
-    lake: Lake, served: list[Reign], day: str, now: Standing, learned: frozenset[int]
+    lake: Lake,
+    served: list[Reign],
+    day: str,
+    now: Standing,
+    learned: frozenset[int],
+    tested: frozenset[int],
 ) -> _Way:
     """To what `day` began with, else to the first version if it was trained on days before `day`.
 
-    What serves stays where it has learned nothing of `day`, as after going back past it; and where
-    all have learned of it. The day is blocked all the same.
+    What serves stays where `day` had no say in it, as after going back past it: it was neither
+    trained on it nor passed its gate by its labels. And where all have learned of it. The day is
+    blocked all the same.
     """
     target = standing_before(lake, day)
-    if now.version not in learned and target is not None and target.version != now.version:
+    if now.version not in tested and target is not None and target.version != now.version:
         heads = {scorer: head for scorer, head in now.heads.items() if head not in learned}
         return _Way(replace(now, heads=heads), learned)
     if target is None and served[0].standing.version not in learned:
@@ -167,6 +175,15 @@ def _before_day(
     if target is None:
         return _Way(now, frozenset())
     return _Way(target, _since(served, day) | learned)
+
+
+def _past_blocked(way: _Way, served: list[Reign], day: str, blocked: frozenset[int]) -> _Way:
+    """`way`, further back where what `day` began with was found bad before."""
+    if way.target.version not in blocked:
+        return way
+    earlier = [reign.standing for reign in served if reign.first < day]
+    usable = [standing for standing in earlier if standing.version not in blocked]
+    return replace(way, target=usable[-1]) if usable else way
 
 
 def _since(served: list[Reign], day: str) -> frozenset[int]:

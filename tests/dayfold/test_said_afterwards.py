@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from dayfold import approval, approval_commands, rollback
+from dayfold import (
+    approval,
+    approval_commands,
+    by_hand,
+    pool_commands,
+    rollback,
+    rollback_commands,
+)
 from dayfold.cli import app
+from dayfold.status import collect_status, status_table
 from dayfold.workplace import Workplace
+from feature_store.ledger import close_day
 from feature_store.promotion_ledger import PromotionEvent
 from tests.dayfold.forget_fixture import quiet
 from tests.dayfold.rollback_fixture import AGAIN, D4, put_back, three_days
 from tests.dayfold.test_approval import a_day, place_at
 from tests.dayfold.test_by_hand import D5
-from tests.dayfold.test_rollback import WHY, registry_of
+from tests.dayfold.test_rollback import WHY, registry_of, serving
 from tests.training.promotion_fixture import D2, D3, context_of, promote, versions_of
 from training import publish, recommend, train
 from training.registry.pool import set_pool
@@ -139,3 +150,86 @@ def test_a_training_and_its_version_name_the_blocked_days_that_they_left_out(
     assert registry.version_tags(version)["blocked_days"] == D4  # the fixture's span is one day
     card = (registry.version_directory(version) / "light" / "MODEL_CARD.md").read_text()
     assert f"| of them left out, as blocked | {D4} |" in card
+
+
+def test_a_bad_day_takes_back_what_was_approved_by_its_labels(place: Workplace) -> None:
+    """It was trained on the days before, but passed its gate on the bad one."""
+    approve(place)
+    event = rollback.roll_back(place, to=None, day=D4, reason=WHY, say=quiet)
+    assert (event.version, event.replaced_version) == (6, 8)
+    assert 8 in event.versions
+    assert serving(place) == 6
+
+
+def test_where_a_bad_day_began_with_a_bad_version_it_goes_further_back(place: Workplace) -> None:
+    for _ in range(2):
+        rollback.roll_back(place, to=None, day=None, reason=WHY, say=quiet)  # 6 and 4 were bad
+    rollback.release(place, day=None, version=6, reason=WHY)
+    rollback.roll_back(place, to=6, day=None, reason=WHY, say=quiet)
+    event = rollback.roll_back(place, to=None, day=D3, reason=WHY, say=quiet)
+    assert (event.version, event.replaced_version, event.day) == (2, 6, D3)
+
+
+def test_an_approval_that_is_resumed_blocks_no_day(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(by_hand, "run_step", dies)
+        with pytest.raises(KeyboardInterrupt):
+            approve(place)
+    monkeypatch.setattr(rollback_commands, "open_workplace", lambda _: place)
+    done = CliRunner().invoke(app, ["rollback", "--resume"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "version 8 (mlp) serves, instead of 6" in done.output
+    assert "blocked" not in done.output
+
+
+def test_a_rollback_that_moved_nothing_is_not_said_to_have_made_the_champion(
+    place: Workplace,
+) -> None:
+    early, lake = "2026-01-07", place.lake()
+    close_day(lake, early, "history", "by hand", {"step": "test", "ds": early})
+    approve(place)
+    said: list[str] = []
+    event = rollback.roll_back(place, to=None, day=early, reason=WHY, say=said.append)
+    assert event.version == event.replaced_version == 8
+    assert (
+        f"Next, with mended raw files: `dayfold day reopen {early}`, then `dayfold run" in said[1]
+    )
+    champion = collect_status(lake, 14)[-1]["champion"]
+    assert (champion["version"], champion["by_hand"]) == (8, "approval")
+    assert tags_of(place, registry_of(place).day_run(D4))["by_hand"] == "approval"
+
+
+def test_a_version_that_waits_gets_a_share_with_a_word_of_warning(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_commands, "open_workplace", lambda: place)
+
+    def said(*shares: str) -> str:
+        done = CliRunner().invoke(app, ["pool", "set", *shares], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    assert "waits" not in said("6=0.9", "4=0.1")
+    output = said("6=0.9", "8=0.1")
+    assert "warning: version 8 waits for approval, and answers its share meanwhile" in output
+    assert "or dayfold reject 8 --reason WHY, which takes it out" in output
+
+
+def test_a_narrow_table_marks_days_that_trained_though_the_check_did_not_ask(
+    place: Workplace,
+) -> None:
+    day = collect_status(place.lake(), 14)[-1]
+    for decision, trained, cell in (
+        ("skip", ["mlp"], " skip + "),
+        ("skip", [], " skip  "),
+        ("retrain", ["mlp"], " retrain  "),
+    ):
+        shown = Console(width=100, file=(text := io.StringIO()))
+        shown.print(status_table([day | {"decision": decision, "trained": trained}], 100))
+        assert cell in text.getvalue()
+    assert "Days (+: trained all the same)" in text.getvalue()

@@ -37,6 +37,11 @@ class RegisteredVersion:
         return training_days.rsplit(" ", 1)[-1] or self.tags.get("ds") or None
 
     @property
+    def last_seen(self) -> str | None:
+        """The last day that it was trained or tested on; None if it does not say."""
+        return max(filter(None, (self.last_day, self.tags.get("ds"))), default=None)
+
+    @property
     def table_versions(self) -> dict[str, int]:
         """Delta versions by table key: what it was trained and tested on; empty if untold."""
         return dict(json.loads(self.tags.get(TABLE_VERSIONS, "{}")))
@@ -90,6 +95,19 @@ def versions_trained_since(registry: Registry, lake_id: str, first_day: str) -> 
         version.version
         for version in registered_versions(registry, lake_id)
         if version.last_day is None or version.last_day >= first_day
+    ]
+
+
+def versions_tested_since(registry: Registry, lake_id: str, first_day: str) -> list[int]:
+    """Versions that were trained or tested on `first_day` or later: its labels had a say in them.
+
+    Raises:
+        RegistryError: the registered model belongs to another lake.
+    """
+    return [
+        version.version
+        for version in registered_versions(registry, lake_id)
+        if version.last_seen is None or version.last_seen >= first_day
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from feature_store.champion import standing_after
 from feature_store.lake import Lake
-from feature_store.promotion_ledger import last_by_hand
+from feature_store.promotion_ledger import last_that_moved
 from feature_store.tables import DRIFT, GATES, PROMOTIONS
 
 
@@ -26,7 +26,8 @@ def serving_after(lake: Lake, ds: str, promotion: Mapping[str, object] | None) -
     """Who serves after `ds`, whose row of table `promotions` is `promotion`."""
     standing = standing_after(lake, ds)
     version, scorer = (standing.version, standing.scorer) if standing else (0, "")
-    event = last_by_hand(lake, ds)
+    events = last_that_moved(lake, ds)
+    event = events[max(events)] if events else None
     if event is None or promotion is None or promotion["champion_version"] == version:
         return Serving(version, scorer)
     return Serving(version, scorer, event.kind)
