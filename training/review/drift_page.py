@@ -86,8 +86,10 @@ def _meaning(row: Row, evidence: Row) -> str:
 # ---- sections ------------------------------------------------------------------------------------
 
 _SCORES = (
-    "The line is the day, the band is where nine of ten earlier days lay, in the terms of the "
-    "version that scored the day. A line outside the band: other users, items or moments came."
+    "The line is the day, the band is where nine of ten earlier days lay, group by group, in the "
+    "terms of the version that scored the day. A line that leaves it on one side: other users, "
+    "items or moments came. Some days do so; whether this one does more than they differ by, the "
+    "test of the scores says."
 )
 _SLICES = (
     "Clicks that came for each one that was predicted, where that moved most. 1.00 = as predicted; "
@@ -110,8 +112,9 @@ def _section(title: str, lead: str, *content: str) -> str:
 def _tests_lead(evidence: Row) -> str:
     rows, days = evidence.get("pooled_rows", 0), evidence.get("reference_days", 0)
     return (
-        f"{rows:,} rows against {days} days before. Grey: what the days before say is usual for so "
-        "many rows; beyond it is drift. Orange: days that trained."
+        f"{rows:,} rows against {days} days before, the scores against those of the same part of "
+        "the week. Grey: what the days before say is usual for so many "
+        "rows; beyond it is drift. Orange: days that trained."
     )
 
 
@@ -163,7 +166,7 @@ def _inputs(evidence: Row, context: StepContext, words: Words) -> str:
             f"{one['usual_distance']:.1%}",
             f"{one['new_share']:.1%} ({one['usual_new_share']:.1%})",
             "; ".join(
-                f"{_value(one['field'], v['value'], context, words)} {v['share']:.1%} "
+                f"{_value(one['field'], v['value'], context, words)}: {v['share']:.1%} "
                 f"({v['normal_share']:.1%})"
                 for v in one["values"]
             ),
@@ -173,12 +176,16 @@ def _inputs(evidence: Row, context: StepContext, words: Words) -> str:
     return _table(("field", "moved", "usual", "new (usual)", "share of values (usual)"), rows)
 
 
+_SLICES_IN_WORDS = {
+    "history=none": "users without a history",
+    "history=some": "users with a history",
+}
+
+
 def _slice_name(name: str, context: StepContext, words: Words) -> str:
     field, _, value = name.partition("=")
     if not field.startswith("ctx_") or not value.isdecimal():
-        return {"history=none": "users without a history", "history=some": "users with one"}.get(
-            name, name
-        )
+        return _SLICES_IN_WORDS.get(name, name)
     known = f"context.{field.removeprefix('ctx_')}"
     return f"{known} = {said_of(known, None, int(value), words)}"
 
