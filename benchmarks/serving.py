@@ -16,6 +16,7 @@ and a package index.
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,8 @@ def main() -> None:
         "--full", action=argparse.BooleanOptionalAction, default=True, help="the full bundle too"
     )
     given = parser.parse_args()
+    if not shutil.which("wrk"):
+        parser.error("expected the load generator wrk on the PATH. Next: apt-get install wrk")
     size = Size(given.users, given.items)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="dayfold-serving-") as scratch:

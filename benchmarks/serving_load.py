@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.serving_environment import Environment
-from conf.errors import ConfigError
 
 _WAIT_SECONDS = 120.0
 _RELOAD_CONNECTIONS = 4
@@ -83,11 +82,8 @@ def load_of(url: str, body: dict[str, Any], connections: int, seconds: float) ->
     """What `wrk` measures when so many connections ask one after the other.
 
     Raises:
-        ConfigError: wrk is not installed.
         RuntimeError: a request failed.
     """
-    if not shutil.which("wrk"):
-        raise ConfigError("dayfold bench serving needs wrk. Next: apt-get install wrk")
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_LUA.format(body=json.dumps(body)))
         script.flush()
