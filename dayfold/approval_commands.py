@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dayfold.options import Dataset, LakeRoot
 from dayfold.rollback_commands import Reason, said, workplace_of
 from dayfold.workplace import Workplace
+
+if TYPE_CHECKING:
+    from feature_store.promotion_ledger import PromotionEvent
 
 Waiting = Annotated[int, typer.Argument(help="Version that waits, as `dayfold history` says.")]
 Actor = Annotated[str, typer.Option("--by", help="Who decided [the user of this machine].")]
@@ -33,16 +36,19 @@ def approve(
     event = approval.approve(workplace, version, reason=reason, say=_say(as_json), actor=by)
     _end(as_json, event.kind, event.version, event.scorer, event.ds)
     if not as_json:
-        said()(_serves(workplace, version, event.scorer))
+        said()(answered(workplace, event))
 
 
-def _serves(workplace: Workplace, version: int, scorer: str) -> str:
-    """That it serves; or that it is the champion, and a pool serves without it."""
+def answered(workplace: Workplace, event: PromotionEvent) -> str:
+    """How an answer ends: what serves, or that a pool serves without it; what is blocked."""
     from feature_store.promotion_ledger import blocked_now
     from training.registry.pool import pool_of, without_share
     from training.registry.registry import Registry
 
-    lake = workplace.existing_lake()
+    if event.kind == "rejection":
+        named = ", ".join(map(str, event.versions))
+        return f"blocked versions: {named}; the champion stays. Next: dayfold history"
+    lake, version, scorer = workplace.existing_lake(), event.version, event.scorer
     pool = pool_of(Registry(workplace.settings, lake.id), version, blocked_now(lake).versions)
     if left_out := without_share(pool, version):
         return f"version {version} ({scorer}) is the champion, but {left_out}"
@@ -60,13 +66,11 @@ def reject(
     """Block the version that waits: the champion stays, and the family goes back to its parent."""
     from dayfold import approval
 
-    event = approval.reject(
-        workplace_of(dataset, lake), version, reason=reason, say=_say(as_json), actor=by
-    )
+    workplace = workplace_of(dataset, lake)
+    event = approval.reject(workplace, version, reason=reason, say=_say(as_json), actor=by)
     _end(as_json, event.kind, event.version, event.scorer, event.ds)
     if not as_json:
-        named = ", ".join(map(str, event.versions))
-        said()(f"blocked versions: {named}; the champion stays. Next: dayfold history")
+        said()(answered(workplace, event))
 
 
 def _say(as_json: bool) -> Callable[[str], None]:

@@ -52,15 +52,20 @@ def rollback(
     else:
         bad = parse_day(day, "--day") if day else None
         event = rolling.roll_back(workplace, to=to, day=bad, reason=reason, say=say)
-    stays = event.replaced_version in {0, event.version}
+    if event.kind != "rollback":
+        from dayfold.approval_commands import answered
+
+        say(answered(workplace, event))
+        return
+    stays = event.version == event.replaced_version
     instead = " as before" if stays else f", instead of {event.replaced_version}"
     say(f"version {event.version} ({event.scorer}) serves{instead}")
-    if event.kind == "rollback" and event.day:
+    if event.day:
         say(
             f"{event.day} is blocked: no training uses it until "
             f"`dayfold release --day {event.day} --reason WHY`"
         )
-    if event.kind != "approval" and event.versions:
+    if event.versions:
         named = ", ".join(map(str, event.versions))
         release_one = f"dayfold release --version {event.versions[0]} --reason WHY"
         say(f"blocked versions: {named}; `{release_one}` lets one serve again")

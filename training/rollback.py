@@ -168,13 +168,13 @@ def _before_day(
     """
     target = standing_before(lake, day)
     if now.version not in tested and target is not None and target.version != now.version:
-        heads = {scorer: head for scorer, head in now.heads.items() if head not in learned}
-        return _Way(replace(now, heads=heads), learned)
+        heads = {scorer: head for scorer, head in now.heads.items() if head not in tested}
+        return _Way(replace(now, heads={**target.heads, **heads}), tested)
     if target is None and served[0].standing.version not in learned:
         target = served[0].standing
     if target is None:
         return _Way(now, frozenset())
-    return _Way(target, _since(served, day) | learned)
+    return _Way(target, _since(served, day) | tested)
 
 
 def _past_blocked(way: _Way, served: list[Reign], day: str, blocked: frozenset[int]) -> _Way:

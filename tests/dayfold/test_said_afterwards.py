@@ -23,7 +23,7 @@ from dayfold.cli import app
 from dayfold.status import collect_status, status_table
 from dayfold.workplace import Workplace
 from feature_store.ledger import close_day
-from feature_store.promotion_ledger import PromotionEvent
+from feature_store.promotion_ledger import PromotionEvent, blocked_now
 from tests.dayfold.forget_fixture import quiet
 from tests.dayfold.rollback_fixture import AGAIN, D4, put_back, three_days
 from tests.dayfold.test_approval import a_day, place_at
@@ -33,6 +33,7 @@ from tests.training.promotion_fixture import D2, D3, context_of, promote, versio
 from training import publish, recommend, train
 from training.registry.pool import set_pool
 from training.registry.promotion_runs import log_event
+from training.registry.release import write_release
 from training.registry.versions import client_of
 
 
@@ -161,6 +162,24 @@ def test_a_bad_day_takes_back_what_was_approved_by_its_labels(place: Workplace) 
     assert serving(place) == 6
 
 
+def test_a_bad_day_blocks_what_waits_and_heads_by_its_labels(place: Workplace) -> None:
+    """8 waits, 7 became a parent: both passed their gates on D4. What serves never saw the day."""
+    registry, lake = registry_of(place), place.lake()
+    write_release(
+        registry,
+        set_pool(registry, {6: 0.5, 8: 0.5}, "sticky"),
+        place.settings.path(place.settings.serving.release),
+    )
+    rollback.roll_back(place, to=4, day=None, reason=WHY, say=quiet)
+    set_pool(registry, {4: 0.5, 8: 0.5}, "sticky")
+    event = rollback.roll_back(place, to=None, day=D4, reason=WHY, say=quiet)
+    assert (event.version, event.replaced_version) == (4, 4)
+    assert {7, 8} <= blocked_now(lake).versions
+    assert not {7, 8} & set(event.heads.values())
+    assert event.heads
+    assert serving(place) == 4
+
+
 def test_where_a_bad_day_began_with_a_bad_version_it_goes_further_back(place: Workplace) -> None:
     for _ in range(2):
         rollback.roll_back(place, to=None, day=None, reason=WHY, say=quiet)  # 6 and 4 were bad
@@ -183,8 +202,9 @@ def test_an_approval_that_is_resumed_blocks_no_day(
     monkeypatch.setattr(rollback_commands, "open_workplace", lambda _: place)
     done = CliRunner().invoke(app, ["rollback", "--resume"], catch_exceptions=False)
     assert done.exit_code == 0
-    assert "version 8 (mlp) serves, instead of 6" in done.output
+    assert "version 8 (mlp) serves. Next: dayfold history" in done.output
     assert "blocked" not in done.output
+    assert "before" not in done.output
 
 
 def test_a_rollback_that_moved_nothing_is_not_said_to_have_made_the_champion(

@@ -23,16 +23,22 @@ class Found:
 
     days: frozenset[str] = frozenset()
     """Whose labels drifted, or of what ended: neither tested again nor part of what is usual."""
-    usual_since: str = ""
-    """First day of the last change that became usual: what was before it no longer is."""
+    levels: tuple[str, ...] = ()
+    """First day of each change that became usual and has not ended, in order."""
 
-    before_that: str = ""
-    """The same of what was usual before; empty = all days."""
+    @property
+    def usual_since(self) -> str:
+        """The last of them: what was before it is not usual; empty = all days are."""
+        return self.levels[-1] if self.levels else ""
 
-    def without_the_last(self, today: str) -> Found:
-        """The same where what became usual last has ended with `today`."""
-        over = days_between(self.usual_since, shift(today, -1))
-        return Found(self.days | set(over), self.before_that)
+    def without(self, level: str, today: str) -> Found:
+        """The same where what became usual with `level`, and what did after it, ends `today`."""
+        over = days_between(level, shift(today, -1))
+        return Found(self.days | set(over), tuple(one for one in self.levels if one < level))
+
+    def with_level(self, level: str, today: str) -> Found:
+        """The same where days from `level` to `today` become usual, and those before it are not."""
+        return Found(self.days - set(days_between(level, today)), (*self.levels, level))
 
 
 def found_by(past: Sequence[PastDecision]) -> Found:
@@ -42,18 +48,15 @@ def found_by(past: Sequence[PastDecision]) -> Found:
     become usual. Two levels are never usual at once: a change on top of it would hide between
     them. Where it ends, its days are usual no more, and those before it are again.
     """
-    days: set[str] = set()
-    usual_since = [""]
+    found = Found()
     for one in past:
         if one.ended:
-            days |= set(days_between(one.ended, shift(one.since, -1)))
-            usual_since = usual_since[:-1] or [""]
+            found = found.without(one.ended, one.since)
         if one.usual_since:
-            days -= set(days_between(one.usual_since, one.ds))
-            usual_since.append(one.usual_since)
+            found = found.with_level(one.usual_since, one.ds)
         elif one.labels_drifted:
-            days |= set(days_between(one.since, one.ds))
-    return Found(frozenset(days), usual_since[-1], usual_since[-2] if usual_since[1:] else "")
+            found = replace(found, days=found.days | set(days_between(one.since, one.ds)))
+    return found
 
 
 def pooled_days(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from conf.drift import DriftSettings
 from feature_store.days import ordinal
@@ -41,7 +42,7 @@ def label_tests_of(
     pooled: Block, reference: Block, found: Found, drift: DriftSettings, *, sampled: bool
 ) -> list[DriftTest]:
     """The tests of the labels that can be made."""
-    alpha = _levels(drift, sampled=sampled)
+    alpha = _alphas(drift, sampled=sampled)
     if sampled:
         tests = [clearest(rank_test, pooled, reference, found, alpha["rank"])]
     else:
@@ -59,29 +60,44 @@ def usual_today(
 ) -> tuple[Found, dict[str, str]]:
     """What is usual once the day is known, and the evidence where that changed.
 
-    A lasting change that had become usual ends: where the day ranks better than its days, or has
-    another rate, and is like those before them, those are usual again. Where it only ranks better,
-    days from this one on are usual: together they would hide the way back down.
+    A lasting change that had become usual ends: where the day is better predicted than its days,
+    or has another rate, and is like days before them, those are usual again. Where it is only
+    better predicted, days from this one on are usual: together they would hide the way back down.
     """
     if not found.usual_since:
         return found, {}
-    alpha, first = _levels(drift, sampled=sampled), pooled[-1].ds
+    judged = partial(_judged, pooled, reference, drift=drift, sampled=sampled)
+    better, tests = judged(found)
+    drifted = [test.name for test in tests if test.drifted]
+    if not better and "label" not in drifted:
+        return found, {}
+    for level in reversed(found.levels):
+        before = found.without(level, pooled[-1].ds)
+        # few days say little of how far apart a day may lie: all would be like them
+        if len(usual(reference, before)) < drift.min_reference_days:
+            continue
+        better_still, again = judged(before)
+        if not better_still and not any(test.drifted for test in again):
+            return before, {"ended": level}
+    return found, {} if drifted else {"usual_since": pooled[-1].ds}
+
+
+def _judged(
+    pooled: Block, reference: Block, found: Found, *, drift: DriftSettings, sampled: bool
+) -> tuple[bool, list[DriftTest]]:
+    """Whether the day is better predicted than what is usual, and the tests of its labels."""
+    tests = label_tests_of(pooled, reference, found, drift, sampled=sampled)
+    alpha = _alphas(drift, sampled=sampled)
     better = any(
         is_better(test, pooled, reference, found, alpha[name])
         for name, test in _ORDER.items()
         if name in alpha
     )
-    tests = label_tests_of(pooled, reference, found, drift, sampled=sampled)
-    other_rate = any(test.name == "label" and test.drifted for test in tests)
-    before = found.without_the_last(first)
-    # few days say little of how far apart a day may lie: all would be like them
-    if (better or other_rate) and len(usual(reference, before)) >= drift.min_reference_days:
-        again = label_tests_of(pooled, reference, before, drift, sampled=sampled)
-        if not any(test.drifted for test in again):
-            return before, {"ended": found.usual_since}
-    return found, {"usual_since": first} if better else {}
+    # of one side, too: a low error has a p near 1
+    exact = any(t.name == "calibration" and 1 - t.p < alpha["calibration"] for t in tests)
+    return better or exact, tests
 
 
-def _levels(drift: DriftSettings, *, sampled: bool) -> dict[str, float]:
+def _alphas(drift: DriftSettings, *, sampled: bool) -> dict[str, float]:
     shares = RANKED_SHARES if sampled else SHARES
     return {name: share * drift.alpha for name, share in shares.items()}

@@ -28,7 +28,7 @@ from training.drift.extent import (
 )
 from training.drift.gain import expected_gain
 from training.drift.label_tests import FEWEST_RANKED
-from training.drift.outcome import DriftDecision, History
+from training.drift.outcome import DriftDecision, History, PastDecision
 from training.drift.score_test import moved_groups
 
 
@@ -182,7 +182,7 @@ def _from_tests(
     """The decision where at least one test of the labels was made; adds to `evidence`."""
     score = [test for test in tests if test.name == "score"]
     label = [test for test in tests if test.drifted and test.name != "score"]
-    found = _not_learned(ds, history, drift)
+    found = None if evidence.get("ended") else _not_learned(ds, history, drift)
     if label or found:
         shown_by = min(label or [t for t in tests if t.name != "score"], key=lambda t: t.p)
         moved = recent_shift(shown_by.name, pooled, usual_days)
@@ -202,8 +202,14 @@ def _from_tests(
 def _not_learned(ds: str, history: History, drift: DriftSettings) -> str | None:
     """The first day of the last change that was found, if what serves was trained on none of it."""
     change = last_change(history.decisions, drift.follow_up_days)
-    # what is held back by `min_gap_days` is trained on when these are over
-    if not change or gap(change.last, ds) > max(drift.follow_up_days, drift.min_gap_days - 1):
+    if change is None:
+        return None
+    # what `min_gap_days` holds back is trained on when they are over
+    untrained = history.last_training is None or history.last_training < change.last
+    most = drift.min_gap_days - 1 if untrained else 0
+    if drift.follow_up_days:
+        most = max(drift.follow_up_days, drift.min_gap_days)
+    if gap(change.last, ds) > most:
         return None
     trained_to = history.champion_trained_to
     return change.first if trained_to is None or trained_to < change.first else None
@@ -233,10 +239,12 @@ def _respond(
             f"{shift(ds, drift.min_gap_days - since)} at the earliest (drift.min_gap_days)",
             evidence,
         )
-    usual_since = ""
+    usual_since, past = "", history.decisions
     if evidence.get("labels_drifted"):
-        usual_since = usual_from_now(ds, drift, history.decisions)
-    extent, rule = extent_of(ds, drift, moved, history.decisions, usual_since)
+        usual_since = usual_from_now(ds, drift, past)
+        knew = history.champion_trained_to or ""
+        past = (*past, PastDecision(ds, True, False, None, trained_to=knew))
+    extent, rule = extent_of(drift, moved, past, usual_since)
     evidence |= {"extent_rule": rule} | ({"usual_since": usual_since} if usual_since else {})
     return DriftDecision("retrain", True, f"{why}; {extent} training ({rule})", evidence, extent)
 

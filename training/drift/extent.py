@@ -81,7 +81,8 @@ def usual_from_now(ds: str, drift: DriftSettings, past: Sequence[PastDecision]) 
         if one.untested:
             continue
         # what was found long before is no part of the same row, whatever could not be tested since
-        if not one.labels_drifted or one.usual_since or gap(one.ds, after) > _longest_gap(drift):
+        apart = gap(one.ds, after) > drift.pool_days + drift.min_gap_days
+        if not one.labels_drifted or one.usual_since or apart:
             break
         in_a_row.append(one)
         after = one.ds
@@ -90,20 +91,15 @@ def usual_from_now(ds: str, drift: DriftSettings, past: Sequence[PastDecision]) 
     return in_a_row[-1].since if in_vain >= drift.full_after_days else ""
 
 
-def _longest_gap(drift: DriftSettings) -> int:
-    return drift.follow_up_days + drift.min_gap_days
-
-
 def extent_of(
-    ds: str, drift: DriftSettings, moved: float, past: Sequence[PastDecision], usual_since: str
+    drift: DriftSettings, moved: float, past: Sequence[PastDecision], usual_since: str
 ) -> tuple[Extent, str]:
     """How much a day trains whose labels drifted, and why, in words.
 
     Args:
-        ds: the day.
         drift: settings.
         moved: from `recent_shift`.
-        past: what the days before decided, ascending.
+        past: what the days before decided, ascending; and the day itself, if its labels drifted.
         usual_since: from `usual_from_now`.
     """
     if drift.extent != "auto":
@@ -111,10 +107,11 @@ def extent_of(
     if usual_since:
         many = drift.full_after_days
         return "full", f"the labels drift although {many} trainings in a row met them"
-    before = [one for one in past if one.labels_drifted and one.train and one.extent != "full"]
-    change = last_change(before, drift.follow_up_days)
-    if change and before[-1].extent and gap(change.last, ds) <= drift.follow_up_days:
-        return before[-1].extent, f"as on {change.first}, which trained on the change first"
+    change = last_change(past, drift.follow_up_days)
+    of_change = [one for one in past if change and one.ds >= change.first and one.labels_drifted]
+    kinds = [one.extent for one in of_change if one.extent and one.extent != "full"]
+    if change and kinds:
+        return kinds[-1], f"as on {change.first}, which trained on the change first"
     if moved > drift.gradual_from:
         return "replay", f"gradual: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
     return "incremental", f"sudden: the {GRADUAL_DAYS} days before had moved by {moved:.1f} errors"
@@ -129,7 +126,7 @@ class Change:
 
 
 def last_change(past: Sequence[PastDecision], follow_up_days: int) -> Change | None:
-    """The last change that was found, of those that have not become usual; None = there is none.
+    """The last change that was found and has neither become usual nor ended; None = there is none.
 
     Of one change are days whose labels drifted, each at most `follow_up_days` after the one before.
     But a day that what served knew of already, and that came after a quiet one, begins another.
@@ -137,7 +134,7 @@ def last_change(past: Sequence[PastDecision], follow_up_days: int) -> Change | N
     found: Change | None = None
     quiet = False
     for one in past:
-        if one.usual_since:
+        if one.usual_since or one.ended:
             found = None
         elif one.labels_drifted:
             same = found is not None and gap(found.last, one.ds) <= follow_up_days

@@ -53,16 +53,21 @@ def test_what_was_found_is_neither_usual_nor_tested_again_until_it_is_how_the_wo
     assert found_by([found, quiet]) == Found(frozenset({names[1]}))
     assert found_by([found, quiet, pooled]) == Found(frozenset({names[1], names[3], names[4]}))
     settled = replace(pooled, usual_since=names[3])
-    assert found_by([found, quiet, settled]) == Found(frozenset({names[1]}), names[3])
+    assert found_by([found, quiet, settled]) == Found(frozenset({names[1]}), (names[3],))
     later = replace(found, ds=names[5])
-    assert found_by([found, settled, later]) == Found(frozenset({names[1], names[5]}), names[3])
+    assert found_by([found, settled, later]) == Found(frozenset({names[1], names[5]}), (names[3],))
     # what had become usual ends: its days are usual no more, those before it are again
     over = replace(quiet, ds=names[5], ended=names[3])
     both = frozenset({names[1], names[3], names[4]})
     assert found_by([found, settled, over]) == Found(both)
-    assert found_by([found, settled]).without_the_last(names[5]) == Found(both)
+    assert found_by([found, settled]).without(names[3], names[5]) == Found(both)
     anew = replace(quiet, ds=names[5], usual_since=names[5])
-    assert found_by([settled, anew]) == Found(frozenset(), names[5], names[3])
+    assert found_by([settled, anew]) == Found(frozenset(), (names[3], names[5]))
+    # what ended takes along what became usual after it, and leaves what did before it
+    first, last = replace(quiet, ds=names[1], usual_since=names[1]), shift(names[5], 1)
+    all_over = replace(quiet, ds=last, ended=names[3])
+    since = frozenset(names[3:6])
+    assert found_by([first, settled, anew, all_over]) == Found(since, (names[1],))
 
 
 def test_days_that_are_tested_together_are_of_one_week() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from tests.training.drift.day_fixture import DRIFT, day, quiet_days
 from tests.training.drift.test_lasting_change import words, worse
 from tests.training.drift.test_response import TODAY, past
 from training.drift.decision import decide
-from training.drift.extent import usual_from_now
+from training.drift.extent import extent_of, usual_from_now
 from training.drift.outcome import DriftDecision, History, PastDecision
 
 
@@ -80,18 +82,54 @@ def test_what_became_usual_is_followed_by_no_training() -> None:
     assert words(found) == "-" + 7 * "R" + "F" + 5 * "-"
 
 
-def test_the_day_of_which_it_is_said_that_it_trains_at_the_earliest_trains() -> None:
-    drift = DriftSettings(min_gap_days=7, max_gap_days=21, follow_up_days=3)
+@pytest.mark.parametrize(("follow_up", "trained"), [(3, True), (3, False), (0, False)])
+def test_the_day_of_which_it_is_said_that_it_trains_at_the_earliest_trains(
+    follow_up: int, trained: bool
+) -> None:
+    """A day drifts, and trains or comes too soon after a training; then all is quiet."""
+    drift = DriftSettings(min_gap_days=7, max_gap_days=21, follow_up_days=follow_up)
     random = np.random.default_rng(4)
-    before, today = quiet_days(random, 28), day(random, TODAY)
-    found = PastDecision(shift(TODAY, -6), True, False, None, trained_to=shift(TODAY, -9))
-    history = History(tuple(before), True, shift(TODAY, -9), shift(TODAY, -7), (found,))
-    assert decide(TODAY, today, history, drift, sampled=False).decision == "retrain"
-    longer = DriftSettings(min_gap_days=6, max_gap_days=21, follow_up_days=3)
-    assert decide(TODAY, today, history, longer, sampled=False).decision == "skip"
+    days = quiet_days(random, 28)
+    last = TODAY if trained else shift(TODAY, -1)
+    decisions = [PastDecision(TODAY, True, trained, None, trained_to=shift(TODAY, -9))]
+    said = []
+    for number in range(1, 9):
+        ds = shift(TODAY, number)
+        days.append(day(random, shift(ds, -1)))
+        history = History(tuple(days), True, shift(TODAY, -9), last, tuple(decisions))
+        found = decide(ds, day(random, ds), history, drift, sampled=False)
+        said.append((found.decision, ds))
+        if found.train:
+            break
+        assert f"the next training is on {shift(last, 7)} at the earliest" in found.reason
+        decisions.append(PastDecision(ds, False, False, None, trained_to=shift(TODAY, -9)))
+    assert said[-1] == ("retrain", shift(last, 7))
 
 
-@pytest.mark.parametrize(("untested", "becomes_usual"), [(4, True), (6, False), (40, False)])
+def test_without_follow_up_a_change_that_trained_asks_for_no_more() -> None:
+    drift = DriftSettings(min_gap_days=7, max_gap_days=21, follow_up_days=0)
+    random = np.random.default_rng(4)
+    found = PastDecision(TODAY, True, True, "incremental", trained_to=shift(TODAY, -9))
+    tomorrow = shift(TODAY, 1)
+    history = History(tuple(quiet_days(random, 28)), True, shift(TODAY, -9), TODAY, (found,))
+    assert decide(tomorrow, day(random, tomorrow), history, drift, sampled=False).decision == "skip"
+
+
+def test_a_second_change_is_of_its_own_kind() -> None:
+    """The first came slowly and was learned; the second one came at once."""
+    first = PastDecision(shift(TODAY, -4), True, True, "replay", trained_to=shift(TODAY, -9))
+    quiet = PastDecision(shift(TODAY, -2), False, False, None, trained_to=shift(TODAY, -4))
+    today = PastDecision(TODAY, True, False, None, trained_to=shift(TODAY, -4))
+    extent, why = extent_of(DRIFT, 0.0, (first, quiet, today), "")
+    assert (extent, why[:6]) == ("incremental", "sudden")
+    unlearned = replace(today, trained_to=shift(TODAY, -9))
+    extent, why = extent_of(DRIFT, 0.0, (first, quiet, unlearned), "")
+    assert (extent, why) == ("replay", f"as on {first.ds}, which trained on the change first")
+
+
+@pytest.mark.parametrize(
+    ("untested", "becomes_usual"), [(4, True), (7, True), (8, False), (40, False)]
+)
 def test_a_row_of_trainings_in_vain_does_not_cross_weeks_without_a_test(
     untested: int, becomes_usual: bool
 ) -> None:

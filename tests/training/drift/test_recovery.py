@@ -12,9 +12,11 @@ from feature_store.days import shift
 from tests.training.drift.day_fixture import DRIFT, MONDAY, day
 from tests.training.drift.test_lasting_change import ranked, words, worse
 from training.drift.compared import Found, clearest
+from training.drift.day_counts import DayCounts
 from training.drift.drift_test import Estimate, against_estimates
 from training.drift.label_tests import label_test, log_observed_expected, rank_test
 from training.drift.order_test import order_test
+from training.measures.sketch import BINS
 
 FREELY = DRIFT.model_copy(update={"max_gap_days": 365})
 
@@ -61,6 +63,42 @@ def test_a_better_day_that_is_not_as_before_begins_anew() -> None:
     assert not any(one.evidence.get("labels_drifted") for one in found[8:32])
     assert found[13].decision == "not_enough_data"  # one day to compare with
     assert found[32].evidence["labels_drifted"]
+
+
+def test_a_recovery_in_two_steps_ends_both_levels() -> None:
+    random = np.random.default_rng(8)
+    means = [0.80] * 40 + [0.70] * 20 + [0.75] * 20 + [0.80] * 4 + [0.75] * 3
+    days = [ranked(random, number, mean, 0) for number, mean in enumerate(means)]
+    found = decided_in_turn(days, 40, FREELY, learns=False, sampled=True)
+    assert found[20].evidence["usual_since"] == days[60].ds
+    assert found[40].evidence["ended"] == days[40].ds  # and not .70, than which it is better
+    assert found[44].evidence["labels_drifted"]
+    assert not any(one.evidence.get("labels_drifted") for one in found[8:44])
+
+
+def test_a_better_day_of_another_rate_is_a_change_and_no_new_level() -> None:
+    random = np.random.default_rng(9)
+    days = [worse(random, number, 0.5 * (number >= 50)) for number in range(62)]
+    mended = [worse(random, number, 0.2) for number in range(62, 66)]
+    days += [replace(one, clicks=one.clicks * 0.6) for one in mended]
+    found = decided_in_turn(days, 50, FREELY, learns=False)
+    assert [bool(one.evidence.get("labels_drifted")) for one in found[12:]] == [True] * 4
+    assert not any("usual_since" in one.evidence for one in found[12:])
+
+
+def test_an_error_of_calibration_alone_ends_too() -> None:
+    random = np.random.default_rng(10)
+    bands = np.where(np.arange(BINS) // 4 % 2, 0.35, -0.35)
+
+    def banded(number: int, off: bool) -> DayCounts:
+        made = day(random, shift(MONDAY, number), rows=30_000)
+        clicks = made.clicks * np.exp(bands * off)
+        return replace(made, clicks=clicks * made.clicks.sum() / clicks.sum())
+
+    days = [banded(n, 50 <= n < 64 or n >= 78) for n in range(81)]
+    found = decided_in_turn(days, 50, FREELY, learns=False)
+    assert words(found) == 7 * "R" + "F" + 20 * "-" + 3 * "R"
+    assert found[14].evidence["ended"] == days[50].ds
 
 
 def test_a_day_of_few_clicks_is_not_found_by_the_days_before_it() -> None:

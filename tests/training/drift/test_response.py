@@ -104,13 +104,14 @@ def test_the_kind_of_change_says_how_much_is_trained(
     decisions: list[tuple[bool, bool, str | None]], moved: float, extent: str
 ) -> None:
     usual_since = usual_from_now(TODAY, DRIFT, past(*decisions))
-    found, why = extent_of(TODAY, DRIFT, moved, past(*decisions), usual_since)
+    with_today = (*past(*decisions), PastDecision(TODAY, True, False, None))
+    found, why = extent_of(DRIFT, moved, with_today, usual_since)
     assert found == extent
     assert usual_since == (shift(TODAY, -len(decisions)) if extent == "full" else "")
     first = {"full": "the labels drift although", "replay": "gradual"}.get(found, "sudden")
     assert why.startswith(first) or (decisions and why.startswith("as on "))
     fixed = DRIFT.model_copy(update={"extent": "full"})
-    assert extent_of(TODAY, fixed, moved, past(*decisions), usual_since)[1] == "by drift.extent"
+    assert extent_of(fixed, moved, with_today, usual_since)[1] == "by drift.extent"
 
 
 def test_the_decision_carries_the_extent_and_says_why() -> None:
