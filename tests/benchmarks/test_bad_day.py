@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.bad_day import BAD, flip, summarised
+from benchmarks.bad_day import ALWAYS, BAD, WITHOUT_GATE, flip, summarised
+from benchmarks.retraining import COMMON, POLICIES
+from conf.settings import load_settings
 from feature_store.days import shift
 from feature_store.tables import EXAMPLES
 from tests.training.lake_fixture import small_lake
@@ -49,3 +51,13 @@ def test_the_ratios_are_over_the_clean_chain_of_the_same_days() -> None:
         "loss_ratio_first_day_back": pytest.approx(1.02),
         "loss_ratio_after_rollback": pytest.approx(1.0),
     }
+
+
+@pytest.mark.parametrize("settings", [ALWAYS, WITHOUT_GATE, COMMON, *POLICIES.values()])
+def test_the_settings_of_benchmarks_are_valid_ones(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they set is refused in a process of its own, an hour later, otherwise."""
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    load_settings()
