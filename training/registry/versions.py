@@ -91,11 +91,8 @@ def versions_trained_since(registry: Registry, lake_id: str, first_day: str) -> 
     Raises:
         RegistryError: the registered model belongs to another lake.
     """
-    return [
-        version.version
-        for version in registered_versions(registry, lake_id)
-        if version.last_day is None or version.last_day >= first_day
-    ]
+    versions = registered_versions(registry, lake_id)
+    return [one.version for one in versions if _reaches(one.last_day, first_day)]
 
 
 def versions_tested_since(registry: Registry, lake_id: str, first_day: str) -> list[int]:
@@ -104,11 +101,12 @@ def versions_tested_since(registry: Registry, lake_id: str, first_day: str) -> l
     Raises:
         RegistryError: the registered model belongs to another lake.
     """
-    return [
-        version.version
-        for version in registered_versions(registry, lake_id)
-        if version.last_seen is None or version.last_seen >= first_day
-    ]
+    versions = registered_versions(registry, lake_id)
+    return [one.version for one in versions if _reaches(one.last_seen, first_day)]
+
+
+def _reaches(last: str | None, day: str) -> bool:
+    return last is None or last >= day
 
 
 def client_of(registry: Registry) -> Any:
